@@ -1,0 +1,40 @@
+# Every command of the README. Each sets up what it needs; nothing is installed outside this folder.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENVS := .venv
+UV := $(ENVS)/uv/bin/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+IMAGES ?=
+WEIGHTS ?=
+K ?= 10
+OUT ?= demo-output
+
+.PHONY: help
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+# --- environments: one per part, from pinned and hashed requirements --------------------------------
+
+.PHONY: machine
+machine:
+	@sh tools/check_machine.sh "$(PYTHON)"
+
+$(UV): requirements/uv.txt | machine
+	@echo "Setting up uv" && rm -rf $(ENVS)/uv && "$(PYTHON)" -m venv $(ENVS)/uv
+	@$(ENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(ENVS)/%/.ready: requirements/%.txt | $(UV)
+	@echo "Setting up the environment $* ($(ENVS)/$*)"
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(ENVS)/$*
+	@VIRTUAL_ENV=$(ENVS)/$* $(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/$*.txt
+	@touch $@
+
+.PHONY: requirements
+requirements: $(UV) ## pin the newest versions that fit the .in files
+	sh tools/compile_requirements.sh $(UV)
