@@ -38,3 +38,9 @@ $(ENVS)/%/.ready: requirements/%.txt | $(UV)
 .PHONY: requirements
 requirements: $(UV) ## pin the newest versions that fit the .in files
 	sh tools/compile_requirements.sh $(UV)
+
+# --- jars of the local run: S3A for Spark, and an S3 server on a folder --------------------------------
+
+.cache/jars/%/.ready: requirements/jars.toml requirements/jars.sha256 tools/fetch_jars.py $(ENVS)/spark/.ready
+	@$(ENVS)/spark/bin/python tools/fetch_jars.py $*
+	@touch $@
