@@ -1,0 +1,54 @@
+"""Runs one command that must not outlive whoever started it.
+
+    python -I guard.py COMMAND ...     with a pipe as standard input that the starter keeps open
+
+When the pipe closes (the starter ended, however it ended) or when the guard is told to stop, the command gets SIGTERM,
+and SIGKILL after a while. Where the system offers it (Linux), the command also dies with a killed guard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+from types import FrameType
+
+GRACE_SECONDS = 15.0
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+def _die_with_the_guard() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(command: list[str]) -> int:
+    """Runs the command until it ends or must end. Returns its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who stops things in order
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_die_with_the_guard if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads yet)
+    )
+
+    def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+        killer = threading.Timer(GRACE_SECONDS, child.kill)
+        killer.daemon = True
+        killer.start()
+
+    def stop_at_end_of_input() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=stop_at_end_of_input, daemon=True).start()
+    return child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(abs(main(sys.argv[1:])))
