@@ -51,7 +51,9 @@ class Server:
             if (found := find(text)) is not None:
                 return found
             if not running:
-                raise ServerError(f"{self.name} ended when it was started: {last_line(text)} (log: {self.log})")
+                raise ServerError(
+                    f"{self.name} ended when it was started: {last_line(text)} (log: {self.log})"
+                )
             time.sleep(0.02)
         self.stop()
         raise ServerError(f"{self.name} was not ready after {seconds:.0f} s (log: {self.log})")

@@ -68,7 +68,9 @@ def server_properties(settings: S3Settings, access_key: str, secret_key: str) ->
 
 def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What the server's process sees: little, and always a UTF-8 locale, because Java encodes file names by it."""
-    kept = {name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment}
+    kept = {
+        name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment
+    }
     return kept | {"LC_ALL": "C.UTF-8"}
 
 

@@ -1,0 +1,1 @@
+"""Draws fruit: what `tools/draw_images.py` writes to disk."""

@@ -1,0 +1,1 @@
+"""The steps of `tools/prepare_model.py`: weights, conversion, check, publishing."""
