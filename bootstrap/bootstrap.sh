@@ -1,0 +1,75 @@
+#!/bin/bash
+# EMR bootstrap action: installs the pinned Python packages of the Spark jobs on a node.
+#
+#   bootstrap.sh --requirements s3://bucket/code/<digest>/requirements.txt --prefix /opt/verger
+#
+# Makes <prefix>/venv-<digest of the requirements> and points <prefix>/venv at it. Run again, or on an image that has
+# the packages already, it finds that environment and is done. A half-made one is never pointed at.
+set -euo pipefail
+
+fail() { echo "bootstrap: error: $*" >&2; exit 1; }
+say() { echo "bootstrap: $*"; }
+
+requirements_uri='' prefix=''
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || fail "$1 has no value"
+    case $1 in
+        --requirements) requirements_uri=$2 ;;
+        --prefix) prefix=$2 ;;
+        *) fail "unknown argument $1: there are --requirements and --prefix" ;;
+    esac
+    shift 2
+done
+[ -n "$requirements_uri" ] || fail "--requirements is missing: the s3:// address of requirements.txt"
+[[ $prefix == /* ]] || fail "--prefix is '$prefix': it must be an absolute path"
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3; do
+        if [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ]; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 is not on this node (found: $(python3 --version 2>&1 || true)): use a release label that has it"
+}
+
+make_prefix() {
+    # /opt belongs to root, and bootstrap actions run as hadoop.
+    if ! mkdir -p "$prefix" 2>/dev/null || [ ! -w "$prefix" ]; then
+        sudo install -d -o "$(id -un)" "$prefix" || fail "$prefix cannot be made: neither $(id -un) nor sudo may"
+    fi
+}
+
+fetch() {
+    case $1 in
+        s3://*) aws s3 cp --only-show-errors "$1" "$2" || fail "$1 could not be read: may the instance profile read it?" ;;
+        *) cp "$1" "$2" || fail "$1 could not be read" ;;
+    esac
+}
+
+python=$(find_python)
+make_prefix
+work=$(mktemp -d "$prefix/.bootstrap.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+fetch "$requirements_uri" "$work/requirements.txt"
+digest=$(sha256sum "$work/requirements.txt" | cut -c 1-16)
+environment=$prefix/venv-$digest
+
+if [ -e "$environment/.complete" ]; then
+    say "$environment is there already"
+else
+    started=$SECONDS
+    rm -rf "$environment"
+    "$python" -m venv "$environment" || fail "$python could not make $environment"
+    "$environment/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+        --only-binary :all: --require-hashes --requirement "$work/requirements.txt" \
+        || fail "pip could not install $requirements_uri: its own message stands above"
+    touch "$environment/.complete"
+    say "$environment made in $((SECONDS - started)) s"
+fi
+
+ln -sfn "$environment" "$work/venv"
+mv -T "$work/venv" "$prefix/venv"
+"$prefix/venv/bin/python" -c 'import ai_edge_litert, numpy, obstore, PIL, pyarrow' || fail "the packages cannot be imported"
+say "ready: $prefix/venv/bin/python"

@@ -1,0 +1,139 @@
+"""The DAG `fruits_features`: a bucket of pictures in, a small matrix out, on a cluster that ends with the run."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag, get_current_context, task
+from verger import tasks
+from verger.deployment import Deployment
+from verger.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
+from verger.params import run_params
+
+DEPLOYMENT = Deployment.from_environment(os.environ)
+REGION = "{{ params.region }}"
+EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
+WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds}
+STEP_HOURS = 12
+CLUSTER_MINUTES = 60
+
+
+def attempts(duration: timedelta) -> int:
+    """How many looks a sensor takes in a duration."""
+    return max(1, int(duration.total_seconds() / DEPLOYMENT.poll_seconds))
+
+
+@dag(
+    dag_id="fruits_features",
+    description="150,528 pixel values -> 1,280 MobileNetV2 features -> about ten principal components",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    # No dagrun_timeout: it skips teardowns. Every task has a time limit of its own instead.
+    # What only reads or writes S3 is tried again (`retries=2`): a lost connection is no reason to fail a run.
+    default_args={
+        "retries": 0,
+        "retry_delay": timedelta(seconds=20),
+        "execution_timeout": timedelta(hours=1),
+    },
+    params=run_params(DEPLOYMENT),
+    tags=["verger"],
+)
+def fruits_features() -> None:
+    """Wire the run: read from top to bottom, the last lines are the order."""
+
+    @task
+    def check_settings() -> dict[str, str]:
+        """Refuse, before anything is created, what cannot work: settings, region, bucket, source, weights."""
+        return tasks.check_settings(DEPLOYMENT, get_current_context())
+
+    @task(retries=2, execution_timeout=timedelta(hours=6))
+    def sync_images() -> dict[str, int]:
+        """Copy new and changed pictures from the source folder to the bucket, if one is given."""
+        return tasks.sync_images(DEPLOYMENT, get_current_context())
+
+    @task(retries=2)
+    def publish_model() -> dict[str, str]:
+        """Find the model in the bucket, or prepare it there."""
+        return tasks.publish_model(DEPLOYMENT, get_current_context())
+
+    @task.short_circuit(retries=2)
+    def plan_run(model: dict[str, str]) -> dict[str, Any]:
+        """List the pictures once, freeze the list, and end the run here when nothing changed."""
+        return tasks.plan_run(DEPLOYMENT, get_current_context(), model)
+
+    @task(retries=2)
+    def publish_code() -> str:
+        """Put the Spark jobs and the bootstrap action in the bucket, under their digest."""
+        return tasks.publish_code(DEPLOYMENT, get_current_context())
+
+    @task
+    def lease_cluster(code_uri: str, model: dict[str, str]) -> dict[str, Any]:
+        """Name the run's cluster and describe it and its steps."""
+        return tasks.lease_cluster(DEPLOYMENT, get_current_context(), code_uri, model)
+
+    @task(retries=8, retry_delay=timedelta(seconds=30), max_retry_delay=timedelta(minutes=5))
+    def terminate_cluster() -> list[str]:
+        """End every cluster of this run, and wait until AWS says that it is TERMINATED."""
+        return tasks.terminate_cluster(DEPLOYMENT, get_current_context())
+
+    @task(retries=2)
+    def publish_results(cluster_id: str, regions: dict[str, str]) -> str:
+        """Reconcile the counts, write run.json and the report, and move latest.json last."""
+        return tasks.publish_results(DEPLOYMENT, get_current_context(), cluster_id, regions)
+
+    # What a task call returns is an XComArg, whatever the function's own type says.
+    regions: Any = check_settings()
+    model: Any = publish_model()
+    plan: Any = plan_run(model)
+    code_uri: Any = publish_code()
+    lease: Any = lease_cluster(code_uri, model)
+
+    # Not deferrable and without retries: RunJobFlow has no client token, and a second call is a second cluster.
+    create_cluster: Any = CreateClusterOperator(
+        task_id="create_cluster",
+        job_flow_overrides=lease["job_flow"],
+        emr_conn_id=None,
+        deferrable=False,
+        retries=0,
+        **EMR,
+    )
+    cluster_id: Any = create_cluster.output
+    wait_for_cluster = ClusterReadySensor(
+        task_id="wait_for_cluster",
+        job_flow_id=cluster_id,
+        max_attempts=attempts(timedelta(minutes=CLUSTER_MINUTES)),
+        execution_timeout=timedelta(minutes=CLUSTER_MINUTES),
+        **WAIT,
+    )
+    add_featurize_step: Any = AddStepOperator(
+        task_id="add_featurize_step", job_flow_id=cluster_id, steps=lease["featurize_steps"], **EMR
+    )
+    wait_for_featurize = StepSensor(
+        task_id="wait_for_featurize",
+        job_flow_id=cluster_id,
+        step_id="{{ ti.xcom_pull(task_ids='add_featurize_step')[0] }}",
+        progress_uri=lease["progress_uri"],
+        max_attempts=attempts(timedelta(hours=STEP_HOURS)),
+        execution_timeout=timedelta(hours=STEP_HOURS),
+        **WAIT,
+    )
+    add_pca_step: Any = AddStepOperator(task_id="add_pca_step", job_flow_id=cluster_id, steps=lease["pca_steps"], **EMR)
+    wait_for_pca = StepSensor(
+        task_id="wait_for_pca",
+        job_flow_id=cluster_id,
+        step_id="{{ ti.xcom_pull(task_ids='add_pca_step')[0] }}",
+        max_attempts=attempts(timedelta(hours=STEP_HOURS)),
+        execution_timeout=timedelta(hours=STEP_HOURS),
+        **WAIT,
+    )
+    published: Any = publish_results(cluster_id, regions)
+    terminated: Any = terminate_cluster()
+
+    regions >> [sync_images(), model] >> plan >> code_uri >> lease >> create_cluster >> wait_for_cluster
+    wait_for_cluster >> add_featurize_step >> wait_for_featurize >> add_pca_step >> wait_for_pca >> published
+    wait_for_pca >> terminated.as_teardown(setups=[lease.as_setup(), create_cluster.as_setup()])
+
+
+fruits_features()

@@ -1,0 +1,1 @@
+"""What the DAGs of Verger call: settings, planning, the cluster and its nets, publishing."""

@@ -1,0 +1,82 @@
+"""Finds and ends clusters by the name that a run leased: the net that leaves nothing behind."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_emr import EMRClient
+    from mypy_boto3_emr.literals import ClusterStateType
+
+log = logging.getLogger(__name__)
+
+#: Every state of a cluster that can still cost money.
+ALIVE: "tuple[ClusterStateType, ...]" = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
+#: The states in which a cluster still takes steps.
+USABLE: "tuple[ClusterStateType, ...]" = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+
+
+class ClusterAliveError(RuntimeError):
+    """A cluster did not end in the time given."""
+
+
+def lease_name(slug: str, attempt: int) -> str:
+    """The name of the cluster of one try of a run."""
+    return f"verger-{slug}-try{attempt}"
+
+
+def is_leased_by(name: str, slug: str) -> bool:
+    """Whether a cluster's name was leased by a run, whatever the try."""
+    return re.fullmatch(rf"verger-{re.escape(slug)}-try\d+", name) is not None
+
+
+def find_leased(emr: "EMRClient", slug: str) -> list[str]:
+    """The ids of a run's clusters that can still cost money, newest first."""
+    return [
+        cluster["Id"]
+        for page in emr.get_paginator("list_clusters").paginate(ClusterStates=list(ALIVE))
+        for cluster in page["Clusters"]
+        if is_leased_by(cluster["Name"], slug)
+    ]
+
+
+def find_named(emr: "EMRClient", name: str) -> str | None:
+    """The id of a cluster of exactly this name that still takes steps; None when there is none."""
+    for page in emr.get_paginator("list_clusters").paginate(ClusterStates=list(USABLE)):
+        for cluster in page["Clusters"]:
+            if cluster["Name"] == name:
+                return cluster["Id"]
+    return None
+
+
+def terminate_leased(
+    emr: "EMRClient",
+    slug: str,
+    *,
+    poll_seconds: float,
+    patience_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[str]:
+    """End every cluster of a run and return their ids once AWS reports them ended.
+
+    Raises ClusterAliveError when one is still alive after `patience_seconds`; calling it again is safe.
+    """
+    ended: set[str] = set()
+    deadline = clock() + patience_seconds
+    while alive := find_leased(emr, slug):
+        if clock() > deadline:
+            raise ClusterAliveError(
+                f"{', '.join(alive)} still alive {patience_seconds:.0f} s after being told to end: "
+                f"check with `aws emr describe-cluster --cluster-id {alive[0]}`"
+            )
+        for cluster_id in alive:
+            # Protection could have been switched on by hand; a run's cluster ends with the run all the same.
+            emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+        emr.terminate_job_flows(JobFlowIds=alive)
+        log.info("ending %s", ", ".join(alive))
+        ended.update(alive)
+        sleep(poll_seconds)
+    return sorted(ended)

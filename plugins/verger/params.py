@@ -1,0 +1,158 @@
+"""The form of a run: each setting as an Airflow Param with its title, help and bounds."""
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from verger.deployment import Deployment
+from verger.eu_guard import EU_REGIONS
+from verger.settings import CHUNK_BOUNDS, CORE_NODE_BOUNDS, ENGINES, IDLE_MINUTE_BOUNDS, K_BOUNDS, Settings
+
+
+def _param(name: str, **schema: Any) -> Param:  # noqa: ANN401 -- JSON schema keywords are of any type
+    """A Param whose default is the setting's own."""
+    schema.setdefault("default", getattr(Settings, name, None))
+    return Param(**schema)
+
+
+def _whole_number(name: str, bounds: tuple[int, int], **schema: Any) -> Param:  # noqa: ANN401 -- as above
+    return _param(name, type="integer", minimum=bounds[0], maximum=bounds[1], **schema)
+
+
+def run_params(deployment: Deployment) -> dict[str, Param]:
+    """The params of `fruits_features`, with defaults that work for this deployment."""
+    return _data_params(deployment) | _model_params() | _matrix_params() | _cluster_params()
+
+
+def _data_params(deployment: Deployment) -> dict[str, Param]:
+    section = "Pictures"
+    return {
+        "bucket": _param(
+            "bucket",
+            default=deployment.bucket or None,
+            type="string",
+            title="Bucket",
+            description="Holds the pictures, the features and the results. Its real location must be in the EU.",
+            section=section,
+        ),
+        "region": _param(
+            "region",
+            default=deployment.region,
+            type="string",
+            enum=list(EU_REGIONS),
+            title="Region",
+            description="Where the bucket is and the cluster runs: EU only.",
+            section=section,
+        ),
+        "images_prefix": _param(
+            "images_prefix",
+            type="string",
+            pattern="^[^/].*/$",
+            title="Folder of the pictures",
+            description="Pictures lie in it as <label>/<file>.",
+            section=section,
+        ),
+        "source": _param(
+            "source",
+            type="string",
+            title="Copy pictures from",
+            description="A folder on Airflow's machine whose new and changed pictures are copied to the bucket first.",
+            section=section,
+        ),
+        "delete_missing": _param(
+            "delete_missing",
+            type="boolean",
+            title="Delete what the source does not have",
+            description="Makes the bucket's pictures the same as the source's.",
+            section=section,
+        ),
+        "max_reject_rate": _param(
+            "max_reject_rate",
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Share of rejects allowed",
+            description="The run fails when a larger share of the pictures cannot be used.",
+            section=section,
+        ),
+        "retry_rejects": _param(
+            "retry_rejects",
+            type="boolean",
+            title="Try earlier rejects again",
+            section=section,
+        ),
+        "force": _param(
+            "force",
+            type="boolean",
+            title="Run though nothing changed",
+            section=section,
+        ),
+    }
+
+
+def _model_params() -> dict[str, Param]:
+    section = "Model"
+    return {
+        "weights": _param(
+            "weights",
+            type="string",
+            title="Weights file",
+            description="An .h5 file of MobileNetV2 (alpha 1.0, 224 px, no top) on Airflow's machine. "
+            "Empty: the bucket's default model.",
+            section=section,
+        ),
+        "engine": _param(
+            "engine",
+            type="string",
+            enum=list(ENGINES),
+            values_display={"litert": "LiteRT (fast)", "keras": "Keras (reference)"},
+            title="Inference engine",
+            section=section,
+        ),
+        "chunk_images": _whole_number(
+            "chunk_images",
+            CHUNK_BOUNDS,
+            title="Pictures per commit",
+            description="A step that is killed and retried redoes at most this many.",
+            section=section,
+        ),
+    }
+
+
+def _matrix_params() -> dict[str, Param]:
+    section = "Matrix"
+    return {
+        "k": _whole_number("k", K_BOUNDS, title="Components", description="Columns of the matrix.", section=section),
+        "variance": _param(
+            "variance",
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Share of variance",
+            description="If given, the fewest components that reach it are kept, whatever the number above.",
+            section=section,
+        ),
+        "standardize": _param(
+            "standardize",
+            type="boolean",
+            title="Standardize the features",
+            description="Divides each feature by its standard deviation before the components are computed.",
+            section=section,
+        ),
+    }
+
+
+def _cluster_params() -> dict[str, Param]:
+    section = "Cluster"
+    return {
+        "release_label": _param("release_label", type="string", title="EMR release", section=section),
+        "instance_type": _param("instance_type", type="string", title="Instance type of the nodes", section=section),
+        "core_nodes": _whole_number("core_nodes", CORE_NODE_BOUNDS, title="Core nodes", section=section),
+        "idle_minutes": _whole_number(
+            "idle_minutes",
+            IDLE_MINUTE_BOUNDS,
+            title="Minutes idle before EMR ends the cluster",
+            description="A net below the run's own termination of the cluster.",
+            section=section,
+        ),
+    }

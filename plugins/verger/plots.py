@@ -1,0 +1,85 @@
+"""The plots of a run, drawn by matplotlib without a display."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import pyarrow as pa
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+#: Beyond this many labels, colours cannot be told apart and a legend hides the map.
+_MOST_LEGEND_LABELS = 20
+_MOST_LABEL_LENGTH = 28
+#: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
+_MOST_VECTOR_POINTS = 2_000
+_SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
+
+
+def draw_scree(ratios: Sequence[float], kind: str) -> bytes:
+    """Draw each component's share of the variance and their sum; `kind` is `svg` or `png`."""
+    with mpl.rc_context(_SVG_SETTINGS):
+        figure = Figure(figsize=(7, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        numbers = range(1, len(ratios) + 1)
+        axes.bar(numbers, ratios, color="#7a9e5f", label="each component")
+        axes.plot(numbers, _running_sum(ratios), color="#a33b20", marker="o", markersize=3, label="together")
+        axes.set_xlabel("component")
+        axes.set_ylabel("share of variance")
+        axes.set_ylim(0, 1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.legend(frameon=False)
+        return _save(figure, kind)
+
+
+def draw_map(matrix: pa.Table, kind: str) -> bytes:
+    """Draw every image at its first two components, coloured by label."""
+    with mpl.rc_context(_SVG_SETTINGS):
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        axes = figure.add_subplot()
+        first = matrix["pc_1"].to_numpy()
+        second = matrix["pc_2"].to_numpy() if "pc_2" in matrix.column_names else first * 0
+        labels = matrix["label"].combine_chunks()
+        names = sorted(set(labels.to_pylist()))
+        for number, name in enumerate(names):
+            of_label = pa.compute.equal(labels, name).to_numpy(zero_copy_only=False)
+            axes.scatter(
+                first[of_label],
+                second[of_label],
+                s=16,
+                color=_color(number, len(names)),
+                marker="os^Dv"[number % 5],
+                linewidths=0,
+                alpha=0.8,
+                label=_shown(name),
+                rasterized=matrix.num_rows > _MOST_VECTOR_POINTS,
+            )
+        axes.set_xlabel("component 1")
+        axes.set_ylabel("component 2" if "pc_2" in matrix.column_names else "")
+        if len(names) <= _MOST_LEGEND_LABELS:
+            axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return _save(figure, kind)
+
+
+def _running_sum(ratios: Sequence[float]) -> list[float]:
+    return [sum(ratios[: end + 1]) for end in range(len(ratios))]
+
+
+def _color(number: int, colors: int) -> Any:  # noqa: ANN401 -- matplotlib's own kind of colour
+    # tab10 is made to be told apart; a longer list takes evenly spaced hues.
+    return mpl.colormaps["tab10"](number) if colors <= 10 else mpl.colormaps["turbo"](number / (colors - 1))  # noqa: PLR2004
+
+
+def _shown(label: str) -> str:
+    # A label that begins with _ would be left out of the legend, and one may be empty.
+    text = label.lstrip("_") or "(no label)"
+    return text if len(text) <= _MOST_LABEL_LENGTH else f"{text[: _MOST_LABEL_LENGTH - 1]}…"
+
+
+def _save(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # No date inside: the same run gives the same bytes.
+    figure.savefig(buffer, format=kind, dpi=144, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()

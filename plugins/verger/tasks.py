@@ -1,0 +1,215 @@
+"""What each task of `fruits_features` does: reads the run's settings, calls the parts, and logs what a person wants."""
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from verger import preflight
+from verger.aws_clients import arrow_filesystem, emr_client, program_environment, s3_client
+from verger.cluster_spec import job_flow
+from verger.clusters import lease_name, terminate_leased
+from verger.code_bundle import publish_code as put_code
+from verger.deployment import Deployment
+from verger.eu_guard import LOCAL, is_local_endpoint
+from verger.feature_table import list_commits, read_done_images
+from verger.json_objects import read_json
+from verger.layout import BucketLayout, RunLayout
+from verger.model_store import Model, ensure_model
+from verger.planning import list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.reconciliation import CountsDisagreeError
+from verger.settings import Settings
+from verger.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
+from verger.sync import sync_folder
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from pyarrow.fs import FileSystem
+
+log = logging.getLogger(__name__)
+
+#: EMR takes a minute or two to end a cluster; ten are a reason to look.
+_TERMINATION_SECONDS = 600
+_MOST_NAMES_LOGGED = 20
+
+
+def _settings(context: "Context") -> Settings:
+    try:
+        return Settings.from_params(context["params"])
+    except ValueError as error:
+        # Trying again cannot help: the message is all there is to say.
+        raise AirflowFailException(str(error)) from error
+
+
+def _run(settings: Settings, context: "Context") -> RunLayout:
+    run_id = context["run_id"]
+    return RunLayout(BucketLayout(settings.bucket, settings.images_prefix), str(run_id))
+
+
+def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]:
+    """Check all that can be known beforehand; returns the region of each resource."""
+    settings = _settings(context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    try:
+        preflight.check_installation(deployment)
+        regions = preflight.check_inputs(s3, settings)
+    except (ValueError, FileNotFoundError) as error:
+        raise AirflowFailException(str(error)) from error
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    regions["cluster"] = LOCAL if is_local_endpoint(emr.meta.endpoint_url) else settings.region
+    log.info("settings are good; regions: %s", regions)
+    return regions
+
+
+def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
+    """Copy what changed from the source, if there is one; returns counts."""
+    settings = _settings(context)
+    if not settings.source:
+        log.info("no source is given: the bucket's pictures are taken as they are")
+        return {}
+    layout = BucketLayout(settings.bucket, settings.images_prefix)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    done = sync_folder(s3, layout, Path(settings.source), delete_missing=settings.delete_missing)
+    for name in done.left_out[:_MOST_NAMES_LOGGED]:
+        log.warning("left out, no picture: %r", name)
+    counts = {
+        "copied": len(done.upload),
+        "unchanged": done.unchanged,
+        "deleted": len(done.delete),
+        "left_out": len(done.left_out),
+    }
+    log.info("%s", counts)
+    return counts
+
+
+def publish_model(deployment: Deployment, context: "Context") -> dict[str, str]:
+    """Find or prepare the model; returns its fingerprint, address and kind of weights."""
+    settings = _settings(context)
+    layout = BucketLayout(settings.bucket, settings.images_prefix)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    environment = program_environment(deployment.aws_conn_id, settings.region)
+    try:
+        model = ensure_model(s3, layout, deployment, settings.weights, environment)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    log.info("model %s, weights: %s", model.fingerprint, model.weights)
+    return asdict(model)
+
+
+def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) -> dict[str, Any]:
+    """Freeze the manifest and count the work; returns an empty dict when nothing changed."""
+    settings = _settings(context)
+    run = _run(settings, context)
+    fingerprint = model["fingerprint"]
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    latest = read_json(s3, run.layout.latest)
+    commits = list_commits(s3, run.layout, fingerprint)
+    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
+    try:
+        images = list_images(s3, run.layout)
+        plan = make_plan(
+            images,
+            read_done_images(filesystem, settings.bucket, commits),
+            settings,
+            previous_paths=_previous_paths(filesystem, run, latest),
+            run_id=run.run_id,
+            fingerprint=fingerprint,
+            created_at=_now(),
+        )
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    log.info(
+        "%d images: %d new, %d changed, %d gone since the last run",
+        plan.listed,
+        plan.new,
+        plan.changed,
+        plan.gone,
+    )
+    if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
+        log.info(
+            "nothing changed since run %s: no cluster, no cost; see %s",
+            latest["run_id"],
+            latest["results_uri"],
+        )
+        return {}
+    manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
+    s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
+    s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
+    return asdict(plan)
+
+
+def _previous_paths(filesystem: "FileSystem", run: RunLayout, latest: dict[str, Any] | None) -> frozenset[str]:
+    if latest is None:
+        return frozenset()
+    previous = RunLayout(run.layout, latest["run_id"])
+    return read_manifest_paths(filesystem, previous.run_file("manifest.parquet"))
+
+
+def publish_code(deployment: Deployment, context: "Context") -> str:
+    """Publish what the cluster runs; returns its folder's address."""
+    settings = _settings(context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    uri = put_code(s3, BucketLayout(settings.bucket, settings.images_prefix), deployment.home)
+    log.info("code: %s", uri)
+    return uri
+
+
+def lease_cluster(deployment: Deployment, context: "Context", code_uri: str, model: dict[str, str]) -> dict[str, Any]:
+    """Name the cluster after the run and the try; returns it as RunJobFlow takes it, and the steps."""
+    settings = _settings(context)
+    run = _run(settings, context)
+    name = lease_name(run.slug, context["ti"].try_number)
+    found = Model(**model)
+    return {
+        "name": name,
+        "job_flow": job_flow(settings, deployment, run.layout, name=name, run_id=run.run_id, code_uri=code_uri),
+        "featurize_steps": [spark_step(FEATURIZE, code_uri, featurize_arguments(settings, run, found))],
+        "pca_steps": [spark_step(PCA, code_uri, pca_arguments(settings, run, found))],
+        "progress_uri": run.run_file("featurize.progress.json").uri,
+    }
+
+
+def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
+    """End every cluster of the run; returns the ids of those that were alive."""
+    settings = _settings(context)
+    run = _run(settings, context)
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    ended = terminate_leased(
+        emr, run.slug, poll_seconds=min(10, deployment.poll_seconds), patience_seconds=_TERMINATION_SECONDS
+    )
+    log.info("ended: %s", ", ".join(ended) or "no cluster of this run was alive")
+    return ended
+
+
+def publish_results(deployment: Deployment, context: "Context", cluster_id: str, regions: dict[str, str]) -> str:
+    """Check the counts and publish; returns the address of the results."""
+    # Brings matplotlib, which the DAG processor should not load each time that it reads the DAG.
+    from verger import publishing  # noqa: PLC0415
+
+    settings = _settings(context)
+    run = _run(settings, context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    try:
+        description = publishing.publish(
+            s3,
+            arrow_filesystem(deployment.aws_conn_id, settings.region),
+            run,
+            settings,
+            cluster=publishing.describe_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]),
+            regions=regions,
+            published_at=_now(),
+        )
+    except (CountsDisagreeError, publishing.StepOutputMissingError) as error:
+        raise AirflowFailException(str(error)) from error
+    for warning in description["warnings"]:
+        log.warning("%s", warning)
+    log.info("published %s: %s", run.results_uri, description["counts"])
+    return run.results_uri
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
