@@ -1,0 +1,137 @@
+"""`python -m local_emr`: serve until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local_emr.launch import ANNOUNCEMENT
+from local_emr.server import LocalEmr
+from local_emr.settings import LocalEmrSettings, spark_home_of
+
+
+def main() -> int:
+    """Serve; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s local_emr %(levelname)s %(message)s")
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        settings = _settings(_parser().parse_args(), done)
+        server = LocalEmr(settings)
+    except (ValueError, OSError) as error:
+        print(f"local_emr: error: {error}", file=sys.stderr)
+        return 2
+    server.start()
+    print(f"{ANNOUNCEMENT}{server.endpoint}", flush=True)
+    print(_hint(server.endpoint, settings), file=sys.stderr)
+    done.wait()
+    server.stop()
+    return 0
+
+
+def _settings(options: argparse.Namespace, done: threading.Event) -> LocalEmrSettings:
+    if not options.settings_from_stdin:
+        return _from_options(options)
+    settings = LocalEmrSettings.from_json(sys.stdin.readline())
+
+    def wait_for_end_of_input() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        done.set()
+
+    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_emr",
+        description="An EMR and S3 endpoint for this machine that really runs bootstrap actions and steps.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=5005, help="port to listen on, 0 for a free one (%(default)s)")
+    add("--work-dir", type=Path, default=Path(".local-emr"), help="nodes and logs (%(default)s)")
+    add("--node-root", type=Path, help="a root directory for nodes that is kept between clusters")
+    add("--spark-python", type=Path, help="the Python of an environment with pyspark, for spark-submit steps")
+    add("--java-home", type=Path, default=os.environ.get("JAVA_HOME"), help="Java 17 (JAVA_HOME)")
+    add("--jars-dir", type=Path, help="jars for every Spark step: S3A")
+    add("--spark-conf", action="append", default=[], metavar="KEY=VALUE", help="overrides the steps' properties")
+    add("--cores", type=int, default=os.cpu_count() or 1, help="task slots of a Spark step (%(default)s)")
+    add("--memory-mib", type=int, default=2048, help="largest heap of a Spark step (%(default)s)")
+    add("--provision-seconds", type=float, default=0.2, help="time a cluster is STARTING (%(default)s)")
+    add("--terminate-seconds", type=float, default=0.1, help="time a cluster is TERMINATING (%(default)s)")
+    add("--log-seconds", type=float, default=5.0, help="time between uploads of running logs (%(default)s)")
+    add("--grace-seconds", type=float, default=5.0, help="from SIGTERM to SIGKILL at a cluster's end (%(default)s)")
+    add("--idle-time-scale", type=float, default=1.0, help="seconds per second of an idle timeout (%(default)s)")
+    add("--s3-endpoint", help="another S3 for scripts, logs and steps (this server's own)")
+    add("--region", default="eu-west-1", help="region of the steps (%(default)s)")
+    add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="a variable for the nodes' processes")
+    add("--settings-from-stdin", action="store_true", help="for programs: settings as a line of JSON, ends with it")
+    return parser
+
+
+def _from_options(options: argparse.Namespace) -> LocalEmrSettings:
+    spark_python: Path | None = options.spark_python
+    keys = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}
+    credentials = {name: os.environ[variable] for name, variable in keys.items() if variable in os.environ}
+    return LocalEmrSettings(
+        work_dir=options.work_dir,
+        host=options.host,
+        port=options.port,
+        node_root=options.node_root,
+        spark_home=spark_home_of(spark_python) if spark_python else None,
+        spark_python=spark_python,
+        java_home=options.java_home,
+        jars_dir=options.jars_dir,
+        spark_conf=dict(_pair("--spark-conf", text) for text in options.spark_conf),
+        cores=options.cores,
+        memory_mib=options.memory_mib,
+        provision_seconds=options.provision_seconds,
+        terminate_seconds=options.terminate_seconds,
+        log_seconds=options.log_seconds,
+        grace_seconds=options.grace_seconds,
+        idle_time_scale=options.idle_time_scale,
+        s3_endpoint=options.s3_endpoint,
+        region=options.region,
+        extra_env=dict(_variable(text) for text in options.env),
+        **credentials,
+    )
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"{option} {text!r} is not of the form name=value")
+    return name, value
+
+
+def _variable(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`, or `NAME` for what the server's own environment says."""
+    if "=" in text:
+        return _pair("--env", text)
+    if text not in os.environ:
+        raise ValueError(f"--env {text}: there is no such variable")
+    return text, os.environ[text]
+
+
+def _hint(endpoint: str, settings: LocalEmrSettings) -> str:
+    return "\n".join(
+        [
+            "Use it with:",
+            f"  export AWS_ENDPOINT_URL={endpoint}",
+            *([f"  export AWS_ENDPOINT_URL_S3={settings.s3_endpoint}"] if settings.s3_endpoint else []),
+            f"  export AWS_REGION={settings.region} AWS_DEFAULT_REGION={settings.region}",
+            "  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...   # any, for the built-in S3",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

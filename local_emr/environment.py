@@ -1,0 +1,113 @@
+"""The environment of the processes on a node: built from the settings, never inherited from the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_emr.spark_submit import LocalSpark
+
+if TYPE_CHECKING:
+    from local_emr.settings import LocalEmrSettings
+
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SUDO = """#!/bin/sh
+# A local node has one user: run the command as it is.
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -u | -g) shift 2 ;;
+        --) shift; break ;;
+        -*) shift ;;
+        *) break ;;
+    esac
+done
+exec env -- "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the processes of a node find AWS: this server, and the S3 beside it (or in it)."""
+
+    aws: str
+    s3: str
+
+
+def node_environment(
+    settings: LocalEmrSettings, endpoints: Endpoints, node_root: Path, cluster_id: str
+) -> dict[str, str]:
+    """The variables of every bootstrap action and step."""
+    path = [str(node_root / "bin")]
+    variables = {
+        "HOME": str(node_root / "home" / "hadoop"),
+        "USER": "hadoop",
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(node_root / "mnt" / "tmp"),
+        "EMR_CLUSTER_ID": cluster_id,
+        "LOCAL_EMR_NODE_ROOT": str(node_root),
+        "AWS_ACCESS_KEY_ID": settings.access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.secret_key,
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_ENDPOINT_URL": endpoints.aws,
+        "AWS_ENDPOINT_URL_S3": endpoints.s3,
+        "AWS_ALLOW_HTTP": "true",  # obstore and other users of Rust's object_store
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(node_root / "mnt" / "spark"),
+    }
+    if settings.java_home is not None:
+        variables["JAVA_HOME"] = str(settings.java_home)
+        path.append(str(settings.java_home / "bin"))
+    if settings.spark_home is not None:
+        variables["SPARK_HOME"] = str(settings.spark_home)
+    if settings.spark_python is not None:
+        variables["PYSPARK_PYTHON"] = str(settings.spark_python)
+    variables["PATH"] = os.pathsep.join([*path, *_SYSTEM_PATH])
+    return variables | dict(settings.extra_env)
+
+
+def local_spark(settings: LocalEmrSettings, s3_endpoint: str) -> LocalSpark | None:
+    """Spark as it runs here, reading s3:// through S3A; none where there is no Spark.
+
+    The S3A properties are those that a server other than AWS needs (Hadoop: "Working with third-party S3 stores").
+    """
+    if settings.spark_home is None:
+        return None
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.s3a.endpoint": s3_endpoint,
+        "spark.hadoop.fs.s3a.endpoint.region": settings.region,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3_endpoint.startswith("https:")).lower(),
+    }
+    jars = tuple(sorted(settings.jars_dir.glob("*.jar"))) if settings.jars_dir else ()
+    return LocalSpark(
+        submit=settings.spark_home / "bin" / "spark-submit",
+        cores=settings.cores,
+        memory_mib=settings.memory_mib,
+        jars=jars,
+        conf=conf | dict(settings.spark_conf),
+    )
+
+
+def furnish_node(root: Path) -> None:
+    """Make the folders and programs that scripts expect on an EMR node; what is there already stays."""
+    for folder in ("bin", "home/hadoop", "opt", "mnt/tmp", "mnt/spark", "mnt/var/lib/info"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    sudo = root / "bin" / "sudo"
+    sudo.write_text(_SUDO)
+    sudo.chmod(0o755)
+    # An EMR node has the Python versions of its release; here it is the one that this server was made with.
+    python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    for name in ("python3", python.name):
+        link = root / "bin" / name
+        if not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(python)

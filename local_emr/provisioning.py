@@ -1,0 +1,55 @@
+"""Where a cluster's node comes from: an interface apart from the API, and the node of this machine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Protocol
+
+from local_emr.environment import furnish_node
+from local_emr.node import Node, ProcessNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local_emr.model import Cluster, Reason
+    from local_emr.settings import LocalEmrSettings
+
+
+class ProvisioningError(RuntimeError):
+    """There is no machine for the cluster.
+
+    Attributes:
+        reason: The cluster's state change reason.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
+
+
+class Provisioner(Protocol):
+    """Finds machines for clusters. Faults are put in by wrapping one."""
+
+    def provision(self, cluster: Cluster, on_lost: Callable[[], None]) -> Node:
+        """The cluster's primary node; `on_lost` is called if it goes away by itself.
+
+        Raises:
+            ProvisioningError: There is none.
+        """
+
+
+class LocalProvisioner:
+    """Gives each cluster a node that is a process of this machine."""
+
+    def __init__(self, settings: LocalEmrSettings) -> None:
+        """Start nothing yet."""
+        self._settings = settings
+
+    def provision(self, cluster: Cluster, on_lost: Callable[[], None]) -> Node:
+        """A node whose root directory is furnished (see `Provisioner.provision`)."""
+        root = self._settings.node_root or self._settings.work_dir / "clusters" / cluster.cluster_id / "root"
+        furnish_node(root)
+        info = root / "mnt" / "var" / "lib" / "info"
+        (info / "instance.json").write_text(json.dumps({"isMaster": True, "isRunningNameNode": False}))
+        (info / "job-flow.json").write_text(json.dumps({"jobFlowId": cluster.cluster_id}))
+        return ProcessNode(root, on_lost)

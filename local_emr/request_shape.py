@@ -1,0 +1,50 @@
+"""Checks a request against the SDK's own description of the API."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.validate import ParamValidator
+
+from local_emr.errors import validation_error
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+
+def checked_request(body: bytes, shape: Shape) -> dict[str, Any]:
+    """The request in `body`, with what the API does not know left out.
+
+    Raises:
+        ApiError: It is no JSON object, lacks something required, or a value has the wrong type or is none of the
+            allowed ones.
+    """
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError as error:
+        raise validation_error(f"The request is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise validation_error("The request is not a JSON object.")
+    known = _known(request, shape, shape.name)
+    report = ParamValidator().validate(known, shape)
+    if report.has_errors():
+        raise validation_error(report.generate_report())
+    return dict(known)
+
+
+def _known(value: Any, shape: Shape, where: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The value without unknown members and nulls, its enumerations checked."""
+    if shape.type_name == "structure" and isinstance(value, dict):
+        members = shape.members
+        return {
+            name: _known(member, members[name], f"{where}.{name}")
+            for name, member in value.items()
+            if name in members and member is not None
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_known(item, shape.member, where) for item in value]
+    allowed = getattr(shape, "enum", None)
+    if allowed and isinstance(value, str) and value not in allowed:
+        raise validation_error(f"{where}: {value!r} is not one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,92 @@
+"""The server: EMR's API and moto on one port, in this process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from local_emr.api import EmrApi
+from local_emr.cluster_runner import Surroundings
+from local_emr.environment import Endpoints, local_spark
+from local_emr.provisioning import LocalProvisioner
+from local_emr.service import Service
+from local_emr.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from local_emr.provisioning import Provisioner
+    from local_emr.settings import LocalEmrSettings
+
+
+class _QuietHandler(MotoRequestHandler):  # type: ignore[misc] # moto ships no types
+    """One line per request would hide what matters."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing at the usual level."""
+        logging.getLogger(__name__).debug("%s %s %s", self.requestline, code, size)
+
+
+class LocalEmr:
+    """A local EMR in this process; its S3 (moto's) is forgotten when the process ends."""
+
+    def __init__(self, settings: LocalEmrSettings, provisioner: Provisioner | None = None) -> None:
+        """Bind the port; `provisioner` replaces where nodes come from."""
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        self._server = make_server(
+            settings.host, settings.port, self._application, threaded=True, request_handler=_QuietHandler
+        )
+        self.endpoint = f"http://{settings.host}:{self._server.server_port}"
+        endpoints = Endpoints(aws=self.endpoint, s3=settings.s3_endpoint or self.endpoint)
+        around = Surroundings(
+            settings=settings,
+            endpoints=endpoints,
+            storage=Storage(settings, endpoints.s3),
+            spark=local_spark(settings, endpoints.s3),
+            provisioner=provisioner or LocalProvisioner(settings),
+        )
+        self._service = Service(around, DEFAULT_ACCOUNT_ID)
+        moto = DomainDispatcherApplication(create_backend_app)
+        self._api = EmrApi(self._service, moto, settings.region, _has_security_configuration)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="local-emr", daemon=True)
+
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> object:
+        return self._api(environ, start_response)
+
+    def start(self) -> None:
+        """Answer requests from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every cluster and its processes, store their logs, then answer no more."""
+        self._service.close()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def _has_security_configuration(region: str, name: str) -> bool:
+    return name in get_backend("emr")[DEFAULT_ACCOUNT_ID][region].security_configurations
+
+
+@contextmanager
+def serving(settings: LocalEmrSettings, provisioner: Provisioner | None = None) -> Iterator[str]:
+    """A local EMR in this process; gives its endpoint."""
+    server = LocalEmr(settings, provisioner)
+    server.start()
+    try:
+        yield server.endpoint
+    finally:
+        server.stop()
