@@ -93,6 +93,7 @@ def fruits_features() -> None:
     # Not deferrable and without retries: RunJobFlow has no client token, and a second call is a second cluster.
     create_cluster: Any = CreateClusterOperator(
         task_id="create_cluster",
+        doc_md="Create the cluster (RunJobFlow), or take the one that an interrupted try of this task created.",
         job_flow_overrides=lease["job_flow"],
         emr_conn_id=None,
         deferrable=False,
@@ -102,16 +103,22 @@ def fruits_features() -> None:
     cluster_id: Any = create_cluster.output
     wait_for_cluster = ClusterReadySensor(
         task_id="wait_for_cluster",
+        doc_md="Wait, without holding a worker, until the cluster takes steps.",
         job_flow_id=cluster_id,
         max_attempts=attempts(timedelta(minutes=CLUSTER_MINUTES)),
         execution_timeout=timedelta(minutes=CLUSTER_MINUTES),
         **WAIT,
     )
     add_featurize_step: Any = AddStepOperator(
-        task_id="add_featurize_step", job_flow_id=cluster_id, steps=lease["featurize_steps"], **EMR
+        task_id="add_featurize_step",
+        doc_md="Hand the cluster the step that turns pictures into features.",
+        job_flow_id=cluster_id,
+        steps=lease["featurize_steps"],
+        **EMR,
     )
     wait_for_featurize = StepSensor(
         task_id="wait_for_featurize",
+        doc_md="Wait for featurize. The log shows its progress and, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_featurize_step')[0] }}",
         progress_uri=lease["progress_uri"],
@@ -119,9 +126,16 @@ def fruits_features() -> None:
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,
     )
-    add_pca_step: Any = AddStepOperator(task_id="add_pca_step", job_flow_id=cluster_id, steps=lease["pca_steps"], **EMR)
+    add_pca_step: Any = AddStepOperator(
+        task_id="add_pca_step",
+        doc_md="Hand the cluster the step that turns features into the matrix.",
+        job_flow_id=cluster_id,
+        steps=lease["pca_steps"],
+        **EMR,
+    )
     wait_for_pca = StepSensor(
         task_id="wait_for_pca",
+        doc_md="Wait for pca. The log shows, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_pca_step')[0] }}",
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),

@@ -72,7 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise SettingError for the first setting that cannot be used."""
-        if not _BUCKET.fullmatch(self.bucket):
+        if not _BUCKET.fullmatch(self.bucket or ""):
             raise SettingError(f"bucket is {self.bucket!r}: give the name of an S3 bucket, for example fruits-data")
         check_region(self.region)
         if not self.images_prefix.endswith("/") or self.images_prefix.startswith("/"):

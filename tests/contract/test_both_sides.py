@@ -1,0 +1,86 @@
+"""Airflow's side and Spark's side meet in paths, schemas and arguments: each declares them once, and they agree."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from verger import layout as dag_layout
+from verger import planning, settings, steps
+from verger.layout import BucketLayout, RunLayout
+from verger.model_store import Model
+
+from spark_jobs import featurize_arguments, pca_arguments, schemas
+from spark_jobs import layout as spark_layout
+from spark_jobs.s3_address import S3Address
+
+SETTINGS = settings.Settings(bucket="fruits", region="eu-west-1")
+RUN = RunLayout(BucketLayout("fruits"), "scheduled__2026-11-21T00:00:00+00:00")
+MODEL = Model("0123456789abcdef", "s3://fruits/models/0123456789abcdef", "imagenet")
+
+
+@given(
+    engine=st.sampled_from(settings.ENGINES),
+    chunk_images=st.integers(*settings.CHUNK_BOUNDS),
+    max_reject_rate=st.floats(0, 1),
+    retry_rejects=st.booleans(),
+)
+def test_featurize_takes_the_arguments_that_the_dag_renders(
+    engine: str, chunk_images: int, max_reject_rate: float, retry_rejects: bool
+) -> None:
+    chosen = replace(
+        SETTINGS,
+        engine=engine,
+        chunk_images=chunk_images,
+        max_reject_rate=max_reject_rate,
+        retry_rejects=retry_rejects,
+    )
+    got = featurize_arguments.parse_args(steps.featurize_arguments(chosen, RUN, MODEL))
+    assert (got.engine, got.chunk_images) == (engine, chunk_images)
+    assert (got.max_reject_rate, got.retry_rejects) == (max_reject_rate, retry_rejects)
+    assert got.run_id == RUN.run_id
+    assert got.manifest_uri == S3Address("fruits", f"runs/{RUN.slug}/manifest.parquet")
+
+
+@given(
+    k=st.integers(*settings.K_BOUNDS),
+    variance=st.none() | st.floats(0, 1, exclude_min=True),
+    standardize=st.booleans(),
+)
+def test_pca_takes_the_arguments_that_the_dag_renders(k: int, variance: float | None, standardize: bool) -> None:
+    chosen = replace(SETTINGS, k=k, variance=variance, standardize=standardize)
+    got = pca_arguments.parse_args(steps.pca_arguments(chosen, RUN, MODEL))
+    assert (got.k, got.variance) == ((k, None) if variance is None else (None, variance))
+    assert got.standardize == standardize
+    assert got.model_fingerprint == MODEL.fingerprint
+
+
+@given(st.text())
+def test_both_sides_make_the_same_slug(run_id: str) -> None:
+    assert spark_layout.run_slug(run_id) == dag_layout.run_slug(run_id)
+
+
+@given(st.text(), st.integers(0, 99_999))
+def test_a_commit_record_is_written_where_it_is_looked_for(run_id: str, chunk: int) -> None:
+    slug = spark_layout.run_slug(run_id)
+    table = spark_layout.TableLayout(S3Address("fruits", "features"), S3Address("fruits", "rejects"), MODEL.fingerprint)
+    prefix = RUN.layout.commits_prefix(MODEL.fingerprint)
+    assert table.commit(slug, chunk).key == f"{prefix}{spark_layout.commit_name(slug, chunk)}.json"
+    assert f"{table.features.key}/" == RUN.layout.features_prefix(MODEL.fingerprint)
+    assert f"{table.rejects.key}/" == RUN.layout.rejects_prefix(MODEL.fingerprint)
+
+
+def test_progress_is_looked_for_where_it_is_written() -> None:
+    metrics = RUN.run_file("featurize.json")
+    written = spark_layout.progress_address(S3Address(metrics.bucket, metrics.key))
+    assert (written.bucket, written.key) == RUN.run_file("featurize.progress.json")
+
+
+def test_the_manifest_has_one_schema() -> None:
+    assert [(field.name, field.type) for field in planning.MANIFEST_SCHEMA] == [
+        (field.name, field.type) for field in schemas.MANIFEST
+    ]
+
+
+def test_both_sides_know_the_same_engines_and_number_of_features() -> None:
+    assert set(settings.ENGINES) == set(featurize_arguments.ENGINES)
+    assert settings.FEATURES == schemas.FEATURES

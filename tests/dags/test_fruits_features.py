@@ -1,0 +1,64 @@
+"""The shape of the DAG, which is what no cluster survives by."""
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+
+@pytest.fixture(scope="module")
+def dag(project: pytest.TempPathFactory) -> DAG:
+    bag = DagBag(f"{project}/dags")
+    assert bag.import_errors == {}
+    return bag.dags["fruits_features"]
+
+
+def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
+    order = [task.task_id for task in dag.topological_sort()]
+    assert set(order) == {
+        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "lease_cluster",
+        "create_cluster", "wait_for_cluster", "add_featurize_step", "wait_for_featurize", "add_pca_step",
+        "wait_for_pca", "publish_results", "terminate_cluster",
+    }  # fmt: skip
+    assert order.index("check_settings") == 0
+    assert order.index("plan_run") < order.index("lease_cluster") < order.index("create_cluster")
+
+
+def test_everything_that_can_be_known_beforehand_is_checked_before_a_cluster_exists(dag: DAG) -> None:
+    before = dag.get_task("create_cluster").get_flat_relative_ids(upstream=True)
+    assert before == {
+        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "lease_cluster",
+    }  # fmt: skip
+
+
+def test_the_teardown_belongs_to_the_lease_and_the_cluster(dag: DAG) -> None:
+    terminate = dag.get_task("terminate_cluster")
+    assert terminate.is_teardown
+    assert terminate.retries >= 5
+    assert {"lease_cluster", "create_cluster"} <= terminate.upstream_task_ids
+    assert dag.get_task("lease_cluster").is_setup
+    assert dag.get_task("create_cluster").is_setup
+
+
+def test_a_failed_run_is_never_hidden_by_its_teardown(dag: DAG) -> None:
+    assert [task.task_id for task in dag.leaves if not task.is_teardown] == ["publish_results"]
+
+
+def test_a_cluster_is_created_by_one_call_that_is_not_repeated(dag: DAG) -> None:
+    create = dag.get_task("create_cluster")
+    assert create.retries == 0
+    assert create.deferrable is False  # type: ignore[attr-defined] # CreateClusterOperator
+
+
+def test_waiting_takes_no_worker(dag: DAG) -> None:
+    for task_id in ("wait_for_cluster", "wait_for_featurize", "wait_for_pca"):
+        assert dag.get_task(task_id).deferrable is True  # type: ignore[attr-defined] # sensors of EMR
+
+
+def test_no_time_limit_on_the_run_can_skip_the_teardown(dag: DAG) -> None:
+    assert dag.dagrun_timeout is None
+    assert dag.max_active_runs == 1
+    assert all(task.execution_timeout for task in dag.tasks)
+
+
+def test_every_task_says_what_it_does(dag: DAG) -> None:
+    assert [task.task_id for task in dag.tasks if not (task.doc_md or "").strip()] == []

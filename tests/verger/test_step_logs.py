@@ -1,0 +1,56 @@
+"""A failed step's own log."""
+
+import gzip
+
+import pytest
+from mypy_boto3_s3 import S3Client
+from verger.layout import S3Address
+from verger.step_logs import cause_of, read_log, step_log_address, tail, wait_for_log
+
+
+@pytest.mark.parametrize("root", ["s3://b/logs/", "s3://b/logs", "s3n://b/logs/"])
+def test_the_log_is_where_emr_puts_it(root: str) -> None:
+    assert step_log_address(root, "j-1", "s-2").uri == "s3://b/logs/j-1/steps/s-2/stderr.gz"
+
+
+def test_a_log_that_is_not_there_or_not_whole_is_none(s3: S3Client, bucket: str) -> None:
+    address = S3Address(bucket, "stderr.gz")
+    assert read_log(s3, address) is None
+    s3.put_object(Bucket=bucket, Key="stderr.gz", Body=gzip.compress(b"x" * 1000)[:-9])
+    assert read_log(s3, address) is None
+    s3.put_object(Bucket=bucket, Key="stderr.gz", Body=gzip.compress("é\n".encode()))
+    assert read_log(s3, address) == "é\n"
+
+
+def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: str) -> None:
+    address = S3Address(bucket, "late.gz")
+    versions = iter([b"starting\n", b"starting\nworking\n", b"starting\nworking\nverger: error: no model\n"])
+    waits = 0
+
+    def sleep(_: float) -> None:
+        nonlocal waits
+        waits += 1
+        s3.put_object(Bucket=bucket, Key="late.gz", Body=gzip.compress(next(versions)))
+
+    text = wait_for_log(s3, address, patience_seconds=100, poll_seconds=1, sleep=sleep)
+    assert text
+    assert cause_of(text) == "no model"
+    assert waits == 3
+
+
+def test_waiting_ends_when_a_log_without_a_cause_stops_growing(s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="killed.gz", Body=gzip.compress(b"killed\n"))
+    address = S3Address(bucket, "killed.gz")
+    assert wait_for_log(s3, address, patience_seconds=100, poll_seconds=1, sleep=lambda _: None) == "killed\n"
+
+
+def test_waiting_for_a_log_that_never_comes_ends(s3: S3Client, bucket: str) -> None:
+    address = S3Address(bucket, "never.gz")
+    assert wait_for_log(s3, address, patience_seconds=3, poll_seconds=1, sleep=lambda _: None) is None
+
+
+def test_the_last_cause_counts_and_the_tail_is_the_end() -> None:
+    text = "verger: error: first\nnoise\n26/11/21 verger: error: second \nINFO done\n"
+    assert cause_of(text) == "second"
+    assert cause_of("Traceback\n") is None
+    assert tail("1\n2\n3\n\n", 2) == "2\n3"
