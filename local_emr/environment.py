@@ -106,8 +106,13 @@ def furnish_node(root: Path) -> None:
     sudo.chmod(0o755)
     # An EMR node has the Python versions of its release; here it is the one that this server was made with.
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-    for name in ("python3", python.name):
-        link = root / "bin" / name
-        if not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(python)
+    _link(root / "bin" / "python3", python)
+    _link(root / "bin" / python.name, python)
+    # EMR's nodes have the AWS CLI; here it is installed beside this server.
+    _link(root / "bin" / "aws", Path(sys.prefix) / "bin" / "aws")
+
+
+def _link(link: Path, target: Path) -> None:
+    if target.exists() and not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
