@@ -44,3 +44,14 @@ requirements: $(UV) ## pin the newest versions that fit the .in files
 .cache/jars/%/.ready: requirements/jars.toml requirements/jars.sha256 tools/fetch_jars.py $(ENVS)/spark/.ready
 	@$(ENVS)/spark/bin/python tools/fetch_jars.py $*
 	@touch $@
+
+# --- the whole DAG on this machine ------------------------------------------------------------------
+
+.PHONY: demo
+demo: export VERGER_IMAGES := $(IMAGES)
+demo: export VERGER_WEIGHTS := $(WEIGHTS)
+demo: export VERGER_K := $(K)
+demo: export VERGER_OUT := $(OUT)
+demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output
+	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
+		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT"

@@ -14,7 +14,10 @@ import signal
 import subprocess
 import sys
 import threading
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 GRACE_SECONDS = 15.0
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>

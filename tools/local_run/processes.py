@@ -51,9 +51,7 @@ class Server:
             if (found := find(text)) is not None:
                 return found
             if not running:
-                raise ServerError(
-                    f"{self.name} ended when it was started: {last_line(text)} (log: {self.log})"
-                )
+                raise ServerError(f"{self.name} ended when it was started: {last_line(text)} (log: {self.log})")
             time.sleep(0.02)
         self.stop()
         raise ServerError(f"{self.name} was not ready after {seconds:.0f} s (log: {self.log})")
@@ -64,15 +62,17 @@ def last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "it wrote nothing")
 
 
-def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Server:
-    """Starts a command whose output goes to `log` (begun anew)."""
+def start(
+    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, *, events: bool = False
+) -> Server:
+    """Starts a command whose output goes to `log` (begun anew); with `events`, its standard output is ours to read."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), *command],
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE if events else output,
+            stderr=output,
             env=dict(environment),
             start_new_session=True,  # Ctrl-C reaches only the starter
         )

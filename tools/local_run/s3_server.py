@@ -68,9 +68,7 @@ def server_properties(settings: S3Settings, access_key: str, secret_key: str) ->
 
 def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What the server's process sees: little, and always a UTF-8 locale, because Java encodes file names by it."""
-    kept = {
-        name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment
-    }
+    kept = {name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment}
     return kept | {"LC_ALL": "C.UTF-8"}
 
 
@@ -117,9 +115,7 @@ def running(settings: S3Settings) -> Iterator[S3Endpoint]:
     properties.unlink(missing_ok=True)
     properties.touch(mode=0o600)
     properties.write_text(server_properties(settings, access_key, secret_key), "ascii")
-    server = processes.start(
-        "the S3 server", command(settings, properties), java_environment(os.environ), settings.log
-    )
+    server = processes.start("the S3 server", command(settings, properties), java_environment(os.environ), settings.log)
     try:
         port = server.wait_until(_port, READY_SECONDS)
         yield S3Endpoint(f"http://127.0.0.1:{port}", access_key, secret_key)

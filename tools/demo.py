@@ -1,0 +1,182 @@
+"""`make demo`: the whole DAG on this machine, from a folder of pictures to a matrix, with the local S3 and EMR.
+
+    python -m tools.demo [--images FOLDER] [--weights FILE.h5] [--k 10] [--out demo-output]
+
+State is kept in `.demo/` (Airflow's database, the S3 folder, the cluster node's packages, logs), so a second run
+computes only what is new. Exit code: 0; 1 with a line that says what failed; 130 after Ctrl-C, when all has been ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from verger.layout import BucketLayout, RunLayout
+
+from tools import local_stack
+from tools.local_run import clusters, dag_process, processes, summary
+from tools.local_run.airflow_home import AirflowHome, AirflowHomeError
+from tools.local_run.demo_inputs import DRAWN_IMAGES, DemoInputs, InputError, parse_inputs
+from tools.local_run.demo_state import DemoState, StateError, draw_once
+from tools.local_run.display import choose_display
+from tools.local_run.results import ResultsError, copy_results, read_object, read_published
+from tools.local_run.run_view import FEATURIZE_TASK, RunView, apply_event, parse_progress, phase_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from tools.local_run.clusters import ClusterState
+    from tools.local_run.display import Display
+
+PROJECT = Path(__file__).resolve().parent.parent
+PROGRESS_SECONDS = 1.0
+INTERRUPTED = 130
+
+
+class DemoError(Exception):
+    """The demo failed; the message is for the person who started it."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run of the DAG that is over."""
+
+    view: RunView
+    clusters: Sequence[ClusterState]
+    set_up_seconds: float
+
+    @property
+    def computed(self) -> bool:
+        """Whether there was anything to do."""
+        return self.view.tasks["create_cluster"].state != "skipped"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    parser = argparse.ArgumentParser(description="Runs Verger on this machine.")
+    for name, what in (("images", "folder"), ("weights", "file"), ("k", "number"), ("out", "folder")):
+        parser.add_argument(f"--{name}", default="", metavar=what.upper())
+    arguments = vars(parser.parse_args(argv))
+    console = Console()
+    try:
+        inputs = parse_inputs({name.upper(): value for name, value in arguments.items()}, Path.cwd())
+        with DemoState(PROJECT / ".demo").locked() as state:
+            demo(inputs, state, console)
+    except (
+        InputError, DemoError, StateError, ResultsError, AirflowHomeError, processes.ServerError, TimeoutError
+    ) as error:  # fmt: skip
+        print(f"verger: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted: no cluster is left, the servers are stopped. Run again to go on.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    # Once only: what has to be ended then is ended undisturbed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def demo(inputs: DemoInputs, state: DemoState, console: Console) -> None:
+    """Runs everything and leaves the results in `inputs.out`. Raises the errors that main turns into one line."""
+    began = time.monotonic()
+    logs = state.new_logs()
+    images = inputs.images or draw_once(state, DRAWN_IMAGES, PROJECT, console)
+    home = AirflowHome(state.folder / "airflow", PROJECT, Path(sys.executable))
+    plain_environment = local_stack.cleared(os.environ)
+    console.print(f"Verger: {images} -> {inputs.out}, k = {inputs.k}", markup=False, highlight=False, soft_wrap=True)
+    with ThreadPoolExecutor(1) as threads:
+        migrated = threads.submit(home.migrate, plain_environment, logs / "airflow-database.log")
+        settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs)
+        with local_stack.running(settings) as stack:
+            migrated.result()
+            environment = plain_environment | stack.environment | home.environment()
+            ran = _run(stack, _parameters(inputs, images, stack), environment, logs / "airflow.log", console)
+            layout = BucketLayout(stack.settings.bucket)
+            published = read_published(stack.s3(), layout)
+            copy_results(stack.s3(), layout, published.latest["run_id"], inputs.out)
+    if not ran.computed:
+        console.print(
+            f"\nNothing new since {published.latest['published_at']}: no cluster was needed.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    phases = {"set-up": ran.set_up_seconds} | phase_seconds(ran.view, time.time())
+    spent = time.monotonic() - began
+    summary.show(summary.Outcome(published.run, ran.computed, ran.clusters, phases, spent, inputs.out), console)
+
+
+def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> dict[str, object]:
+    return {
+        "bucket": stack.settings.bucket,
+        "region": local_stack.REGION,
+        "source": str(images),
+        "delete_missing": True,  # the pictures of another demo's folder must not stay among these
+        "weights": str(inputs.weights or ""),
+        "k": inputs.k,
+    }
+
+
+def _run(
+    stack: local_stack.Stack, parameters: dict[str, object], environment: dict[str, str], log: Path, console: Console
+) -> Ran:
+    """Runs the DAG, and ends every cluster whatever happens. Raises DemoError when the run fails."""
+    began = time.time()
+    try:
+        view = _follow(stack, parameters, environment, log, choose_display(console))
+    finally:
+        ended = clusters.end_all(stack.emr())
+    if view.state != "success":
+        what = f"{view.failed_task} failed: {view.tasks[view.failed_task].error}" if view.failed_task else view.error
+        left = "".join(f"\n  cluster {cluster.id}: {cluster.state}" for cluster in ended)
+        raise DemoError(f"{what}{left}\n  log: {log}")
+    first = min((task.began for task in view.tasks.values() if task.began is not None), default=began)
+    return Ran(view, ended, first - began)
+
+
+def _follow(
+    stack: local_stack.Stack, parameters: dict[str, object], environment: dict[str, str], log: Path, display: Display
+) -> RunView:
+    """Runs the DAG and shows it until it is over."""
+    view, looked = RunView(), 0.0
+    with dag_process.running(Path(sys.executable), parameters, environment, log) as run, display:
+        for event in run.events():
+            if event is not None:
+                view = apply_event(view, event)
+            elif time.monotonic() - looked > PROGRESS_SECONDS:
+                looked = time.monotonic()
+                view = _with_progress(view, stack)
+            display.show(view)
+        code = run.exit_code()
+    if view.state in {"starting", "running"}:
+        last = processes.last_line(log.read_text("utf-8", errors="replace"))
+        raise DemoError(f"Airflow's process ended with exit code {code}: {last}\n  log: {log}")
+    return view
+
+
+def _with_progress(view: RunView, stack: local_stack.Stack) -> RunView:
+    """The view with featurize's own count of images, while that task runs."""
+    task = view.tasks.get(FEATURIZE_TASK)
+    if task is None or task.state != "running":
+        return view
+    layout = BucketLayout(stack.settings.bucket)
+    address = RunLayout(layout, view.run_id).run_file("featurize.progress.json")
+    values = read_object(stack.s3(), address.bucket, address.key)
+    return view.with_images(parse_progress(values)) if values else view
+
+
+if __name__ == "__main__":
+    sys.exit(main())

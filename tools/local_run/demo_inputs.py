@@ -1,0 +1,98 @@
+"""What `make demo` was asked for, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verger.settings import K_BOUNDS
+from verger.sync import PICTURE_SUFFIXES, SourceError, find_pictures
+
+from tools.local_run.results import RESULT_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DRAWN_IMAGES = 360
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+class InputError(ValueError):
+    """Something that was asked for cannot be done; the message is one line for the person who asked."""
+
+
+@dataclass(frozen=True)
+class DemoInputs:
+    """One demo.
+
+    Attributes:
+        images: the folder of pictures; None to draw some.
+        weights: an .h5 file; None for the ImageNet weights that Keras has or downloads.
+        k: how many components.
+        out: the folder for the results.
+    """
+
+    images: Path | None
+    weights: Path | None
+    k: int
+    out: Path
+
+
+def parse_inputs(words: Mapping[str, str], folder: Path) -> DemoInputs:
+    """Checks IMAGES, WEIGHTS, K and OUT, paths relative to `folder`. Raises InputError for the first that is wrong."""
+    images, weights = _path(words.get("IMAGES", ""), folder), _path(words.get("WEIGHTS", ""), folder)
+    if images is not None:
+        _check_images(images)
+    if weights is not None:
+        _check_weights(weights)
+    out = _path(words.get("OUT", ""), folder) or folder / "demo-output"
+    _check_out(out, folder, images)
+    return DemoInputs(images, weights, _whole_number("K", words.get("K", "") or "10"), out)
+
+
+def _path(text: str, folder: Path) -> Path | None:
+    # not resolved: a link to a folder is that folder, under the name that the person uses
+    return Path(os.path.abspath(folder / Path(text).expanduser())) if text.strip() else None  # noqa: PTH100
+
+
+def _check_images(images: Path) -> None:
+    if not images.exists():
+        raise InputError(f"IMAGES={images}: there is no such folder")
+    if not images.is_dir():
+        raise InputError(f"IMAGES={images} is a file: give the folder that holds one folder of pictures per label")
+    try:
+        find_pictures(images, "images/")
+    except SourceError:
+        endings = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise InputError(f"IMAGES={images} holds no picture (file names that end in {endings})") from None
+
+
+def _check_weights(weights: Path) -> None:
+    if not weights.is_file():
+        what = "is a folder" if weights.is_dir() else "does not exist"
+        raise InputError(f"WEIGHTS={weights} {what}: give an .h5 file of Keras' MobileNetV2 without its top")
+    with weights.open("rb") as file:
+        if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
+            raise InputError(f"WEIGHTS={weights} is no HDF5 file: give Keras' mobilenet_v2_1.0_224_no_top .h5 file")
+
+
+def _whole_number(name: str, text: str) -> int:
+    smallest, largest = K_BOUNDS
+    if not (text.isascii() and text.isdigit()) or not smallest <= int(text) <= largest:
+        raise InputError(f"{name}={text}: give a whole number from {smallest:,} to {largest:,}")
+    return int(text)
+
+
+def _check_out(out: Path, project: Path, images: Path | None) -> None:
+    """OUT is replaced as a whole, so it must not hold anything but an earlier demo's results."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"OUT={out} is a file: give a folder")
+    if images is not None and (out == images or images in out.parents):
+        raise InputError(f"OUT={out} lies in IMAGES: give another folder")
+    if out == project or out in project.parents:
+        raise InputError(f"OUT={out} holds Verger itself: give another folder")
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in RESULT_FILES) if out.exists() else []
+    if strangers:
+        raise InputError(f"OUT={out} holds {strangers[0]!r}, which is no result of Verger: give an empty or new folder")

@@ -1,0 +1,105 @@
+"""The local EMR as a process beside us: `python -m local_emr` of its own environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tools.local_run import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tools.local_run.s3_server import S3Endpoint
+
+READY_SECONDS = 60.0
+ANNOUNCEMENT = re.compile(r"^local EMR and S3: (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
+#: What a node must know to install packages as this machine does: a proxy, certificates, pip's own settings.
+INSTALL_VARIABLES = re.compile(r"PIP_.*|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|(HTTPS?|NO|ALL)_PROXY", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class EmrSettings:
+    """What the local EMR runs on.
+
+    Attributes:
+        project: Verger's folder.
+        environments: the folder of the Python environments: `local_emr` runs it, `spark` gives it Spark.
+        work: a folder for what belongs to one cluster.
+        node_root: the folder that plays the nodes' root directory, kept between clusters.
+        log: its log.
+        cores: task slots of a Spark step.
+        region: the region that it says it is.
+    """
+
+    project: Path
+    environments: Path
+    work: Path
+    node_root: Path
+    log: Path
+    cores: int
+    region: str
+
+
+def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str]) -> list[str]:
+    """The command line of the server; `variables` are those that it passes on to bootstrap actions and steps."""
+    options = {
+        "--port": "0",
+        "--work-dir": str(settings.work),
+        "--node-root": str(settings.node_root),
+        "--spark-python": str(settings.environments / "spark" / "bin" / "python"),
+        "--jars-dir": str(settings.project / ".cache" / "jars" / "s3a"),
+        "--cores": str(settings.cores),
+        "--log-seconds": "2",
+        "--s3-endpoint": s3.url,
+        "--region": settings.region,
+    }
+    words = [word for option in options.items() for word in option]
+    words += [word for name in sorted(variables) for word in ("--env", name)]
+    return [str(settings.environments / "local_emr" / "bin" / "python"), "-m", "local_emr", *words]
+
+
+def server_environment(settings: EmrSettings, s3: S3Endpoint, environment: Mapping[str, str]) -> dict[str, str]:
+    """The server's own environment variables: few, with S3's credentials."""
+    kept = {name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment}
+    return (
+        install_variables(environment)
+        | kept
+        | {
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": str(settings.project),
+            "AWS_ACCESS_KEY_ID": s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+        }
+    )
+
+
+def install_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of an environment's variables that tell how packages are installed here."""
+    return {name: value for name, value in environment.items() if INSTALL_VARIABLES.fullmatch(name)}
+
+
+@contextlib.contextmanager
+def running(settings: EmrSettings, s3: S3Endpoint) -> Iterator[str]:
+    """Runs the server for as long as the context is open; gives its address. Raises ServerError."""
+    settings.node_root.mkdir(parents=True, exist_ok=True)
+    passed_on = install_variables(os.environ)
+    server = processes.start(
+        "the local EMR",
+        command(settings, s3, passed_on),
+        server_environment(settings, s3, os.environ),
+        settings.log,
+    )
+    try:
+        yield server.wait_until(_address, READY_SECONDS)
+    finally:
+        server.stop()
+
+
+def _address(log: str) -> str | None:
+    match = ANNOUNCEMENT.search(log)
+    return match.group(1) if match else None

@@ -1,0 +1,86 @@
+"""Reads what a run published and copies it to a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from verger.layout import BucketLayout, RunLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_s3 import S3Client
+
+RESULT_FILES = ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "run.json", "report.html")
+
+
+class ResultsError(Exception):
+    """Results that should be there are not."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The results that `latest.json` points to: the pointer, and the run as its `run.json` describes it."""
+
+    latest: Mapping[str, Any]
+    run: Mapping[str, Any]
+
+
+def read_object(s3: S3Client, bucket: str, key: str) -> dict[str, Any] | None:
+    """A JSON object from S3; None when it is not there."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+            return None
+        raise
+    values: dict[str, Any] = json.loads(body)
+    return values
+
+
+def read_published(s3: S3Client, layout: BucketLayout) -> Published:
+    """What `latest.json` points to. Raises ResultsError when nothing was published yet."""
+    latest = read_object(s3, layout.bucket, layout.latest.key)
+    if latest is None:
+        raise ResultsError(f"{layout.latest.uri} is not there: no run has published results yet")
+    address = RunLayout(layout, latest["run_id"]).result_file("run.json")
+    run = read_object(s3, address.bucket, address.key)
+    if run is None:
+        raise ResultsError(f"{address.uri} is not there, though latest.json points to it")
+    return Published(latest, run)
+
+
+def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> None:
+    """Makes `out` hold the results of a run and nothing else; it changes as a whole, when all files have arrived."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for name in RESULT_FILES:
+            address = RunLayout(layout, run_id).result_file(name)
+            try:
+                s3.download_file(address.bucket, address.key, str(fresh / name))
+            except ClientError as error:
+                raise ResultsError(f"{address.uri} could not be read: {error}") from None
+        fresh.chmod(0o755)
+        _put_in_place(fresh, out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, out: Path) -> None:
+    target = out.resolve()  # a link stays a link to a folder with the new results
+    if not target.exists():
+        fresh.rename(target)
+        return
+    former = Path(tempfile.mkdtemp(prefix=f".{out.name}-former-", dir=target.parent))
+    try:
+        target.rename(former / out.name)
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(former, ignore_errors=True)
