@@ -62,7 +62,7 @@ else
     started=$SECONDS
     rm -rf "$environment"
     "$python" -m venv "$environment" || fail "$python could not make $environment"
-    "$environment/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+    "$environment/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
         --only-binary :all: --require-hashes --requirement "$work/requirements.txt" \
         || fail "pip could not install $requirements_uri: its own message stands above"
     touch "$environment/.complete"
