@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from obstore.exceptions import BaseError
+
 from tools.model import preparation, publishing
 from tools.model.refusal import RefusedError
 
@@ -32,13 +34,9 @@ def parse_args(arguments: Sequence[str], environment: Mapping[str, str]) -> argp
     source.add_argument(
         "--weights", type=Path, metavar="FILE.h5", help="ImageNet weights of MobileNetV2 without its top"
     )
-    source.add_argument(
-        "--random", action="store_true", help="seeded random weights: to try Verger out, not for use"
-    )
+    source.add_argument("--random", action="store_true", help="seeded random weights: to try Verger out, not for use")
     parser.add_argument("--output-dir", metavar="DIR", help="write to DIR/<fingerprint>/")
-    parser.add_argument(
-        "--models-uri", metavar="s3://BUCKET/models", help="write to s3://BUCKET/models/<fingerprint>/"
-    )
+    parser.add_argument("--models-uri", metavar="s3://BUCKET/models", help="write to s3://BUCKET/models/<fingerprint>/")
     parser.add_argument(
         "--make-default", action="store_true", help="also write default.json: runs without weights use this"
     )
@@ -47,15 +45,9 @@ def parse_args(arguments: Sequence[str], environment: Mapping[str, str]) -> argp
         "--download-seconds", type=float, default=60.0, help="how long Keras may download; 0: not at all"
     )
     parser.add_argument("--precision", choices=("float32", "int8"), default="float32")
-    parser.add_argument(
-        "--calibration-images", metavar="DIR|s3://...", help="your pictures, for --precision int8"
-    )
-    parser.add_argument(
-        "--min-cosine", type=float, default=0.8, help="int8: refuse below this cosine to float32"
-    )
-    parser.add_argument(
-        "--min-neighbours-kept", type=float, default=0.6, help="int8: refuse below this share"
-    )
+    parser.add_argument("--calibration-images", metavar="DIR|s3://...", help="your pictures, for --precision int8")
+    parser.add_argument("--min-cosine", type=float, default=0.85, help="int8: refuse below this cosine to float32")
+    parser.add_argument("--min-neighbours-kept", type=float, default=0.85, help="int8: refuse below this share")
     keras_home = Path(environment.get("KERAS_HOME") or Path.home() / ".keras")
     parser.set_defaults(keras_home=keras_home)
     parsed = parser.parse_args(arguments)
@@ -108,7 +100,7 @@ def main() -> int:
     parsed = parse_args(sys.argv[1:], os.environ)
     try:
         result = run(parsed)
-    except (RefusedError, OSError) as error:
+    except (RefusedError, OSError, BaseError) as error:
         print(f"verger: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(json.dumps(result))

@@ -29,9 +29,9 @@ class Kind:
     top: Bump = (0.0, 0.3)
     bottom: Bump = (0.0, 0.3)
     skew: float = 0.0
-    texture: Literal[
-        "smooth", "streaks", "pores", "freckles", "stripes", "seeds", "fuzz", "segments", "kiwi"
-    ] = "smooth"
+    texture: Literal["smooth", "streaks", "pores", "freckles", "stripes", "seeds", "fuzz", "segments", "kiwi"] = (
+        "smooth"
+    )
     gloss: float = 0.5
     crown: Literal["none", "stem", "leaf", "calyx", "star"] = "none"
     radius: float = 0.66
@@ -114,11 +114,10 @@ CATALOGUE: dict[str, Kind] = {
         bottom=(0.1, 0.3),
         texture="pores",
         gloss=0.45,
+        crown="leaf",
         radius=0.58,
     ),
-    "梨 Nashi": _kind(
-        "d0a24e", "b98a3c", aspect=1.04, top=(-0.1, 0.3), texture="freckles", gloss=0.2, crown="stem"
-    ),
+    "梨 Nashi": _kind("d0a24e", "b98a3c", aspect=1.04, top=(-0.1, 0.3), texture="freckles", gloss=0.2, crown="stem"),
     "Raspberry": _kind("c8284a", "e0506a", shape="bunch", texture="fuzz", gloss=0.3, radius=0.15, count=26),
     "Apricot": _kind(
         "f2a144",
@@ -130,9 +129,7 @@ CATALOGUE: dict[str, Kind] = {
         gloss=0.1,
         radius=0.58,
     ),
-    "Banana Lady Finger": _kind(
-        "f4d95a", "6d5a22", blushed=0.1, shape="banana", gloss=0.2, radius=0.5, count=2
-    ),
+    "Banana Lady Finger": _kind("f4d95a", "6d5a22", blushed=0.1, shape="banana", gloss=0.2, radius=0.5, count=2),
     "Coconut": _kind("6a4a30", "4a3220", texture="streaks", gloss=0.05, radius=0.68),
     "Pear Red": _kind("9c2a2a", "c2603a", blushed=0.4, texture="freckles", gloss=0.4, **_PEAR),
 }
@@ -148,9 +145,7 @@ def labels(count: int) -> list[str]:
     if count < 1:
         raise ValueError(f"{count} labels cannot be drawn: ask for at least 1")
     names = list(CATALOGUE)
-    return [
-        names[i % len(names)] + (f" v{i // len(names) + 1}" if i >= len(names) else "") for i in range(count)
-    ]
+    return [names[i % len(names)] + (f" v{i // len(names) + 1}" if i >= len(names) else "") for i in range(count)]
 
 
 def kind_of(label: str) -> Kind:

@@ -73,9 +73,7 @@ def _seeds(label: str, index: int, seed: int) -> list[int]:
     return [int.from_bytes(digest[at : at + 4], "big") for at in range(0, 16, 4)]
 
 
-def _paint(
-    kind: Kind, rng: np.random.Generator, size: tuple[int, int], difficulty: Difficulty
-) -> Image.Image:
+def _paint(kind: Kind, rng: np.random.Generator, size: tuple[int, int], difficulty: Difficulty) -> Image.Image:
     hard = difficulty == "hard"
     light = _light(rng, hard=hard)
     canvas = Canvas(_background(rng, size, hard=hard))
@@ -114,9 +112,7 @@ def _background(rng: np.random.Generator, size: tuple[int, int], *, hard: bool) 
     grain = noise(rng, (height, width), int(rng.integers(3, 30)))
     lines = np.sin(down * np.float32(rng.uniform(4, 40)) + grain * np.float32(rng.uniform(1, 9)))
     share = np.float32(rng.uniform(0.0, 0.35))
-    return (table * (0.8 + 0.35 * grain + share * lines * 0.5)[..., None] * glow[..., None]).astype(
-        np.float32
-    )
+    return (table * (0.8 + 0.35 * grain + share * lines * 0.5)[..., None] * glow[..., None]).astype(np.float32)
 
 
 def _pose(canvas: Canvas, rng: np.random.Generator, *, hard: bool) -> Pose:

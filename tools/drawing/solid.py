@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float32]
 
+# A banana: half the angle of its arc in radians, and the share of it after which the stalk begins.
+_HALF_BEND = 1.12
+_STALK = 0.9
+
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """Where the light comes from (a unit vector to the right, downwards, towards the eye), its colour and share of ambient."""
+    """Where the light comes from (a unit vector: right, down, towards the eye), its colour and its ambient share."""
 
     direction: tuple[float, float, float]
     colour: tuple[float, float, float]
@@ -37,7 +41,10 @@ class Pose:
 
 
 class Canvas:
-    """A picture being painted: `pixels` is height x width x 3 float32 in 0..1; coordinates run from -1 to 1 across the width."""
+    """A picture being painted.
+
+    `pixels` is height x width x 3 float32 in 0..1. Coordinates run from -1 to 1 across the width, 0 in the middle.
+    """
 
     def __init__(self, pixels: Field) -> None:
         self.pixels = pixels
@@ -85,12 +92,11 @@ def paint_fruit(canvas: Canvas, kind: Kind, pose: Pose, light: Light, rng: np.ra
     rho, nx, ny = _bent(u, v) if kind.shape == "banana" else _star_shaped(kind, u, v)
     inside = np.clip(rho, 0.0, 1.0)
     colours = skin(kind, rng, inside, np.clip(u, -1, 1), np.clip(v, -1, 1))
-    colours = (
-        colours if kind.shape == "cut" else _lit(colours, inside, (nx, ny), kind.gloss, light, pose.turn)
-    )
-    edge = np.float32(canvas.pixel / pose.radius)
+    colours = colours if kind.shape == "cut" else _lit(colours, inside, (nx, ny), kind.gloss, light, pose.turn)
+    edge = canvas.pixel / pose.radius
     canvas.blend(window, np.clip(colours, 0, 1), 1.0 - smoothstep(1.0 - edge, 1.0 + edge, rho))
-    _CROWNS[kind.crown](canvas, pose, light)
+    x, y = _at(pose, max(0.0, kind.top[0]))
+    _CROWNS[kind.crown](canvas, dataclasses.replace(pose, x=x, y=y), light)
 
 
 def _star_shaped(kind: Kind, u: Field, v: Field) -> tuple[Field, Field, Field]:
@@ -103,8 +109,8 @@ def _star_shaped(kind: Kind, u: Field, v: Field) -> tuple[Field, Field, Field]:
         + kind.top[0] * np.exp(-((from_top / kind.top[1]) ** 2))
         + kind.bottom[0] * np.exp(-(((np.pi - from_top) / kind.bottom[1]) ** 2))
     )
-    rho = (radius / outline).astype(np.float32)
-    return rho, x / outline, v / outline
+    rho: Field = (radius / outline).astype(np.float32)
+    return rho, (x / outline).astype(np.float32), (v / outline).astype(np.float32)
 
 
 def _bent(u: Field, v: Field) -> tuple[Field, Field, Field]:
@@ -112,19 +118,17 @@ def _bent(u: Field, v: Field) -> tuple[Field, Field, Field]:
     bend = np.float32(0.95)
     x, y = u, v + np.float32(0.62)
     away = np.hypot(x, y)
-    along = np.arctan2(x, y) / np.float32(1.12)
+    along = np.arctan2(x, y) / np.float32(_HALF_BEND)
     taper = np.sqrt(np.clip(1.0 - np.abs(along) ** 3.2, 0.0, None)) * 0.235 + 0.045
-    taper = np.where(along > 0.9, 0.06, taper)
+    taper = np.where(along > _STALK, 0.06, taper)
     across = (away - bend) / taper
     ends = np.clip(np.abs(along) - 1.0, 0.0, None) * 18.0
     rho = np.hypot(across, ends).astype(np.float32)
     safe = np.maximum(away, 1e-3)
-    return rho, across * x / safe, across * y / safe
+    return rho, (across * x / safe).astype(np.float32), (across * y / safe).astype(np.float32)
 
 
-def _lit(
-    colours: Field, rho: Field, sideways: tuple[Field, Field], gloss: float, light: Light, turn: float
-) -> Field:
+def _lit(colours: Field, rho: Field, sideways: tuple[Field, Field], gloss: float, light: Light, turn: float) -> Field:
     """Lambert's shade, a darker rim, and a highlight as sharp as the skin is glossy."""
     nz = np.sqrt(np.clip(1.0 - rho * rho, 0.0, 1.0))
     # The normals turn with the fruit; the light does not, so it is turned the other way.
@@ -139,7 +143,8 @@ def _lit(
     sharp = 6.0 + 40.0 * gloss
     shine = gloss * np.clip(facing, 0, 1) ** sharp * 0.75
     tint = np.array(light.colour, np.float32)
-    return (colours * shade[..., None] * tint + shine[..., None]).astype(np.float32)
+    lit: Field = (colours * shade[..., None] * tint + shine[..., None]).astype(np.float32)
+    return lit
 
 
 def _at(pose: Pose, up: float) -> tuple[float, float]:
@@ -153,14 +158,13 @@ def _paint_stem(canvas: Canvas, pose: Pose, light: Light) -> None:
     u, v = canvas.axes(window, Pose(x, y, pose.radius, pose.turn))
     across = (u - 0.35 * (v - 0.2) ** 2) / 0.055
     colour = (
-        np.array([0.34, 0.24, 0.13], np.float32)
-        * (1.0 + 0.5 * np.clip(across * light.direction[0], -1, 1))[..., None]
+        np.array([0.34, 0.24, 0.13], np.float32) * (1.0 + 0.5 * np.clip(across * light.direction[0], -1, 1))[..., None]
     )
     edge = canvas.pixel / pose.radius
     mask = (1 - smoothstep(1 - edge * 9, 1 + edge * 9, np.abs(across))) * (
         1 - smoothstep(0.24, 0.24 + edge * 2, np.abs(v))
     )
-    canvas.blend(window, colour, mask)
+    canvas.blend(window, colour.astype(np.float32), mask)
 
 
 def _paint_leaf(canvas: Canvas, pose: Pose, light: Light) -> None:
@@ -170,10 +174,7 @@ def _paint_leaf(canvas: Canvas, pose: Pose, light: Light) -> None:
     u, v = canvas.axes(window, Pose(x, y, pose.radius * 0.36, pose.turn - 0.5))
     across = np.abs(v) / np.clip(0.42 * (1.0 - u * u), 0.02, None)
     vein = 1.0 - smoothstep(0.0, 0.12, np.abs(v))
-    colour = (
-        np.array([0.25, 0.5, 0.16], np.float32)
-        * (0.85 + 0.3 * vein - 0.2 * v * light.direction[1])[..., None]
-    )
+    colour = np.array([0.25, 0.5, 0.16], np.float32) * (0.85 + 0.3 * vein - 0.2 * v * light.direction[1])[..., None]
     mask = (1.0 - smoothstep(0.85, 1.1, across)) * (np.abs(u) < 1.0)
     canvas.blend(window, colour.astype(np.float32), mask.astype(np.float32))
 
@@ -193,9 +194,7 @@ def _paint_calyx(canvas: Canvas, pose: Pose, light: Light) -> None:
     reach = 0.42 + 0.55 * np.abs(np.cos(angle * 2.5)) ** 2.2
     tone = 0.8 + 0.35 * np.cos(angle * 5.0) - 0.25 * v * max(0.0, -light.direction[1])
     colour = np.array([0.3, 0.5, 0.18], np.float32) * tone[..., None]
-    canvas.blend(
-        window, colour.astype(np.float32), 1.0 - smoothstep(0.9, 1.06, (away / reach).astype(np.float32))
-    )
+    canvas.blend(window, colour.astype(np.float32), 1.0 - smoothstep(0.9, 1.06, (away / reach).astype(np.float32)))
 
 
 def _paint_star(canvas: Canvas, pose: Pose, _light: Light) -> None:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Field:
     """Smooth noise in 0..1 of `shape` with about `cells` blotches along a side."""
     grid = Image.fromarray(rng.random((cells + 1, cells + 1), dtype=np.float32))
-    field = np.asarray(grid.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
-    return np.clip(field, 0.0, 1.0)
+    field: Field = np.asarray(grid.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+    return np.minimum(np.maximum(field, np.float32(0)), np.float32(1))
 
 
 def smoothstep(low: float, high: float, value: Field) -> Field:
     """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((value - low) / (high - low), 0.0, 1.0)
-    return (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    t: Field = np.clip((value - low) / (high - low), 0.0, 1.0, dtype=np.float32)
+    return t * t * (np.float32(3.0) - np.float32(2.0) * t)
 
 
 def mix(first: Field, second: Field, share: Field) -> Field:
@@ -52,9 +52,7 @@ def _shape(field: Field) -> tuple[int, int]:
     return (field.shape[0], field.shape[1])
 
 
-def _smooth(
-    _rng: np.random.Generator, base: Field, _second: Field, _rho: Field, _u: Field, _v: Field
-) -> Field:
+def _smooth(_rng: np.random.Generator, base: Field, _second: Field, _rho: Field, _u: Field, _v: Field) -> Field:
     return base
 
 
@@ -71,13 +69,11 @@ def _dots(rng: np.random.Generator, rho: Field, cells: int, threshold: float) ->
 
 
 def _pores(rng: np.random.Generator, base: Field, _second: Field, rho: Field, _u: Field, _v: Field) -> Field:
-    return base * (1.0 - 0.16 * _dots(rng, rho, 26, 0.68))[..., None]
+    return base * (1.0 - 0.13 * _dots(rng, rho, 44, 0.66))[..., None]
 
 
-def _freckles(
-    rng: np.random.Generator, base: Field, _second: Field, rho: Field, _u: Field, _v: Field
-) -> Field:
-    return mix(base, base * np.array([0.62, 0.5, 0.4], np.float32), _dots(rng, rho, 22, 0.84) * 0.6)
+def _freckles(rng: np.random.Generator, base: Field, _second: Field, rho: Field, _u: Field, _v: Field) -> Field:
+    return mix(base, base * np.array([0.62, 0.5, 0.4], np.float32), _dots(rng, rho, 36, 0.86) * 0.7)
 
 
 def _fuzz(rng: np.random.Generator, base: Field, _second: Field, rho: Field, _u: Field, _v: Field) -> Field:
@@ -122,13 +118,11 @@ def _kiwi(rng: np.random.Generator, base: Field, second: Field, rho: Field, u: F
     angle = np.arctan2(v, u)
     rays = 0.5 + 0.5 * np.sin(angle * 22.0 + noise(rng, _shape(rho), 5) * 3.0)
     flesh = mix(
-        base, second, (1.0 - smoothstep(0.16, 0.3, rho)) * 0.95 + rays * smoothstep(0.25, 0.4, rho) * 0.2
+        base, second, (1.0 - smoothstep(0.16, 0.3, rho)) * 0.95 + rays * smoothstep(0.25, 0.4, rho) * np.float32(0.2)
     )
-    ring = np.exp(-(((rho - 0.42) / 0.1) ** 2))
+    ring: Field = np.exp(-(((rho - np.float32(0.42)) / np.float32(0.1)) ** 2))
     turn = angle * 13.0 / np.pi + np.float32(rng.uniform(0, 1))
-    spots = np.hypot(
-        (turn - np.floor(turn) - 0.5) * 1.5, (rho - 0.4 - 0.06 * np.sin(np.floor(turn) * 2.4)) * 9.0
-    )
+    spots = np.hypot((turn - np.floor(turn) - 0.5) * 1.5, (rho - 0.4 - 0.06 * np.sin(np.floor(turn) * 2.4)) * 9.0)
     seeded = mix(flesh, np.array([0.1, 0.09, 0.06], np.float32), (1.0 - smoothstep(0.22, 0.42, spots)) * ring)
     return mix(seeded, np.array([0.45, 0.33, 0.18], np.float32), smoothstep(0.94, 0.98, rho))
 

@@ -48,9 +48,7 @@ def to_litert(model: Any, calibration: Sequence[Picture] = ()) -> bytes:  # noqa
     )
 
     signature = [tf.TensorSpec((1, INPUT_SIZE, INPUT_SIZE, 3), tf.float32, name="image")]
-    function = tf.function(
-        lambda image: model(image / 127.5 - 1.0, training=False), input_signature=signature
-    )
+    function = tf.function(lambda image: model(image / 127.5 - 1.0, training=False), input_signature=signature)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     if calibration:

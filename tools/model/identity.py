@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 INPUT_SIZE = 224
@@ -26,13 +29,16 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(weights_sha256: str, precision: str = "float32", calibration_sha256: str = "") -> str:
-    """The 16 hex digits that stand for a model in every path.
+def precision_name(precision: str, calibration_sha256: str = "") -> str:
+    """The precision as `model.json` and the fingerprint have it: `float32`, or `int8-` and 16 hex digits.
 
-    `calibration_sha256` belongs to int8 models only: other calibration pictures make another model, whose features
-    must not mix with the first's.
+    The digits stand for the calibration pictures: other pictures make another model, whose features must not mix with
+    the first's.
     """
+    return f"{precision}-{calibration_sha256[:16]}" if calibration_sha256 else precision
+
+
+def fingerprint(weights_sha256: str, precision: str = "float32") -> str:
+    """The 16 hex digits that stand for a model in every path; `precision` as `precision_name` gives it."""
     text = f"verger-model-1\nmobilenet_v2_1.0\n{INPUT_SIZE}\n{precision}\n{weights_sha256}"
-    if calibration_sha256:
-        text += f"\n{calibration_sha256}"
     return sha256_of(text.encode())[:16]

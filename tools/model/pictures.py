@@ -12,8 +12,8 @@ import obstore
 from obstore.store import S3Store
 from PIL import Image, ImageOps
 
-from tools.drawing.scene import draw
 from tools.drawing.catalogue import labels
+from tools.drawing.scene import draw
 from tools.model.identity import INPUT_SIZE, sha256_of
 from tools.model.refusal import RefusedError
 
@@ -45,7 +45,10 @@ def decoded(name: str, data: bytes) -> Picture:
         OSError: it is no picture that Pillow reads.
     """
     with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright = ImageOps.exif_transpose(image)
+    if "transparency" in upright.info:
+        upright = upright.convert("RGBA")  # what Pillow asks for before the next step
+    upright = upright.convert("RGB")
     small = upright.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC)
     return Picture(name, sha256_of(data), np.asarray(small, np.uint8))
 
@@ -62,7 +65,7 @@ def _drawn(label: str, index: int) -> Picture:
 
 
 def read_evenly(source: str, limit: int) -> tuple[list[Picture], list[str]]:
-    """At most `limit` pictures spread evenly over a folder or an `s3://bucket/prefix`, and the names of those that are none.
+    """At most `limit` pictures spread evenly over a folder or `s3://bucket/prefix`, and names of files that are none.
 
     Raises:
         RefusedError: there is no picture at all.
@@ -78,9 +81,7 @@ def read_evenly(source: str, limit: int) -> tuple[list[Picture], list[str]]:
         except (OSError, Image.DecompressionBombError, SyntaxError):
             refused.append(name)
     if not pictures:
-        raise RefusedError(
-            f"no readable picture in {source}: name a folder or s3://bucket/prefix with pictures"
-        )
+        raise RefusedError(f"no readable picture in {source}: name a folder or s3://bucket/prefix with pictures")
     return pictures, refused
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import json
 import sys
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tools.model import agreement, conversion, pictures, weights
-from tools.model.identity import FEATURES, FORMAT, INPUT_SIZE, NORMALISATION, fingerprint, sha256_of
+from tools.model.identity import FEATURES, FORMAT, INPUT_SIZE, NORMALISATION, fingerprint, precision_name, sha256_of
 from tools.model.publishing import file_entry
 from tools.model.quiet import quiet
 from tools.model.refusal import RefusedError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DRAWN_TO_CHECK = 16
 MOST_TO_CHECK = 32
-MOST_TO_CALIBRATE = 600
+MOST_TO_CALIBRATE = 400
 FEWEST_TO_CALIBRATE = 40
 
 
@@ -56,7 +58,7 @@ def say(message: str) -> None:
 
 
 def choose_weights(wanted: Wanted, folder: Path) -> weights.Weights:
-    """The named file; else Keras' ImageNet weights; else seeded random ones, with a warning that cannot be overlooked."""
+    """The named file; else Keras' ImageNet weights; else seeded random ones, with a loud warning."""
     if wanted.weights_file is not None:
         return weights.from_file(wanted.weights_file)
     if not wanted.random:
@@ -88,16 +90,12 @@ def read_calibration(wanted: Wanted) -> Calibration:
         )
     found, refused = pictures.read_evenly(wanted.calibration, MOST_TO_CALIBRATE)
     if refused:
-        say(
-            f"{len(refused)} files of {wanted.calibration} are no readable pictures, the first {refused[0]!r}"
-        )
-    different = sorted(
-        {picture.sha256: picture for picture in found}.values(), key=lambda picture: picture.sha256
-    )
+        say(f"{len(refused)} files of {wanted.calibration} are no readable pictures, the first {refused[0]!r}")
+    different = sorted({picture.sha256: picture for picture in found}.values(), key=lambda picture: picture.sha256)
     if len(different) < FEWEST_TO_CALIBRATE:
         raise RefusedError(
-            f"{wanted.calibration} holds {len(different)} different pictures: int8 needs at least {FEWEST_TO_CALIBRATE}, "
-            "half to calibrate with and half to judge by"
+            f"{wanted.calibration} holds {len(different)} different pictures: int8 needs at least "
+            f"{FEWEST_TO_CALIBRATE}, half to calibrate with and half to judge by"
         )
     used = tuple(different[::2])
     digest = sha256_of("\n".join(picture.sha256 for picture in used).encode())
@@ -106,12 +104,10 @@ def read_calibration(wanted: Wanted) -> Calibration:
 
 def fingerprint_of(chosen: weights.Weights, wanted: Wanted, calibration: Calibration) -> str:
     """The fingerprint of the model that these make."""
-    return fingerprint(chosen.sha256, wanted.precision, calibration.sha256)
+    return fingerprint(chosen.sha256, precision_name(wanted.precision, calibration.sha256))
 
 
-def prepare(
-    chosen: weights.Weights, wanted: Wanted, calibration: Calibration, folder: Path
-) -> dict[str, bytes]:
+def prepare(chosen: weights.Weights, wanted: Wanted, calibration: Calibration, folder: Path) -> dict[str, bytes]:
     """Converts and checks; returns the three files to publish.
 
     Raises:
@@ -134,14 +130,14 @@ def prepare(
         "fingerprint": fingerprint_of(chosen, wanted, calibration),
         "weights": chosen.source,
         "weights_sha256": chosen.sha256,
-        "precision": wanted.precision,
+        "precision": precision_name(wanted.precision, calibration.sha256),
         "input_size": INPUT_SIZE,
         "features": FEATURES,
         "normalisation": NORMALISATION,
         "files": {name: file_entry(data) for name, data in files.items()},
         **outcome,
         "versions": versions,
-        "created_at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return {**files, "model.json": json.dumps(description, indent=1).encode()}
 
@@ -174,9 +170,9 @@ def _judged_int8(model: Any, flatbuffer: bytes, wanted: Wanted, calibration: Cal
     if cost.min_cosine < wanted.min_cosine or cost.neighbours_kept < wanted.min_neighbours_kept:
         raise RefusedError(
             f"int8 costs too much on these pictures: the smallest cosine is {cost.min_cosine:.3f} (at least "
-            f"{wanted.min_cosine:g} with --min-cosine) and {cost.neighbours_kept:.3f} of the nearest neighbours are kept "
-            f"(at least {wanted.min_neighbours_kept:g} with --min-neighbours-kept): it was not published. Calibrate with "
-            "more pictures, or stay with float32"
+            f"{wanted.min_cosine:g} with --min-cosine) and {cost.neighbours_kept:.3f} of the nearest neighbours are "
+            f"kept (at least {wanted.min_neighbours_kept:g} with --min-neighbours-kept): it was not published. "
+            "Calibrate with more pictures, or stay with float32"
         )
     return {
         "max_difference_from_keras": float(abs(expected - found).max()),

@@ -21,7 +21,7 @@ FILES = ("model.tflite", "weights.h5")
 
 
 def store_of(address: str) -> Store:
-    """The store behind a folder or an `s3://bucket/prefix`; keys, region and endpoint come from the `AWS_*` environment.
+    """The store behind a folder or `s3://bucket/prefix`; keys, region and endpoint are the `AWS_*` environment's.
 
     Raises:
         RefusedError: the address names no bucket.

@@ -123,9 +123,7 @@ def load(model: Any, weights: Weights) -> None:  # noqa: ANN401  # Keras ships n
         try:
             model.load_weights(link)
         except (ValueError, KeyError, OSError) as error:
-            raise RefusedError(
-                f"{weights.path} does not fit: expected {_EXPECTED}; {_first_line(error)}"
-            ) from error
+            raise RefusedError(f"{weights.path} does not fit: expected {_EXPECTED}; {_first_line(error)}") from error
     if not all(np.isfinite(array).all() for array in model.get_weights()):
         raise RefusedError(f"{weights.path} holds values that are not finite: get the file again")
 
@@ -167,8 +165,8 @@ def save_random(model: Any, folder: Path, seed: int = RANDOM_SEED) -> Weights:  
     """Gives the model seeded random weights and writes them to a file, the same bytes on every machine.
 
     Uniform in +-sqrt(3 * gain / fan_in), so that pictures keep their spread from layer to layer: gain 2 behind a
-    ReLU (He et al. 2015, arXiv:1502.01852), 1 behind a linear bottleneck. The numbers are numpy's raw generator scaled by one
-    multiplication: unlike the normal draws of Keras' initialisers, nothing in it differs between processors.
+    ReLU (He et al. 2015, arXiv:1502.01852), 1 behind a linear bottleneck. The numbers are numpy's raw generator scaled
+    by one multiplication: unlike the normal draws of Keras' initialisers, nothing in it differs between processors.
     """
     rng = np.random.default_rng(seed)
     for layer in model.layers:
