@@ -25,11 +25,12 @@ def main() -> int:
         settings = _settings(_parser().parse_args(), done)
         server = LocalEmr(settings)
     except (ValueError, OSError) as error:
-        print(f"local_emr: error: {error}", file=sys.stderr)
+        sys.stderr.write(f"local_emr: error: {error}\n")
         return 2
     server.start()
-    print(f"{ANNOUNCEMENT}{server.endpoint}", flush=True)
-    print(_hint(server.endpoint, settings), file=sys.stderr)
+    sys.stdout.write(f"{ANNOUNCEMENT}{server.endpoint}\n")
+    sys.stdout.flush()
+    sys.stderr.write(_hint(server.endpoint, settings) + "\n")
     done.wait()
     server.stop()
     return 0

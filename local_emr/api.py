@@ -55,9 +55,13 @@ OPERATIONS: dict[str, Callable[[Service, str, Mapping[str, Any]], dict[str, Any]
     "TerminateJobFlows": cluster_operations.terminate_job_flows,
 }
 # What moto knows of EMR that has nothing to do with a cluster.
-MOTO_OPERATIONS = frozenset(
-    ["CreateSecurityConfiguration", "DeleteSecurityConfiguration", "DescribeSecurityConfiguration", "GetBlockPublicAccessConfiguration", "PutBlockPublicAccessConfiguration", "ListReleaseLabels", "ListSupportedInstanceTypes"]
-)
+# fmt: off
+MOTO_OPERATIONS = frozenset({
+    "CreateSecurityConfiguration", "DeleteSecurityConfiguration", "DescribeSecurityConfiguration",
+    "GetBlockPublicAccessConfiguration", "PutBlockPublicAccessConfiguration", "ListReleaseLabels",
+    "ListSupportedInstanceTypes",
+})
+# fmt: on
 
 
 class EmrApi:
@@ -93,7 +97,7 @@ class EmrApi:
             return 200, _to_json(self._perform(operation, environ))
         except ApiError as error:
             return error.status, _to_json({"__type": error.code, "Message": str(error)})
-        except Exception:
+        except Exception:  # noqa: BLE001 - a client gets an answer whatever is wrong here
             _log.exception("%s failed", operation)
             return 500, _to_json({"__type": "InternalServerException", "Message": f"{operation} failed."})
 
@@ -102,8 +106,7 @@ class EmrApi:
         if perform is None:
             raise invalid_request(f"The operation {operation} is not offered by the local EMR.")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        shape = self._model.operation_model(operation).input_shape
-        request = checked_request(body, shape)
+        request = checked_request(body, self._model.operation_model(operation))
         found = _REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
         region = found[1] if found else self._default_region
         name = request.get("SecurityConfiguration")

@@ -93,7 +93,7 @@ class ClusterRunner:
                 self._serve(node)
         except ProvisioningError as error:
             self._end_with(error.reason)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a cluster must end, whatever is wrong here
             _log.exception("cluster %s: the local EMR itself failed", self._id)
             self._end_with(lifecycle.INTERNAL_ERROR)
         finally:
@@ -168,7 +168,7 @@ class ClusterRunner:
                 target(node, *args)
             except NodeLostError:
                 self._node_lost()
-            except Exception:
+            except Exception:  # noqa: BLE001 - as in _run
                 _log.exception("cluster %s: the local EMR itself failed", self._id)
                 self._end_with(lifecycle.INTERNAL_ERROR)
 
@@ -180,7 +180,7 @@ class ClusterRunner:
         for number, action in enumerate(self._clusters.get(self._id).bootstrap_actions, start=1):
             complaint = self._bootstrap(node, number, action)
             if complaint is not None:
-                self._update(lambda c, n=number, what=complaint: lifecycle.bootstrap_failed(c, n, what, now()))
+                self._bootstrap_failed(number, complaint)
                 return
         self._update(lambda cluster: lifecycle.ready(cluster, now()))
 
@@ -197,6 +197,9 @@ class ClusterRunner:
             _log.warning("cluster %s: bootstrap action %s: %s", self._id, number, error)
             return "download failed" if isinstance(error, StorageError) else f"could not be started: {error}"
         return "returned a non-zero return code" if code else None
+
+    def _bootstrap_failed(self, number: int, what: str) -> None:
+        self._update(lambda cluster: lifecycle.bootstrap_failed(cluster, number, what, now()))
 
     def _run_step(self, node: Node, step: Step, job: Job, logs: JobLogs) -> None:
         files = self._folder / "steps" / step.step_id / "files"

@@ -18,8 +18,19 @@ _GROUP_STATES = {
     ClusterState.TERMINATED: "TERMINATED",
     ClusterState.TERMINATED_WITH_ERRORS: "TERMINATED",
 }
-_COPIED_FROM_REQUEST = ["LogEncryptionKmsKeyId", "ReleaseLabel", "ServiceRole", "Configurations", "SecurityConfiguration", "AutoScalingRole", "ScaleDownBehavior", "CustomAmiId", "EbsRootVolumeSize", "EbsRootVolumeIops", "EbsRootVolumeThroughput", "RepoUpgradeOnBoot", "KerberosAttributes", "OSReleaseLabel", "ExtendedSupport"]
-_COPIED_TO_ATTRIBUTES = ["Ec2KeyName", "Ec2SubnetId", "EmrManagedMasterSecurityGroup", "EmrManagedSlaveSecurityGroup", "ServiceAccessSecurityGroup", "AdditionalMasterSecurityGroups", "AdditionalSlaveSecurityGroups"]
+# fmt: off
+_COPIED_FROM_REQUEST = (
+    "LogEncryptionKmsKeyId", "ReleaseLabel", "ServiceRole", "Configurations", "SecurityConfiguration",
+    "AutoScalingRole", "ScaleDownBehavior", "CustomAmiId", "EbsRootVolumeSize", "EbsRootVolumeIops",
+    "EbsRootVolumeThroughput", "RepoUpgradeOnBoot", "KerberosAttributes", "OSReleaseLabel", "ExtendedSupport",
+)
+# fmt: on
+# fmt: off
+_COPIED_TO_ATTRIBUTES = (
+    "Ec2KeyName", "Ec2SubnetId", "EmrManagedMasterSecurityGroup", "EmrManagedSlaveSecurityGroup",
+    "ServiceAccessSecurityGroup", "AdditionalMasterSecurityGroups", "AdditionalSlaveSecurityGroups",
+)
+# fmt: on
 _COPIED_TO_FLEET = ["Name", "LaunchSpecifications", "ResizeSpecifications", "Context"]
 
 
@@ -86,7 +97,7 @@ def _dns_name(cluster: Cluster, instance: Instance) -> str:
     return f"ip-{instance.private_ip.replace('.', '-')}.{cluster.region}.compute.internal"
 
 
-def step_summary(cluster: Cluster, step: Step) -> dict[str, Any]:
+def step_summary(step: Step) -> dict[str, Any]:
     """`StepSummary`, which is also a `Step`."""
     config: dict[str, Any] = {"Jar": step.jar, "Args": list(step.args), "Properties": dict(step.properties)}
     if step.main_class:

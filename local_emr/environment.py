@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,18 +103,24 @@ def furnish_node(root: Path) -> None:
     """Make the folders and programs that scripts expect on an EMR node; what is there already stays."""
     for folder in ("bin", "home/hadoop", "opt", "mnt/tmp", "mnt/spark", "mnt/var/lib/info"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    sudo = root / "bin" / "sudo"
-    sudo.write_text(_SUDO)
-    sudo.chmod(0o755)
-    # An EMR node has the Python versions of its release; here it is the one that this server was made with.
+    # An EMR node has the AWS CLI and the Python versions of its release; here they are this server's own. The programs
+    # are scripts, not links: a virtual environment made by a linked Python may not find its library.
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-    _link(root / "bin" / "python3", python)
-    _link(root / "bin" / python.name, python)
-    # EMR's nodes have the AWS CLI; here it is installed beside this server.
-    _link(root / "bin" / "aws", Path(sys.prefix) / "bin" / "aws")
+    aws = Path(sys.prefix) / "bin" / "aws"
+    programs = {"sudo": _SUDO, "python3": _passed_on(python), python.name: _passed_on(python)}
+    for name, script in (programs | ({"aws": _passed_on(aws)} if aws.exists() else {})).items():
+        _write_program(root / "bin" / name, script)
 
 
-def _link(link: Path, target: Path) -> None:
-    if target.exists() and not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
+def _passed_on(program: Path) -> str:
+    return f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@"\n'
+
+
+def _write_program(path: Path, script: str) -> None:
+    """Write it unless it is there: on a kept node another cluster may be running it."""
+    if not path.is_symlink() and path.exists() and path.read_text() == script:
+        return
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    new.write_text(script)
+    new.chmod(0o755)
+    new.replace(path)

@@ -169,7 +169,7 @@ def terminated(cluster: Cluster, now: datetime) -> Cluster:
 
 
 def idle_deadline(cluster: Cluster, time_scale: float) -> datetime | None:
-    """When an idle cluster is to end (its timeout times `time_scale`); none if it is busy, protected or has no policy."""
+    """When an idle cluster is to end (its timeout times `time_scale`); none if it is busy, protected or free."""
     if cluster.waiting_since is None or cluster.idle_timeout is None or cluster.protected:
         return None
     return cluster.waiting_since + timedelta(seconds=cluster.idle_timeout * time_scale)

@@ -124,12 +124,12 @@ def check_open(cluster: Cluster) -> None:
 
 def idle_timeout(policy: Mapping[str, Any]) -> int:
     """The seconds of an auto-termination policy."""
-    seconds = policy.get("IdleTimeout")
+    seconds: int = policy.get("IdleTimeout") or 0
     if seconds not in IDLE_TIMEOUT:
         raise validation_error(
             f"The idle timeout must be between {IDLE_TIMEOUT.start} and {IDLE_TIMEOUT.stop - 1} seconds, not {seconds}."
         )
-    return int(seconds)
+    return seconds
 
 
 def step_concurrency(level: int | None) -> int:

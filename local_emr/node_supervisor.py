@@ -5,7 +5,8 @@ lines of JSON, events go out as lines of JSON. When its standard input ends (its
 by SIGKILL) or it is told to stop, it ends every process below itself. As a child subreaper (Linux) it becomes the
 parent of processes that detached themselves, so those end too.
 
-    {"op": "run", "id": "s-1", "argv": [...], "env": {...}, "cwd": "...", "stdout": "...", "stderr": "...", "sweep": true}
+    {"op": "run", "id": "s-1", "argv": [...], "env": {...}, "cwd": "...", "stdout": "...", "stderr": "...",
+     "sweep": true}
     {"op": "signal", "id": "s-1", "signal": 15, "tree": false}
     {"op": "stop", "grace": 5.0}
     -> {"event": "started", "id": "s-1", "pid": 4711}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import signal  # noqa: TC003 - a block for types would be one more import at the start of every node
 import subprocess
 from pathlib import Path
 from typing import NamedTuple

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from botocore.model import ListShape, StructureShape
 from botocore.validate import ParamValidator
 
 from local_emr.errors import validation_error
 
 if TYPE_CHECKING:
-    from botocore.model import Shape
+    from botocore.model import OperationModel, Shape
 
 
-def checked_request(body: bytes, shape: Shape) -> dict[str, Any]:
+def checked_request(body: bytes, operation: OperationModel) -> dict[str, Any]:
     """The request in `body`, with what the API does not know left out.
 
     Raises:
@@ -26,6 +27,9 @@ def checked_request(body: bytes, shape: Shape) -> dict[str, Any]:
         raise validation_error(f"The request is not JSON: {error}") from error
     if not isinstance(request, dict):
         raise validation_error("The request is not a JSON object.")
+    shape = operation.input_shape
+    if shape is None:
+        return {}
     known = _known(request, shape, shape.name)
     report = ParamValidator().validate(known, shape)
     if report.has_errors():
@@ -35,14 +39,14 @@ def checked_request(body: bytes, shape: Shape) -> dict[str, Any]:
 
 def _known(value: Any, shape: Shape, where: str) -> Any:  # noqa: ANN401 - JSON of any shape
     """The value without unknown members and nulls, its enumerations checked."""
-    if shape.type_name == "structure" and isinstance(value, dict):
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
         members = shape.members
         return {
             name: _known(member, members[name], f"{where}.{name}")
             for name, member in value.items()
             if name in members and member is not None
         }
-    if shape.type_name == "list" and isinstance(value, list):
+    if isinstance(shape, ListShape) and isinstance(value, list):
         return [_known(item, shape.member, where) for item in value]
     allowed = getattr(shape, "enum", None)
     if allowed and isinstance(value, str) and value not in allowed:

@@ -24,7 +24,7 @@ from local_emr.service import Service
 from local_emr.storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from local_emr.provisioning import Provisioner
@@ -62,7 +62,7 @@ class LocalEmr:
         self._api = EmrApi(self._service, moto, settings.region, _has_security_configuration)
         self._thread = threading.Thread(target=self._server.serve_forever, name="local-emr", daemon=True)
 
-    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> object:
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._api(environ, start_response)
 
     def start(self) -> None:

@@ -104,8 +104,8 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _typed(name: str, value: object) -> object:
-    return Path(str(value)) if name in _PATHS and value is not None else value
+def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - a value of any of the settings
+    return Path(value) if name in _PATHS and value is not None else value
 
 
 def spark_home_of(python: Path) -> Path:

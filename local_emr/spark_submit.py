@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # The options of spark-submit 4.1 (`org.apache.spark.launcher.SparkSubmitOptionParser`).
-_WITH_VALUE = frozenset(
-    ["--archives", "--class", "--conf", "-c", "--deploy-mode", "--driver-class-path", "--driver-cores", "--driver-java-options", "--driver-library-path", "--driver-memory", "--executor-cores", "--executor-memory", "--files", "--jars", "--keytab", "--kill", "--master", "--remote", "--name", "--num-executors", "--packages", "--exclude-packages", "--principal", "--properties-file", "--proxy-user", "--py-files", "--queue", "--repositories", "--status", "--total-executor-cores"]
-)
+# fmt: off
+_WITH_VALUE = frozenset({
+    "--archives", "--class", "--conf", "-c", "--deploy-mode", "--driver-class-path", "--driver-cores",
+    "--driver-java-options", "--driver-library-path", "--driver-memory", "--executor-cores",
+    "--executor-memory", "--files", "--jars", "--keytab", "--kill", "--master", "--remote", "--name",
+    "--num-executors", "--packages", "--exclude-packages", "--principal", "--properties-file", "--proxy-user",
+    "--py-files", "--queue", "--repositories", "--status", "--total-executor-cores",
+})
+# fmt: on
 _FLAGS = frozenset({"--supervise", "--verbose", "-v", "--usage-error", "--version", "--help", "-h"})
 
 # What only a cluster manager understands: in one local JVM it is meaningless.
-_DROPPED_OPTIONS = frozenset(
-    ["--master", "--deploy-mode", "--num-executors", "--executor-cores", "--total-executor-cores", "--driver-cores", "--queue", "--keytab", "--principal", "--proxy-user", "--supervise"]
-)
+# fmt: off
+_DROPPED_OPTIONS = frozenset({
+    "--master", "--deploy-mode", "--num-executors", "--executor-cores", "--total-executor-cores",
+    "--driver-cores", "--queue", "--keytab", "--principal", "--proxy-user", "--supervise",
+})
+# fmt: on
 _DROPPED_CONF = re.compile(
     r"spark\.(?:master|submit\.deployMode|executor\.(?:instances|cores|memoryOverhead\w*|resource\..*)"
     r"|driver\.(?:cores|memoryOverhead\w*)|memory\.offHeap\..*|dynamicAllocation\..*|shuffle\.service\..*|yarn\..*"

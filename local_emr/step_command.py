@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from local_emr.model import Step
 
 # Programs that an EMR node has and this machine does not. They are refused: a clear failure beats a wrong success.
-_NOT_HERE = frozenset(
-    ["s3-dist-cp", "hadoop-streaming", "hive-script", "hive", "pig-script", "pig", "spark-example", "hadoop", "hdfs", "yarn", "run-example", "spark-sql", "spark-shell", "pyspark", "state-pusher-script", "hbase", "flink-yarn-session"]
-)
+# fmt: off
+_NOT_HERE = frozenset({
+    "s3-dist-cp", "hadoop-streaming", "hive-script", "hive", "pig-script", "pig", "spark-example", "hadoop",
+    "hdfs", "yarn", "run-example", "spark-sql", "spark-shell", "pyspark", "state-pusher-script", "hbase",
+    "flink-yarn-session",
+})
+# fmt: on
 
 
-def local_command(step: Step, spark: LocalSpark, node_root: Path, staging: Path) -> LocalCommand:
+def local_command(step: Step, spark: LocalSpark | None, node_root: Path, staging: Path) -> LocalCommand:
     """What to run for this step.
 
     Raises:
@@ -35,6 +39,8 @@ def local_command(step: Step, spark: LocalSpark, node_root: Path, staging: Path)
         raise InvalidStepError("command-runner.jar has no arguments: name the command to run.")
     program = step.args[0]
     if program == "spark-submit":
+        if spark is None:
+            raise InvalidStepError("spark-submit: this local EMR was started without Spark.")
         return local_submit(step.args[1:], spark, node_root, staging)
     if program in _NOT_HERE:
         raise InvalidStepError(f"The command {program!r} is not offered locally: it needs Hadoop on a real cluster.")

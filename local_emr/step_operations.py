@@ -44,7 +44,7 @@ def describe_step(service: Service, region: str, request: Mapping[str, Any]) -> 
         step = cluster.step(request["StepId"])
     except KeyError as error:
         raise invalid_request(f"Step id '{request['StepId']}' is not valid.") from error
-    return {"Step": descriptions.step_summary(cluster, step)}
+    return {"Step": descriptions.step_summary(step)}
 
 
 def list_steps(service: Service, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def list_steps(service: Service, region: str, request: Mapping[str, Any]) -> dic
     if not states and not ids:
         steps.reverse()
     chosen, marker = page(steps, request.get("Marker"), _PAGE, lambda step: step.step_id)
-    answer: dict[str, Any] = {"Steps": [descriptions.step_summary(cluster, step) for step in chosen]}
+    answer: dict[str, Any] = {"Steps": [descriptions.step_summary(step) for step in chosen]}
     return answer | ({"Marker": marker} if marker else {})
 
 
