@@ -117,9 +117,8 @@ def _kiwi(rng: np.random.Generator, base: Field, second: Field, rho: Field, u: F
     """A kiwi cut across: pale heart, rays, a ring of seeds, brown rim."""
     angle = np.arctan2(v, u)
     rays = 0.5 + 0.5 * np.sin(angle * 22.0 + noise(rng, _shape(rho), 5) * 3.0)
-    flesh = mix(
-        base, second, (1.0 - smoothstep(0.16, 0.3, rho)) * 0.95 + rays * smoothstep(0.25, 0.4, rho) * np.float32(0.2)
-    )
+    pale = (1.0 - smoothstep(0.16, 0.3, rho)) * 0.95 + rays * smoothstep(0.25, 0.4, rho) * 0.2
+    flesh = mix(base, second, pale.astype(np.float32))
     ring: Field = np.exp(-(((rho - np.float32(0.42)) / np.float32(0.1)) ** 2))
     turn = angle * 13.0 / np.pi + np.float32(rng.uniform(0, 1))
     spots = np.hypot((turn - np.floor(turn) - 0.5) * 1.5, (rho - 0.4 - 0.06 * np.sin(np.floor(turn) * 2.4)) * 9.0)
