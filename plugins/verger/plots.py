@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -44,7 +45,7 @@ def draw_map(matrix: pa.Table, kind: str) -> bytes:
         labels = matrix["label"].combine_chunks()
         names = sorted(set(labels.to_pylist()))
         for number, name in enumerate(names):
-            of_label = pa.compute.equal(labels, name).to_numpy(zero_copy_only=False)
+            of_label = pc.equal(labels, name).to_numpy(zero_copy_only=False)
             axes.scatter(
                 first[of_label],
                 second[of_label],
