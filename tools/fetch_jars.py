@@ -61,8 +61,7 @@ def read_sets(path: Path) -> dict[str, JarSet]:
     """The jar sets that a `jars.toml` names."""
     tables = tomllib.loads(path.read_text("utf-8"))
     return {
-        name: JarSet(name, tuple(table["packages"]), tuple(table.get("excludes", ())))
-        for name, table in tables.items()
+        name: JarSet(name, tuple(table["packages"]), tuple(table.get("excludes", ()))) for name, table in tables.items()
     }
 
 
@@ -225,9 +224,7 @@ def fetch(jar_set: JarSet, pinned: Mapping[str, str], places: Places, environmen
     return target
 
 
-def pin(
-    jar_sets: Sequence[JarSet], places: Places, environment: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
+def pin(jar_sets: Sequence[JarSet], places: Places, environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Resolves the sets anew and returns their checksums. Raises JarsError."""
     pins = {}
     for jar_set in jar_sets:

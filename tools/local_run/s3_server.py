@@ -52,18 +52,22 @@ def server_properties(settings: S3Settings, access_key: str, secret_key: str) ->
     folder = str(settings.data)
     if folder != folder.strip() or "\n" in folder:
         raise ValueError(f"the S3 folder {folder!r} begins or ends with white space, choose another")
-    # a .properties file is read as ISO 8859-1 with \uXXXX escapes
-    escaped = folder.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode("ascii")
-    escaped = re.sub(r"(?<!\\)\\x([0-9a-f]{2})", r"\\u00\1", escaped)
     lines = {
         "s3proxy.endpoint": "http://127.0.0.1:0",
         "s3proxy.authorization": "aws-v2-or-v4",
         "s3proxy.identity": access_key,
         "s3proxy.credential": secret_key,
         "jclouds.provider": "filesystem",
-        "jclouds.filesystem.basedir": escaped,
+        "jclouds.filesystem.basedir": escape_property(folder),
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def escape_property(text: str) -> str:
+    """A value as a .properties file holds it: ASCII, with `\\uXXXX` for each other UTF-16 unit (java.util.Properties)."""
+    units = text.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)  # noqa: PLR2004 (ASCII)
 
 
 def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
