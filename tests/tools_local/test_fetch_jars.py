@@ -123,7 +123,7 @@ def test_the_committed_sets_and_pins_belong_together() -> None:
 
 
 def test_a_coordinate_without_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="'org.fruit:apple' is no group:artifact:version"):
+    with pytest.raises(ValueError, match=r"'org\.fruit:apple' is no group:artifact:version"):
         fetch_jars.ivy_module(JarSet("fruit", ("org.fruit:apple",)))
 
 

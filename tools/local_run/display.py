@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from tools.local_run.run_view import ENDED, FEATURIZE_TASK, TITLES
+from tools.local_run.run_view import ENDED, FEATURIZE_TASK, TITLES, RunView
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tools.local_run.run_view import ImagesProgress, RunView, TaskView
+    from tools.local_run.run_view import ImagesProgress, TaskView
 
 MARKS = {"success": ("✓", "green"), "failed": ("✗", "bold red"), "up_for_retry": ("↻", "yellow")}
 ASCII_MARKS = {"✓": "+", "✗": "x", "↻": "~", "·": "."}
@@ -125,11 +125,10 @@ class TerminalDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._view = RunView()
         self._ascii = not console.encoding.startswith("utf")
         self._spinner = Spinner("line" if self._ascii else "dots", style="cyan")
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
-        self._lines: list[str] = []
-        self._view: RunView | None = None
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -151,8 +150,6 @@ class TerminalDisplay:
 
     def _render(self) -> RenderableType:
         view = self._view
-        if view is None:
-            return Text("")
         with_title = self._console.width >= TITLE_COLUMNS
         table = Table.grid(padding=(0, 1, 0, 0))
         table.add_column(width=1)

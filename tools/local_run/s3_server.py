@@ -64,7 +64,7 @@ def server_properties(settings: S3Settings, access_key: str, secret_key: str) ->
 
 
 def escape_property(text: str) -> str:
-    """A value as a .properties file holds it: ASCII, with `\\uXXXX` for each other UTF-16 unit (java.util.Properties)."""
+    """A value as java.util.Properties reads it: ASCII, and an escape of four hex digits for each other UTF-16 unit."""
     units = text.replace("\\", "\\\\").encode("utf-16-be")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)  # noqa: PLR2004 (ASCII)
