@@ -1,0 +1,38 @@
+"""How the work is cut: chunks that are committed as one, and the partitions of a chunk."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+# Images of a partition: few enough that the step's progress moves every few seconds and that no core waits long for
+# the last one, many enough that starting a task (tens of milliseconds) does not show.
+PARTITION_IMAGES = 384
+# Bytes of a file that take about as long to decode as the model takes for one picture.
+BYTES_PER_INFERENCE = 120_000
+LARGEST_COST = 12.0
+
+
+def chunks(todo: pa.Table, images: int) -> Iterator[pa.Table]:
+    """Cut the images to do into runs of `images` rows, in their order."""
+    for start in range(0, todo.num_rows, images):
+        yield todo.slice(start, images).combine_chunks()
+
+
+def partition_bounds(sizes: npt.NDArray[np.int64], slots: int) -> list[int]:
+    """Where to cut a chunk into partitions of about equal cost: ascending row numbers, 0 first and the last row's end.
+
+    The number of partitions is a multiple of the slots, at least three each where there are images enough.
+    """
+    images = len(sizes)
+    wanted = max(3 * slots, -(-images // PARTITION_IMAGES))
+    count = max(1, min(images, -(-wanted // slots) * slots))
+    cost = np.cumsum(image_costs(sizes))
+    inner = np.searchsorted(cost, cost[-1] * np.arange(1, count) / count, side="left") + 1
+    return sorted({0, images, *(int(bound) for bound in inner if bound < images)})
+
+
+def image_costs(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """What each image costs, in inferences, judged by its bytes."""
+    return np.minimum(1.0 + sizes / BYTES_PER_INFERENCE, LARGEST_COST)

@@ -1,0 +1,152 @@
+"""What a featurize step tells when it is done: the figures of `featurize.json`, and whether it may count as done."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pyarrow as pa
+
+from spark_jobs.committed_rows import UNANSWERED, CommittedRows, Int64s, read_columns
+from spark_jobs.featurize_arguments import FeaturizeArguments
+from spark_jobs.job_errors import StepFailedError
+from spark_jobs.model_files import Model
+from spark_jobs.object_store import StoreSettings
+from spark_jobs.schemas import REJECT, REJECT_COLUMNS
+from spark_jobs.telemetry import Totals
+
+READS_AT_ONCE = 16
+REASONS_IN_MESSAGE = 3
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of the driver: the whole step, until the first chunk began, and what the chunks took together."""
+
+    total: float
+    start: float
+    chunks: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the manifest's images are answered after the step.
+
+    Attributes:
+        listed, featurized, rejected: images of the manifest.
+        rejects: the manifest's rejects, schema REJECT.
+    """
+
+    listed: int
+    featurized: int
+    rejected: int
+    rejects: pa.Table
+
+
+def outcome_of(settings: StoreSettings, answers: Int64s, committed: CommittedRows) -> Outcome:
+    """Count the answers of a manifest and read why images were rejected.
+
+    Raises:
+        StepFailedError: an image has no answer.
+    """
+    if missing := int((answers == UNANSWERED).sum()):
+        raise StepFailedError(f"{missing} of {len(answers)} images have no row in the feature table: run again")
+    is_features = committed.flags([file.is_features for file in committed.files])[answers]
+    rejects = read_rejects(settings, committed, answers[~is_features])
+    return Outcome(len(answers), int(is_features.sum()), int((~is_features).sum()), rejects)
+
+
+def read_rejects(settings: StoreSettings, committed: CommittedRows, rows: Int64s) -> pa.Table:
+    """Some committed rejects by their index, schema REJECT, in the order given."""
+    wanted = sorted({int(file) for file in committed.file[rows]})
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        addresses = [committed.files[file].address for file in wanted]
+        tables = list(pool.map(lambda address: read_columns(settings, address, REJECT_COLUMNS), addresses))
+    starts, total = {}, 0
+    for file, table in zip(wanted, tables, strict=True):
+        starts[file] = total
+        total += table.num_rows
+    together = pa.concat_tables([REJECT.empty_table(), *(table.cast(REJECT) for table in tables)])
+    places = [starts[int(committed.file[row])] + int(committed.row[row]) for row in rows]
+    return together.take(pa.array(places, pa.int64()))
+
+
+def reject_reasons(rejects: pa.Table) -> list[dict[str, Any]]:
+    """How many images each stage and reason took, the most first, each with its first image."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rejects.select(["path", "stage", "reason"]).to_pylist():
+        group = groups.setdefault(
+            (row["stage"], row["reason"]),
+            {"stage": row["stage"], "reason": row["reason"], "images": 0, "example": row["path"]},
+        )
+        group["images"] += 1
+    return sorted(groups.values(), key=lambda group: (-group["images"], group["stage"], group["reason"]))
+
+
+def check_outcome(outcome: Outcome, max_reject_rate: float) -> None:
+    """Fail a step that rejected too much; what it committed stays.
+
+    Raises:
+        StepFailedError: no image has features, or the rejects exceed their allowed share of the manifest.
+    """
+    share = outcome.rejected / outcome.listed
+    if outcome.featurized and share <= max_reject_rate:
+        return
+    reasons = "; ".join(
+        f"{group['stage']}/{group['reason']} x {group['images']}, as {group['example']}"
+        for group in reject_reasons(outcome.rejects)[:REASONS_IN_MESSAGE]
+    )
+    counts = f"{outcome.rejected} of {outcome.listed} images ({share:.1%}) were rejected"
+    if not outcome.featurized:
+        raise StepFailedError(f"No image has features: {counts} ({reasons}). Check what lies under the images prefix")
+    raise StepFailedError(
+        f"{counts}, more than --max-reject-rate {max_reject_rate:.1%} ({reasons}). The work is kept: remove or mend "
+        "these files, or allow a higher rate, and run again"
+    )
+
+
+def metrics(
+    args: FeaturizeArguments, model: Model, outcome: Outcome, todo: int, totals: Totals, times: StepTimes, chunks: int
+) -> dict[str, Any]:
+    """The content of `featurize.json`."""
+    images, rejected = int(totals.get("images", 0)), int(totals.get("rejected", 0))
+    partition = totals.get("partition", 0.0)
+    return {
+        "run_id": args.run_id,
+        "model_fingerprint": model.fingerprint,
+        "weights": model.weights,
+        "engine": model.engine,
+        "listed": outcome.listed,
+        "done_before": outcome.listed - todo,
+        "featurized": images - rejected,
+        "rejected": rejected,
+        "retries": int(totals.get("retries", 0)),
+        "bytes": int(totals.get("bytes", 0)),
+        "seconds": {
+            "total": round(times.total, 3),
+            "start": round(times.start, 3),
+            **{name: round(totals.get(name, 0.0), 3) for name in ("fetch", "wait", "decode", "infer")},
+            "write": round(max(0.0, times.chunks - partition), 3),
+            "workers": round(partition, 3),
+        },
+        "images_per_second": round(images / times.chunks, 1) if images else 0.0,
+        "chunks": chunks,
+        "reject_reasons": reject_reasons(outcome.rejects),
+        "total_featurized": outcome.featurized,
+        "total_rejected": outcome.rejected,
+        "versions": versions(("pyspark", "numpy", "pillow", "pyarrow", "obstore", "ai-edge-litert")),
+        "finished_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def versions(packages: Sequence[str]) -> Mapping[str, str]:
+    """The installed versions of some packages; those that are not installed are left out."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

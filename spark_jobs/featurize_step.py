@@ -1,0 +1,119 @@
+"""The featurize step from its arguments to `featurize.json`."""
+
+import time
+
+import pyarrow as pa
+from pyspark.accumulators import Accumulator
+from pyspark.sql import SparkSession
+
+from spark_jobs.chunk_writer import ChunkJob, process_chunk
+from spark_jobs.chunking import chunks
+from spark_jobs.commit_records import next_chunk, read_commits
+from spark_jobs.committed_rows import answering_rows, read_table_rows, rows_to_do
+from spark_jobs.featurize_arguments import FeaturizeArguments
+from spark_jobs.featurize_report import Outcome, StepTimes, check_outcome, metrics, outcome_of
+from spark_jobs.fetch import FetchLimits
+from spark_jobs.image_rows import WorkLimits
+from spark_jobs.infer import BroadcastModel
+from spark_jobs.layout import TableLayout, progress_address
+from spark_jobs.manifest import read_manifest
+from spark_jobs.model_files import Model, read_model
+from spark_jobs.object_store import StoreSettings, store_settings, write_json
+from spark_jobs.progress import Progress, ProgressReporter
+from spark_jobs.spark_session import open_session, task_slots
+from spark_jobs.telemetry import AddTotals, Totals
+
+# Bytes fetched ahead by one worker: with photographs of 5 MB a dozen, enough to keep one core busy for a second.
+WAITING_BYTES = 64_000_000
+
+
+def featurize(args: FeaturizeArguments) -> None:
+    """Give every image of the manifest its row, chunk by chunk; what is committed already is not done again.
+
+    Raises:
+        RefusedError: the manifest, the model or the table is not what it must be.
+        StepFailedError: the work could not be done, or too many images were rejected.
+    """
+    started = time.monotonic()
+    settings = store_settings()
+    model = read_model(settings, args.model_uri, args.engine)
+    warn_of_random(model)
+    manifest = read_manifest(settings, args.manifest_uri)
+    layout = TableLayout(args.features_uri, args.rejects_uri, model.fingerprint)
+    committed = read_table_rows(settings, layout)
+    todo = rows_to_do(manifest, committed, args.run_id, retry_rejects=args.retry_rejects)
+    print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
+    began = time.monotonic()
+    totals, chunks_done = compute(args, settings, layout, model, todo)
+    computed = time.monotonic()
+    outcome = outcome_after(args, settings, layout, manifest)
+    times = StepTimes(time.monotonic() - started, began - started, computed - began)
+    report = metrics(args, model, outcome, todo.num_rows, totals, times, chunks_done)
+    check_outcome(outcome, args.max_reject_rate)
+    write_json(settings, args.metrics_uri, report)
+    print(f"featurize: done, {outcome.featurized} featurized, {outcome.rejected} rejected", flush=True)
+
+
+def compute(
+    args: FeaturizeArguments, settings: StoreSettings, layout: TableLayout, model: Model, todo: pa.Table
+) -> tuple[Totals, int]:
+    """Compute and commit what is to do: the workers' telemetry and the number of chunks."""
+    if todo.num_rows == 0:
+        return {}, 0
+    spark = open_session(f"verger featurize {args.run_id}")
+    try:
+        totals = spark.sparkContext.accumulator({}, AddTotals())
+        job = chunk_job(args, settings, layout, model, spark, totals)
+        first = next_chunk(read_commits(settings, layout), args.run_id)
+        with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
+            for number, images in enumerate(chunks(todo, args.chunk_images), first):
+                process_chunk(job, number, images)
+        return totals.value, number - first + 1
+    finally:
+        spark.stop()
+
+
+def chunk_job(
+    args: FeaturizeArguments,
+    settings: StoreSettings,
+    layout: TableLayout,
+    model: Model,
+    spark: SparkSession,
+    totals: "Accumulator[Totals]",
+) -> ChunkJob:
+    """What every chunk of this step shares; the model is broadcast here."""
+    fetch = FetchLimits(args.fetch_threads, WAITING_BYTES, args.max_image_bytes)
+    content = spark.sparkContext.broadcast(model.content)
+    return ChunkJob(
+        spark=spark,
+        settings=settings,
+        layout=layout,
+        run_id=args.run_id,
+        model=BroadcastModel(model.fingerprint, model.engine, args.batch_size, content),
+        limits=WorkLimits(fetch, args.max_pixels, args.batch_size),
+        totals=totals,
+        slots=task_slots(spark),
+    )
+
+
+def outcome_after(
+    args: FeaturizeArguments, settings: StoreSettings, layout: TableLayout, manifest: pa.Table
+) -> Outcome:
+    """How the manifest is answered now."""
+    committed = read_table_rows(settings, layout)
+    return outcome_of(settings, answering_rows(manifest, committed, args.run_id), committed)
+
+
+def warn_of_random(model: Model) -> None:
+    """Say loudly that features of random weights mean little."""
+    if model.weights == "random":
+        print("featurize: WARNING: this model has RANDOM weights: the features say little about the images")
+
+
+def _done(totals: "Accumulator[Totals]") -> tuple[int, int]:
+    return int(totals.value.get("images", 0)), int(totals.value.get("rejected", 0))
+
+
+def _publish(args: FeaturizeArguments, settings: StoreSettings, now: Progress) -> None:
+    print(now.line(), flush=True)
+    write_json(settings, progress_address(args.metrics_uri), now.to_json(args.run_id))

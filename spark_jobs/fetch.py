@@ -1,0 +1,199 @@
+"""Fetching images by key, many at a time: what comes back is the bytes, or why there are none."""
+
+import random
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+from spark_jobs.job_errors import StoreUnavailableError
+from spark_jobs.object_store import StoreSettings, open_store
+from spark_jobs.s3_address import parse_object_uri
+from spark_jobs.signed_get import get_signed, needs_signed_get
+
+ATTEMPTS = 11
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 20.0
+# Answers that pass when the store has less to do: they say nothing about the image.
+THROTTLED = frozenset({408, 429, 502, 503, 504})
+
+
+class ImageItem(NamedTuple):
+    """One row of the manifest."""
+
+    path: str
+    etag: str
+    label: str
+    size: int
+
+
+@dataclass(frozen=True)
+class FetchedImage:
+    """What a read came to.
+
+    Attributes:
+        item: the row of the manifest.
+        content: the bytes, or None with a reason.
+        etag: the object's own etag at the moment of reading; the manifest's when it was not read.
+        reason, detail: why there are no bytes (stage `read` of docs/formats.md).
+        retries: attempts beyond the first.
+        seconds: from the first attempt to the end, pauses included.
+    """
+
+    item: ImageItem
+    content: bytes | None
+    etag: str
+    reason: str = ""
+    detail: str = ""
+    retries: int = 0
+    seconds: float = 0.0
+
+
+class FetchLimits(NamedTuple):
+    """How much may be in flight or waiting in one worker.
+
+    Attributes:
+        threads: reads at the same time.
+        waiting_bytes: sum of the sizes of images fetched or being fetched, one image excepted.
+        image_bytes: largest image read at all.
+    """
+
+    threads: int
+    waiting_bytes: int
+    image_bytes: int
+
+
+def fetch_ahead(items: Iterable[ImageItem], settings: StoreSettings, limits: FetchLimits) -> Iterator[FetchedImage]:
+    """Fetch images concurrently and yield them in order, never holding more than the limits say.
+
+    Raises:
+        StoreUnavailableError: the store did not answer however long we waited.
+    """
+    stopped = threading.Event()
+    pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="fetch")
+    try:
+        yield from _in_order(items, settings, limits, pool, stopped)
+    finally:
+        stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    items: Iterable[ImageItem],
+    settings: StoreSettings,
+    limits: FetchLimits,
+    pool: ThreadPoolExecutor,
+    stopped: threading.Event,
+) -> Iterator[FetchedImage]:
+    remaining = iter(items)
+    upcoming = next(remaining, None)
+    window: deque[tuple[int, Future[FetchedImage]]] = deque()
+    held = 0
+    while window or upcoming is not None:
+        while upcoming is not None and _has_room(window, held, upcoming, limits):
+            cost = min(upcoming.size, limits.image_bytes)
+            window.append((cost, pool.submit(fetch_image, upcoming, settings, limits.image_bytes, stopped)))
+            held += cost
+            upcoming = next(remaining, None)
+        cost, future = window.popleft()
+        held -= cost
+        yield future.result()
+
+
+def _has_room(window: deque[tuple[int, Future[FetchedImage]]], held: int, item: ImageItem, limits: FetchLimits) -> bool:
+    if not window:
+        return True
+    return len(window) < 2 * limits.threads and held + item.size <= limits.waiting_bytes
+
+
+def fetch_image(item: ImageItem, settings: StoreSettings, image_bytes: int, stopped: threading.Event) -> FetchedImage:
+    """Read one image, retrying what passes; says why when it cannot be read for good.
+
+    An object replaced since it was listed is read as what it is now, with its own etag.
+
+    Raises:
+        StoreUnavailableError: every attempt was throttled, cut off or timed out.
+    """
+    started = time.perf_counter()
+    failure = Failure("", "", passing=True, throttled=False)
+    for attempt in range(ATTEMPTS):
+        if attempt and stopped.wait(pause_before(attempt)):
+            break
+        outcome = _read_once(item, settings, image_bytes)
+        if not isinstance(outcome, Failure):
+            content, etag = outcome
+            return FetchedImage(item, content, etag, retries=attempt, seconds=time.perf_counter() - started)
+        failure = outcome
+        if not failure.passing:
+            break
+    if failure.throttled:
+        raise StoreUnavailableError(
+            f"{item.path} could not be read in {ATTEMPTS} attempts: {failure.detail}. The store refuses for now: "
+            "run again later, or with fewer --fetch-threads; committed chunks are kept"
+        )
+    seconds = time.perf_counter() - started
+    return FetchedImage(item, None, item.etag, failure.reason, failure.detail, attempt, seconds)
+
+
+def pause_before(attempt: int) -> float:
+    """Seconds to wait before an attempt (1 is the first retry): exponential, with full jitter above a half."""
+    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+
+
+class Failure(NamedTuple):
+    """Why one attempt gave no bytes; `passing` is worth another attempt, `throttled` is not the image's fault."""
+
+    reason: str
+    detail: str
+    passing: bool
+    throttled: bool
+
+
+def _read_once(item: ImageItem, settings: StoreSettings, image_bytes: int) -> tuple[bytes, str] | Failure:
+    address = parse_object_uri(item.path)
+    try:
+        if needs_signed_get(address.key):
+            content, etag, size = get_signed(settings, address, image_bytes)
+        else:
+            answer = obstore.get(open_store(settings, address.bucket), address.key)
+            size = answer.meta["size"]
+            etag = (answer.meta["e_tag"] or item.etag).strip('"')
+            content = bytes(answer.bytes()) if size <= image_bytes else b""
+    except FileNotFoundError as error:
+        return Failure("gone", _short(error), passing=False, throttled=False)
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        return Failure("forbidden", _short(error), passing=False, throttled=False)
+    except (BaseError, OSError, ValueError) as error:
+        return classify(error)
+    if size > image_bytes:
+        detail = f"{size} bytes; --max-image-bytes is {image_bytes}"
+        return Failure("too_many_bytes", detail, passing=False, throttled=False)
+    return content, etag
+
+
+def classify(error: Exception) -> Failure:
+    """What an error of the store means, by the HTTP status in its message (none: the connection failed)."""
+    found = re.search(r"(?:status code: |status: |HTTP Error )(\d{3})", str(error))
+    status = int(found.group(1)) if found else None
+    detail = _short(error)
+    if isinstance(error, ValueError):
+        return Failure("unreadable", detail, passing=False, throttled=False)
+    if status is None or status in THROTTLED:
+        return Failure("unreadable", detail, passing=True, throttled=True)
+    if status in {401, 403}:
+        return Failure("forbidden", detail, passing=False, throttled=False)
+    if status in {404, 410}:
+        return Failure("gone", detail, passing=False, throttled=False)
+    return Failure("unreadable", detail, passing=status >= 500, throttled=False)  # noqa: PLR2004 - server errors
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

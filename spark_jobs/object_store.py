@@ -1,0 +1,155 @@
+"""The object store by key, for what is no Spark table: images, small JSON objects, results of one file."""
+
+import functools
+import json
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.s3_address import S3Address
+
+INSTANCE_METADATA = "http://169.254.169.254/latest"
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the object store answers; the credentials are each process's own (AWS_* or the instance profile).
+
+    Attributes:
+        endpoint: address of a server that is not AWS, else None.
+        region: the region requests are signed for.
+    """
+
+    endpoint: str | None
+    region: str
+
+
+def store_settings() -> StoreSettings:
+    """The settings of this machine: the standard AWS_* environment, else what the EC2 instance says.
+
+    Raises:
+        RefusedError: the region is known from neither.
+    """
+    return settings_from(os.environ, _instance_region)
+
+
+def settings_from(environment: Mapping[str, str], instance_region: functools.partial[str] | Any) -> StoreSettings:
+    """The settings an environment means; `instance_region()` is asked only when it names no region."""
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or None
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return StoreSettings(endpoint, region or instance_region())
+
+
+def _instance_region() -> str:
+    try:
+        ask = urllib.request.Request(
+            f"{INSTANCE_METADATA}/api/token",
+            method="PUT",
+            headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"},
+        )
+        with urllib.request.urlopen(ask, timeout=2) as answer:
+            token = answer.read().decode()
+        ask = urllib.request.Request(
+            f"{INSTANCE_METADATA}/meta-data/placement/region", headers={"X-aws-ec2-metadata-token": token}
+        )
+        with urllib.request.urlopen(ask, timeout=2) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        raise RefusedError("The AWS region is not known: set AWS_REGION (this is no EC2 instance)") from error
+
+
+@functools.lru_cache(maxsize=16)
+def open_store(settings: StoreSettings, bucket: str) -> S3Store:
+    """A client of one bucket; one per process, for it keeps its connections.
+
+    It does not retry by itself where that would hide the retries from telemetry: see `fetch.py`.
+    """
+    return _store(settings, bucket, retries=0)
+
+
+@functools.lru_cache(maxsize=16)
+def open_patient_store(settings: StoreSettings, bucket: str) -> S3Store:
+    """A client of one bucket that retries what may pass for up to three minutes."""
+    return _store(settings, bucket, retries=10)
+
+
+def _store(settings: StoreSettings, bucket: str, *, retries: int) -> S3Store:
+    return S3Store(
+        bucket,
+        endpoint=settings.endpoint or f"https://s3.{settings.region}.amazonaws.com",
+        region=settings.region,
+        virtual_hosted_style_request=False,
+        client_options={
+            "allow_http": (settings.endpoint or "").startswith("http://"),
+            "connect_timeout": timedelta(seconds=5),
+            "timeout": timedelta(seconds=120),
+        },
+        retry_config={"max_retries": retries, "retry_timeout": timedelta(minutes=3)},
+    )
+
+
+def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
+    """The whole of one object.
+
+    Raises:
+        RefusedError: it is not there.
+        StepFailedError: the store does not give it.
+    """
+    try:
+        return bytes(obstore.get(open_patient_store(settings, address.bucket), address.key).bytes())
+    except FileNotFoundError as error:
+        raise RefusedError(f"{address.uri} is not there") from error
+    except BaseError as error:
+        raise StepFailedError(f"{address.uri} cannot be read: {error}") from error
+
+
+def read_json(settings: StoreSettings, address: S3Address) -> dict[str, Any]:
+    """One JSON object.
+
+    Raises:
+        RefusedError: it is not there, or no JSON object.
+    """
+    try:
+        content = json.loads(read_bytes(settings, address))
+    except ValueError as error:
+        if isinstance(error, RefusedError):
+            raise
+        raise RefusedError(f"{address.uri} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise RefusedError(f"{address.uri} holds a JSON {type(content).__name__}, not an object")
+    return content
+
+
+def write_bytes(settings: StoreSettings, address: S3Address, content: bytes) -> None:
+    """Write one object in one PUT.
+
+    Raises:
+        StepFailedError: the store does not take it.
+    """
+    try:
+        store = open_patient_store(settings, address.bucket)
+        obstore.put(store, address.key, content, use_multipart=False)
+    except (BaseError, FileNotFoundError) as error:
+        raise StepFailedError(f"{address.uri} cannot be written: {error}") from error
+
+
+def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str, Any]) -> None:
+    """Write one JSON object in one PUT."""
+    write_bytes(settings, address, json.dumps(content, ensure_ascii=False, indent=1).encode())
+
+
+def list_keys(settings: StoreSettings, folder: S3Address) -> list[str]:
+    """The keys below a folder, ascending; empty when there are none."""
+    try:
+        pages = obstore.list(open_patient_store(settings, folder.bucket), folder.key)
+        return sorted(entry["path"] for page in pages for entry in page)
+    except (BaseError, FileNotFoundError) as error:
+        raise StepFailedError(f"{folder.uri} cannot be listed: {error}") from error

@@ -1,0 +1,48 @@
+"""Addresses of objects: `s3://bucket/key` with the key as it is, never percent-encoded."""
+
+from typing import NamedTuple
+
+from spark_jobs.job_errors import RefusedError
+
+
+class S3Address(NamedTuple):
+    """A bucket and a key (or a key prefix without its last `/`)."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        """The address as `s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    def child(self, relative: str) -> "S3Address":
+        """The address of something below this one."""
+        return S3Address(self.bucket, f"{self.key}/{relative}" if self.key else relative)
+
+    @property
+    def parent(self) -> "S3Address":
+        """The folder that holds this object."""
+        return S3Address(self.bucket, self.key.rpartition("/")[0])
+
+
+def parse_object_uri(uri: str) -> S3Address:
+    """Split an object's address; every character after `s3://bucket/` belongs to the key.
+
+    Raises:
+        RefusedError: not an S3 address, or one without a key.
+    """
+    scheme, separator, rest = uri.partition("://")
+    bucket, slash, key = rest.partition("/")
+    if scheme != "s3" or not separator or not bucket or not slash or not key:
+        raise RefusedError(f"{uri!r} is no address of an S3 object: write s3://bucket/key")
+    return S3Address(bucket, key)
+
+
+def parse_folder_uri(uri: str) -> S3Address:
+    """Split a folder's address; a `/` at its end is dropped.
+
+    Raises:
+        RefusedError: not an S3 address, or one of a whole bucket.
+    """
+    return parse_object_uri(uri.rstrip("/"))

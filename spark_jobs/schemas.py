@@ -1,0 +1,32 @@
+"""The Parquet schemas of docs/formats.md, declared once for this side."""
+
+import pyarrow as pa
+
+FEATURES = 1280
+STAGES = ("read", "decode", "infer")
+
+MANIFEST = pa.schema([("path", pa.string()), ("etag", pa.string()), ("label", pa.string()), ("size", pa.int64())])
+
+FEATURE_COLUMNS = ("path", "etag", "label", "width", "height", "thumbnail", "features")
+REJECT_COLUMNS = ("path", "etag", "label", "stage", "reason", "detail")
+
+# One row an image, as a worker answers it: a feature row has no stage, a reject row no features.
+ANSWER = pa.schema(
+    [
+        ("path", pa.string()),
+        ("etag", pa.string()),
+        ("label", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("thumbnail", pa.binary()),
+        ("features", pa.list_(pa.float32())),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+ANSWER_DDL = (
+    "path string, etag string, label string, width int, height int, thumbnail binary, features array<float>, "
+    "stage string, reason string, detail string"
+)
+REJECT = pa.schema([(name, pa.string()) for name in REJECT_COLUMNS])

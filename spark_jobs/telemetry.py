@@ -1,0 +1,57 @@
+"""What the workers measure, and how it is added up on the driver."""
+
+from dataclasses import asdict, dataclass
+
+from pyspark.accumulators import AccumulatorParam
+
+from spark_jobs.fetch import FetchedImage
+
+Totals = dict[str, float]
+
+
+@dataclass
+class WorkerTimes:
+    """Where the time of one partition went.
+
+    Attributes:
+        images, rejected: rows answered, and how many of them are rejects.
+        retries: reads tried again.
+        bytes: read from the store.
+        fetch: seconds the reads took, added over the concurrent reads.
+        wait: seconds the model stood still because no image was there yet.
+        decode, infer: seconds.
+        partition: seconds from the first image asked for to the last row.
+    """
+
+    images: int = 0
+    rejected: int = 0
+    retries: int = 0
+    bytes: int = 0
+    fetch: float = 0.0
+    wait: float = 0.0
+    decode: float = 0.0
+    infer: float = 0.0
+    partition: float = 0.0
+
+    def count_fetch(self, image: FetchedImage, waited: float) -> None:
+        """Add one read."""
+        self.retries += image.retries
+        self.bytes += len(image.content or b"")
+        self.fetch += image.seconds
+        self.wait += waited
+
+    def totals(self) -> Totals:
+        """The figures by name."""
+        return asdict(self)
+
+
+class AddTotals(AccumulatorParam[Totals]):
+    """Adds figures by name; partitions that are computed twice count twice, so no row counts rest on it."""
+
+    def zero(self, value: Totals) -> Totals:  # noqa: ARG002 - Spark's interface
+        """Nothing measured yet."""
+        return {}
+
+    def addInPlace(self, value1: Totals, value2: Totals) -> Totals:  # noqa: N802 - Spark's interface
+        """Both together."""
+        return {name: value1.get(name, 0) + value2.get(name, 0) for name in value1.keys() | value2.keys()}
