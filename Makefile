@@ -55,3 +55,20 @@ demo: export VERGER_OUT := $(OUT)
 demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
 		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT"
+
+# --- checks and tests ---------------------------------------------------------------------------------
+
+.PHONY: check
+check: $(ENVS)/dev/.ready ## lint, types, shell
+	@$(ENVS)/dev/bin/ruff format --check --quiet . || { echo "run: $(ENVS)/dev/bin/ruff format ." >&2; exit 1; }
+	@$(ENVS)/dev/bin/ruff check --quiet .
+	@$(ENVS)/dev/bin/mypy --no-error-summary
+	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh tools/*.sh .ci/run
+	@echo "check: all is well"
+
+.PHONY: environments
+environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
+
+.PHONY: test
+test: environments ## all the tests
+	@$(ENVS)/dev/bin/python -m pytest $(PYTEST_ARGS)

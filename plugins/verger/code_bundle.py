@@ -31,14 +31,20 @@ def zip_package(package: Path) -> bytes:
     return buffer.getvalue()
 
 
+class InstallationError(ValueError):
+    """This installation lacks a file that the cluster needs."""
+
+
 def collect_code(home: Path) -> dict[str, bytes]:
-    """The files that a cluster needs, by name; raises FileNotFoundError when the installation lacks one."""
+    """The files that a cluster needs, by name; raises InstallationError when one is missing."""
     jobs, bootstrap = home / "spark_jobs", home / "bootstrap"
-    return {
-        "spark_jobs.zip": zip_package(jobs),
-        **{name: (jobs / name).read_bytes() for name in _ENTRY_POINTS},
-        **{name: (bootstrap / name).read_bytes() for name in _BOOTSTRAP_FILES},
-    }
+    files = {name: jobs / name for name in _ENTRY_POINTS} | {name: bootstrap / name for name in _BOOTSTRAP_FILES}
+    for file in files.values():
+        if not file.is_file():
+            raise InstallationError(
+                f"{file} is missing: VERGER_HOME ({home}) must be a whole checkout of Verger, beside the DAGs"
+            )
+    return {"spark_jobs.zip": zip_package(jobs), **{name: file.read_bytes() for name, file in files.items()}}
 
 
 def code_digest(files: Mapping[str, bytes]) -> str:

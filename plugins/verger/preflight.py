@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_installation(deployment: Deployment) -> None:
-    """Raise FileNotFoundError when the code for the cluster is not complete."""
+    """Raise InstallationError when the code for the cluster is not complete."""
     collect_code(deployment.home)
 
 

@@ -56,7 +56,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
     try:
         preflight.check_installation(deployment)
         regions = preflight.check_inputs(s3, settings)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         raise AirflowFailException(str(error)) from error
     emr = emr_client(deployment.aws_conn_id, settings.region)
     regions["cluster"] = LOCAL if is_local_endpoint(emr.meta.endpoint_url) else settings.region

@@ -4,8 +4,9 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
 from mypy_boto3_s3 import S3Client
-from verger.code_bundle import code_digest, collect_code, publish_code, zip_package
+from verger.code_bundle import InstallationError, code_digest, collect_code, publish_code, zip_package
 from verger.layout import BucketLayout, parse_uri
 
 
@@ -37,3 +38,8 @@ def test_published_code_is_whole_and_never_overwritten(s3: S3Client, bucket: str
     after = {entry["Key"]: entry["LastModified"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]}
     assert set(after) == set(before)
     assert all(after[key] == before[key] for key in before if not key.endswith("pca.py"))
+
+
+def test_an_incomplete_installation_names_the_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InstallationError, match=r"featurize\.py is missing: VERGER_HOME"):
+        collect_code(tmp_path)

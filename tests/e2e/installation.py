@@ -1,0 +1,69 @@
+"""A Verger of a test's own, and pictures for it."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verger.json_objects import read_json
+from verger.layout import BucketLayout, RunLayout, S3Address
+
+from tools import local_stack
+from tools.draw_images import Drawing, write_images
+from tools.local_run import clusters, dag_process
+from tools.local_run.airflow_home import AirflowHome
+from tools.local_run.run_view import RunView, apply_event
+
+
+@dataclass(frozen=True)
+class Verger:
+    """A running installation; `run` runs the DAG once."""
+
+    stack: local_stack.Stack
+    home: AirflowHome
+    folder: Path
+
+    @property
+    def layout(self) -> BucketLayout:
+        """The paths of its bucket."""
+        return BucketLayout(self.stack.settings.bucket)
+
+    def run(self, watch: Callable[[RunView], None] = lambda _: None, **conf: Any) -> RunView:
+        """Run the DAG with these params, and call `watch` four times a second."""
+        environment = {**local_stack.cleared(os.environ), **self.stack.environment, **self.home.environment()}
+        params = {"bucket": self.stack.settings.bucket, "region": local_stack.REGION, **conf}
+        log = self.folder / f"run-{time.time_ns()}.log"
+        view = RunView()
+        with dag_process.running(self.home.python, params, environment, log) as process:
+            for event in process.events():
+                if event is not None:
+                    view = apply_event(view, event)
+                watch(view)
+            process.exit_code()
+        return view
+
+    def clusters(self) -> list[clusters.ClusterState]:
+        """Every cluster there has been."""
+        return clusters.list_clusters(self.stack.emr())
+
+    def metrics(self, view: RunView, name: str) -> dict[str, Any]:
+        """One of a run's JSON files."""
+        found = self.read(RunLayout(self.layout, view.run_id).run_file(name))
+        assert found is not None, f"{name} of {view.run_id} is missing"
+        return found
+
+    def latest(self) -> dict[str, Any] | None:
+        """What `latest.json` says."""
+        return self.read(self.layout.latest)
+
+    def read(self, address: S3Address) -> dict[str, Any] | None:
+        """A JSON object of the bucket."""
+        return read_json(self.stack.s3(), address)
+
+
+def draw(folder: Path, images: int, *, broken: int = 0, seed: int = 1) -> Path:
+    """Drawn pictures in labelled folders."""
+    write_images(folder, Drawing(images=images, labels=4, seed=seed, broken=broken))
+    return folder

@@ -1,0 +1,197 @@
+"""The main job: pictures in, matrix out, through the real DAG, a real local EMR and real Spark."""
+
+import csv
+import io
+import os
+import signal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from verger.layout import RunLayout
+
+from tests.e2e.installation import Verger, draw
+from tools.local_run.run_view import RunView
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+
+GOOD, BROKEN = 60, 4
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("pictures"), GOOD, broken=BROKEN)
+
+
+@pytest.fixture(scope="module")
+def first_run(verger: Verger, pictures: Path) -> RunView:
+    return verger.run(source=str(pictures), k=5, max_reject_rate=0.2)
+
+
+def read_bytes(verger: Verger, view: RunView, name: str) -> bytes:
+    address = RunLayout(verger.layout, view.run_id).result_file(name)
+    return verger.stack.s3().get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+
+
+def test_every_picture_is_in_the_matrix_or_a_reject_row_says_why(verger: Verger, first_run: RunView) -> None:
+    assert first_run.state == "success", first_run
+    matrix = pq.read_table(io.BytesIO(read_bytes(verger, first_run, "matrix.parquet")))
+    assert matrix.column_names == ["path", "label", "pc_1", "pc_2", "pc_3", "pc_4", "pc_5"]
+    assert matrix["path"].to_pylist() == sorted(matrix["path"].to_pylist())
+    rejects = list(csv.DictReader(io.StringIO(read_bytes(verger, first_run, "rejects.csv").decode())))
+    assert all(row["stage"] and row["reason"] for row in rejects)
+    listed = pq.read_table(
+        io.BytesIO(
+            verger.stack.s3()
+            .get_object(
+                Bucket=verger.layout.bucket,
+                Key=RunLayout(verger.layout, first_run.run_id).run_file("manifest.parquet").key,
+            )["Body"]
+            .read()
+        )
+    )["path"].to_pylist()
+    assert sorted(matrix["path"].to_pylist() + [row["path"] for row in rejects]) == listed
+    assert len(listed) == GOOD + BROKEN
+    assert matrix.num_rows >= GOOD
+
+
+def test_the_csv_holds_the_rows_of_the_parquet_file(verger: Verger, first_run: RunView) -> None:
+    matrix = pq.read_table(io.BytesIO(read_bytes(verger, first_run, "matrix.parquet")))
+    rows = list(csv.DictReader(io.StringIO(read_bytes(verger, first_run, "matrix.csv").decode())))
+    assert [row["path"] for row in rows] == matrix["path"].to_pylist()
+    assert [float(row["pc_1"]) for row in rows] == matrix["pc_1"].to_pylist()
+
+
+def test_the_cluster_is_terminated_and_the_pointer_shows_the_run(verger: Verger, first_run: RunView) -> None:
+    assert first_run.tasks["terminate_cluster"].state == "success"
+    assert verger.clusters()[0].state == "TERMINATED"
+    latest = verger.latest()
+    assert latest
+    assert latest["run_id"] == first_run.run_id
+    run = verger.read(RunLayout(verger.layout, first_run.run_id).result_file("run.json"))
+    assert run
+    assert run["regions"] == {"bucket": "local", "cluster": "local"}
+    assert run["counts"]["listed"] == GOOD + BROKEN
+
+
+def test_random_weights_are_marked_in_every_output(verger: Verger, first_run: RunView) -> None:
+    run = verger.read(RunLayout(verger.layout, first_run.run_id).result_file("run.json"))
+    assert run
+    random = verger.metrics(first_run, "featurize.json")["weights"] == "random"
+    assert bool(run["warnings"]) is random
+    assert (b"RANDOM weights" in read_bytes(verger, first_run, "report.html")) is random
+
+
+def test_a_run_with_nothing_new_creates_no_cluster(verger: Verger, first_run: RunView, pictures: Path) -> None:
+    before = len(verger.clusters())
+    again = verger.run(source=str(pictures), k=5, max_reject_rate=0.2)
+    assert again.state == "success"
+    assert again.tasks["create_cluster"].state == "skipped"
+    assert again.tasks["terminate_cluster"].state == "skipped"
+    assert len(verger.clusters()) == before
+    latest = verger.latest()
+    assert latest
+    assert latest["run_id"] == first_run.run_id
+
+
+def test_one_new_picture_is_the_only_one_computed(verger: Verger, first_run: RunView, pictures: Path) -> None:
+    assert first_run.state == "success"
+    draw(pictures / "new", 1, seed=7)
+    more = verger.run(source=str(pictures), k=5, max_reject_rate=0.2)
+    assert more.state == "success"
+    metrics = verger.metrics(more, "featurize.json")
+    assert (metrics["featurized"], metrics["done_before"]) == (1, GOOD + BROKEN)
+    assert verger.metrics(more, "pca.json")["listed"] == GOOD + BROKEN + 1
+
+
+def test_other_settings_of_the_matrix_are_a_change(verger: Verger, first_run: RunView) -> None:
+    assert first_run.state == "success"
+    fewer = verger.run(k=2, max_reject_rate=0.2)
+    assert fewer.state == "success"
+    assert verger.metrics(fewer, "featurize.json")["featurized"] == 0
+    assert verger.metrics(fewer, "pca.json")["k"] == 2
+
+
+class KillFeaturize:
+    """Kills the featurize step with SIGKILL as soon as its first chunk is committed."""
+
+    def __init__(self, verger: Verger) -> None:
+        self.verger = verger
+        self.killed: list[int] = []
+
+    def __call__(self, view: RunView) -> None:
+        """Look once."""
+        if self.killed or not view.run_id:
+            return
+        slug = RunLayout(self.verger.layout, view.run_id).slug
+        listed = self.verger.stack.s3().list_objects_v2(Bucket=self.verger.layout.bucket, Prefix="features/")
+        if any(f"_commits/{slug}." in entry["Key"] for entry in listed.get("Contents", ())):
+            self.killed = list(step_processes(self.verger.folder, "featurize.py"))
+            for pid in self.killed:
+                os.kill(pid, signal.SIGKILL)
+
+
+def step_processes(folder: Path, entry_point: str) -> list[int]:
+    """The processes of this installation's nodes that run an entry point."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            words = (process / "cmdline").read_bytes().decode("utf-8", "replace")
+        except OSError:  # it has ended meanwhile
+            continue
+        if str(folder) in words and entry_point in words:
+            found.append(int(process.name))
+    return found
+
+
+def test_a_killed_featurize_fails_the_run_and_the_next_one_picks_up(
+    verger: Verger, first_run: RunView, pictures: Path
+) -> None:
+    assert first_run.state == "success"
+    draw(pictures / "many", 600, seed=3)
+    before = verger.latest()
+    kill = KillFeaturize(verger)
+    killed = verger.run(kill, source=str(pictures), k=5, max_reject_rate=0.2, chunk_images=100)
+    assert kill.killed
+    assert killed.state == "failed"
+    assert killed.failed_task == "wait_for_featurize"
+    assert killed.tasks["terminate_cluster"].state == "success"
+    assert verger.clusters()[-1].ended
+    assert verger.latest() == before
+
+    finished = verger.run(source=str(pictures), k=5, max_reject_rate=0.2, chunk_images=100)
+    assert finished.state == "success"
+    metrics = verger.metrics(finished, "featurize.json")
+    assert metrics["done_before"] >= GOOD + BROKEN + 100
+    assert metrics["featurized"] + metrics["done_before"] == metrics["listed"]
+    assert metrics["listed"] == verger.metrics(finished, "pca.json")["rows"] + metrics["total_rejected"]
+
+
+@pytest.fixture(scope="module")
+def wrong_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights, but not of this model."""
+    file = tmp_path_factory.mktemp("weights") / "other.weights.h5"
+    file.write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 512)
+    return file
+
+
+def test_what_cannot_work_is_one_clear_error_before_a_cluster_exists(
+    verger: Verger, first_run: RunView, wrong_weights: Path, tmp_path: Path
+) -> None:
+    assert first_run.state == "success"
+    before = len(verger.clusters())
+    for conf, task, word in (
+        ({"bucket": "there-is-no-such-bucket"}, "check_settings", "there-is-no-such-bucket"),
+        ({"source": str(tmp_path)}, "check_settings", str(tmp_path)),
+        ({"k": 1280}, "plan_run", "k is 1280"),
+        ({"weights": str(wrong_weights)}, "publish_model", wrong_weights.name),
+    ):
+        view = verger.run(**conf)
+        assert (view.state, view.failed_task) == ("failed", task), view
+        assert word in view.tasks[task].error
+    outside = verger.run(region="us-east-1")
+    assert outside.state != "success"
+    assert "us-east-1" in outside.error
+    assert len(verger.clusters()) == before
