@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--work-dir", type=Path, default=Path(".local-emr"), help="nodes and logs (%(default)s)")
     add("--node-root", type=Path, help="a root directory for nodes that is kept between clusters")
     add("--spark-python", type=Path, help="the Python of an environment with pyspark, for spark-submit steps")
-    add("--java-home", type=Path, default=os.environ.get("JAVA_HOME"), help="Java 17 (JAVA_HOME)")
+    add("--java-home", type=Path, default=_java_home(), help="Java 17 (%(default)s)")
     add("--jars-dir", type=Path, help="jars for every Spark step: S3A")
     add("--spark-conf", action="append", default=[], metavar="KEY=VALUE", help="overrides the steps' properties")
     add("--cores", type=int, default=os.cpu_count() or 1, help="task slots of a Spark step (%(default)s)")
@@ -76,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="a variable for the nodes' processes")
     add("--settings-from-stdin", action="store_true", help="for programs: settings as a line of JSON, ends with it")
     return parser
+
+
+def _java_home() -> Path | None:
+    """JAVA_HOME, else where the `java` of the path really lies: nodes have a path of their own."""
+    if os.environ.get("JAVA_HOME"):
+        return Path(os.environ["JAVA_HOME"])
+    java = shutil.which("java")
+    return Path(java).resolve().parent.parent if java else None
 
 
 def _from_options(options: argparse.Namespace) -> LocalEmrSettings:

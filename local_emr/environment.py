@@ -69,7 +69,14 @@ def node_environment(
     if settings.spark_python is not None:
         variables["PYSPARK_PYTHON"] = str(settings.spark_python)
     variables["PATH"] = os.pathsep.join([*path, *_SYSTEM_PATH])
-    return variables | dict(settings.extra_env)
+    return _past_proxies(variables | dict(settings.extra_env))
+
+
+def _past_proxies(variables: dict[str, str]) -> dict[str, str]:
+    """A proxy that installs packages must not be asked for this machine's own servers."""
+    for name in ("NO_PROXY", "no_proxy"):
+        variables[name] = ",".join(filter(None, [variables.get(name), "127.0.0.1", "localhost"]))
+    return variables
 
 
 def local_spark(settings: LocalEmrSettings, s3_endpoint: str) -> LocalSpark | None:

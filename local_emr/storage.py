@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.client import Config
@@ -44,7 +45,13 @@ class Storage:
             region_name=settings.region,
             aws_access_key_id=settings.access_key,
             aws_secret_access_key=settings.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}, connect_timeout=5),
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 3},
+                connect_timeout=5,
+                # What is on this machine is not asked for through a proxy.
+                proxies={} if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost") else None,
+            ),
         )
 
     def download(self, uri: str, to: Path) -> None:

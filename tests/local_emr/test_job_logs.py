@@ -1,0 +1,92 @@
+"""What a step's stderr says of its failure, and when its logs are stored."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_emr.job_logs import JobLogs, root_cause
+from local_emr.storage import StorageError, bucket_and_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPARK_STDERR = """26/11/21 12:00:00 INFO SparkContext: Running Spark version 4.1.1
+Traceback (most recent call last):
+  File "/tmp/featurize.py", line 9, in <module>
+    raise SystemExit(main())
+ValueError: k=2000 is larger than the number of features, 1280
+26/11/21 12:00:03 INFO ShutdownHookManager: Shutdown hook called
+26/11/21 12:00:03 INFO ShutdownHookManager: Deleting directory /tmp/spark-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "cause"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("just this\n", "just this"),
+        (SPARK_STDERR, "ValueError: k=2000 is larger than the number of features, 1280"),
+        ("verger: error: the bucket is not there\nbye\n", "verger: error: the bucket is not there"),
+        ("java.io.IOException: full\n\tat org.x.Y(Z.java:1)\n\t... 12 more\n", "java.io.IOException: full"),
+        ("x" * 5000, "x" * 1000),
+    ],
+)
+def test_the_cause_is_the_line_that_complains_last(stderr: str, cause: str) -> None:
+    assert root_cause(stderr) == cause
+
+
+@pytest.mark.parametrize(
+    ("uri", "parts"),
+    [
+        ("s3://b/k", ("b", "k")),
+        ("s3n://b/a b/é+%23#=.jpg", ("b", "a b/é+%23#=.jpg")),
+        ("s3a://b/", ("b", "")),
+    ],
+)
+def test_an_address_gives_bucket_and_key_as_they_are(uri: str, parts: tuple[str, str]) -> None:
+    assert bucket_and_key(uri) == parts
+
+
+@pytest.mark.parametrize("uri", ["b/k", "http://b/k", "s3://", "s3:///k"])
+def test_what_is_no_address_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match="is not an address"):
+        bucket_and_key(uri)
+
+
+class _Shelf:
+    """Keeps what is uploaded; refuses while it is closed."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, str] = {}
+        self.uploads = 0
+        self.open = True
+
+    def upload(self, uri: str, content: bytes) -> None:
+        if not self.open:
+            raise StorageError("closed")
+        self.uploads += 1
+        self.objects[uri] = gzip.decompress(content).decode()
+
+
+def test_only_files_that_grew_are_stored_again_and_a_failure_is_made_up_for(tmp_path: Path) -> None:
+    shelf = _Shelf()
+    logs = JobLogs(tmp_path / "logs", "s3://b/x", shelf)  # type: ignore[arg-type] # the same method
+    logs.publish()
+    assert shelf.uploads == 3
+    logs.stderr.write_text("oh\n")
+    shelf.open = False
+    logs.publish()
+    shelf.open = True
+    logs.publish()
+    assert shelf.uploads == 4
+    assert shelf.objects["s3://b/x/stderr.gz"] == "oh\n"
+
+
+def test_without_an_address_nothing_is_stored(tmp_path: Path) -> None:
+    shelf = _Shelf()
+    JobLogs(tmp_path / "logs", None, shelf).publish()  # type: ignore[arg-type] # the same method
+    assert shelf.uploads == 0
