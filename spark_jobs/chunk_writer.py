@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.storagelevel import StorageLevel
@@ -21,7 +21,11 @@ from spark_jobs.partition_work import PartitionWork, to_ipc
 from spark_jobs.remote_file import RemoteFile
 from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import ANSWER_DDL, FEATURE_COLUMNS, REJECT_COLUMNS
-from spark_jobs.telemetry import Totals
+
+if TYPE_CHECKING:
+    from pyspark.accumulators import Accumulator
+
+    from spark_jobs.telemetry import Totals
 
 # Rows of a file: 27 MB. Fewer and larger files cost each reader fewer requests.
 FILE_ROWS = 4096

@@ -143,5 +143,5 @@ def rows_to_do(manifest: pa.Table, committed: CommittedRows, run_id: str, *, ret
     done = answers != UNANSWERED
     if retry_rejects:
         final = committed.flags([file.is_features or file.record.run_id == run_id for file in committed.files])
-        done &= np.append(final, False)[answers]  # noqa: FBT003 - the flag of UNANSWERED
+        done &= np.append(final, False)[answers]
     return manifest.filter(pa.array(~done)).combine_chunks()

@@ -13,7 +13,7 @@ INPUT_SIZE = 224
 THUMBNAIL_SIZE = 64
 THUMBNAIL_QUALITY = 80
 # A JPEG several times larger than the model's input is decoded at 1/2, 1/4 or 1/8, never below this size. On real
-# photographs the features keep a cosine of 0.998 or more to those of the full decode, and decoding takes a quarter less.
+# photographs the features keep a cosine of 0.998 or more to those of the full decode, which takes a third longer.
 DRAFT_SIZE = (2 * INPUT_SIZE, 2 * INPUT_SIZE)
 # Only formats whose readers are plain decoders: Pillow's others call programs (EPS: ghostscript) or are little tried.
 # JPEG stands for MPO (several JPEGs in one file) too.

@@ -1,9 +1,9 @@
 """The featurize step from its arguments to `featurize.json`."""
 
 import time
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.accumulators import Accumulator
 from pyspark.sql import SparkSession
 
 from spark_jobs.chunk_writer import ChunkJob, process_chunk
@@ -22,6 +22,9 @@ from spark_jobs.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.progress import Progress, ProgressReporter
 from spark_jobs.spark_session import open_session, task_slots
 from spark_jobs.telemetry import AddTotals, Totals
+
+if TYPE_CHECKING:
+    from pyspark.accumulators import Accumulator
 
 # Bytes fetched ahead by one worker: with photographs of 5 MB a dozen, enough to keep one core busy for a second.
 WAITING_BYTES = 64_000_000

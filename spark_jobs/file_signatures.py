@@ -1,4 +1,4 @@
-"""What a file begins and ends with: names the formats that we do not decode, and tells cut-off files from broken ones."""
+"""What a file begins and ends with: names the formats we do not decode, tells cut-off files from broken ones."""
 
 # Prefixes of files; see each format's specification. The first that fits wins.
 SIGNATURES: tuple[tuple[bytes, str], ...] = (

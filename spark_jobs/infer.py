@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from spark_jobs.decode import INPUT_SIZE
-from spark_jobs.model_files import Model
 from spark_jobs.schemas import FEATURES
 
 Batch = npt.NDArray[np.uint8]
@@ -88,10 +87,10 @@ def _open_keras(content: bytes, batch_size: int) -> Engine:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Imported here: only the reference engine needs TensorFlow, which is not on the nodes by default.
     import keras  # noqa: PLC0415
-    import tensorflow  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415
 
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.clear_session()
     shape = (INPUT_SIZE, INPUT_SIZE, 3)
     # weights=None: Keras never looks for weights of its own, which it would download.

@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,7 +41,7 @@ def store_settings() -> StoreSettings:
     return settings_from(os.environ, _instance_region)
 
 
-def settings_from(environment: Mapping[str, str], instance_region: functools.partial[str] | Any) -> StoreSettings:
+def settings_from(environment: Mapping[str, str], instance_region: Callable[[], str]) -> StoreSettings:
     """The settings an environment means; `instance_region()` is asked only when it names no region."""
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or None
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
@@ -50,20 +50,25 @@ def settings_from(environment: Mapping[str, str], instance_region: functools.par
 
 def _instance_region() -> str:
     try:
-        ask = urllib.request.Request(
-            f"{INSTANCE_METADATA}/api/token",
-            method="PUT",
-            headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"},
-        )
-        with urllib.request.urlopen(ask, timeout=2) as answer:
-            token = answer.read().decode()
-        ask = urllib.request.Request(
-            f"{INSTANCE_METADATA}/meta-data/placement/region", headers={"X-aws-ec2-metadata-token": token}
-        )
-        with urllib.request.urlopen(ask, timeout=2) as answer:
-            return str(answer.read().decode())
+        return ask_instance("meta-data/placement/region")
     except OSError as error:
         raise RefusedError("The AWS region is not known: set AWS_REGION (this is no EC2 instance)") from error
+
+
+def ask_instance(path: str) -> str:
+    """What the EC2 instance says of itself, by its metadata service (version 2: with a token).
+
+    Raises:
+        OSError: this is no EC2 instance.
+    """
+    token = _ask(f"{INSTANCE_METADATA}/api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+    return _ask(f"{INSTANCE_METADATA}/{path}", "GET", {"X-aws-ec2-metadata-token": token})
+
+
+def _ask(address: str, method: str, headers: dict[str, str]) -> str:
+    request = urllib.request.Request(address, method=method, headers=headers)  # noqa: S310 - http, a constant above
+    with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - the same
+        return str(answer.read().decode())
 
 
 @functools.lru_cache(maxsize=16)

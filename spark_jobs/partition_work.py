@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.accumulators import Accumulator
 
 from spark_jobs.fetch import ImageItem
 from spark_jobs.image_rows import WorkLimits, answer_images
 from spark_jobs.infer import Broadcast, BroadcastModel, engine_of_worker
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.telemetry import Totals, WorkerTimes
+
+if TYPE_CHECKING:
+    from pyspark.accumulators import Accumulator
 
 
 @dataclass(frozen=True)

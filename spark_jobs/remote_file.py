@@ -59,3 +59,25 @@ class RemoteFile(io.RawIOBase):
         target[:length] = memoryview(content)
         self._place += length
         return length
+
+
+class UploadedFile(io.RawIOBase):
+    """Writes an object from beginning to end, in parts; it appears when the file is closed."""
+
+    def __init__(self, settings: StoreSettings, address: S3Address) -> None:
+        super().__init__()
+        self._writer = obstore.open_writer(open_patient_store(settings, address.bucket), address.key)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, content: Any, /) -> int:  # noqa: ANN401 - any buffer
+        """Take some bytes."""
+        return self._writer.write(bytes(content))
+
+    def close(self) -> None:
+        """Let the object appear."""
+        if not self.closed:
+            self._writer.close()
+        super().close()

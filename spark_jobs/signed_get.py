@@ -1,8 +1,8 @@
 """Reading the keys that obstore cannot name.
 
-obstore's paths are segments between single slashes: a key with an empty segment (`a//b`), a segment `.` or `..`, a `/` at
-an end, or a control character has no path there, though S3 allows it. Such keys are rare; they are read with a plain
-GET signed by Signature Version 4 (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+obstore's paths are segments between single slashes: a key with an empty segment (`a//b`), a segment `.` or
+`..`, a `/` at an end, or a control character has no path there, though S3 allows it. Such keys are rare; they are
+read with a plain GET signed by Signature Version 4 (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
 """
 
 import hashlib
@@ -11,14 +11,12 @@ import http.client
 import json
 import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from spark_jobs.object_store import INSTANCE_METADATA, StoreSettings
+from spark_jobs.object_store import StoreSettings, ask_instance
 from spark_jobs.s3_address import S3Address
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -107,15 +105,6 @@ def find_credentials(environment: Mapping[str, str]) -> Credentials:
             environment.get("AWS_SECRET_ACCESS_KEY", ""),
             environment.get("AWS_SESSION_TOKEN", ""),
         )
-    token = _ask_instance("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-    signed = {"X-aws-ec2-metadata-token": token}
     roles = "meta-data/iam/security-credentials"
-    role = _ask_instance(f"{roles}/", "GET", signed).split()[0]
-    answer = json.loads(_ask_instance(f"{roles}/{role}", "GET", signed))
+    answer = json.loads(ask_instance(f"{roles}/{ask_instance(f'{roles}/').split()[0]}"))
     return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
-
-
-def _ask_instance(path: str, method: str, headers: dict[str, str]) -> str:
-    request = urllib.request.Request(f"{INSTANCE_METADATA}/{path}", method=method, headers=headers)  # noqa: S310 - constant
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - the address is a constant
-        return str(answer.read().decode())

@@ -1,0 +1,180 @@
+"""The PCA step from its arguments to `pca.json`."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from spark_jobs.block_jobs import project_blocks, total_moments
+from spark_jobs.committed_rows import CommittedRows, answering_rows, read_table_rows
+from spark_jobs.feature_blocks import BlockTask, block_tasks
+from spark_jobs.featurize_report import Outcome, outcome_of
+from spark_jobs.job_errors import RefusedError
+from spark_jobs.layout import TableLayout
+from spark_jobs.manifest import read_manifest
+from spark_jobs.object_store import StoreSettings, read_json, store_settings, write_json
+from spark_jobs.pca_arguments import PcaArguments
+from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit
+from spark_jobs.pca_model_files import load_model, save_model
+from spark_jobs.results_writer import (
+    matrix_rows,
+    write_explained_variance,
+    write_matrix,
+    write_rejects,
+)
+from spark_jobs.schemas import FEATURES
+from spark_jobs.spark_session import open_session, task_slots
+
+
+@dataclass(frozen=True)
+class PcaInput:
+    """The images of the manifest that have features, in path order, and how the others were rejected.
+
+    Attributes:
+        images: columns path, label.
+        rows: indexes into `committed`, one for each image.
+    """
+
+    images: pa.Table
+    rows: Any
+    committed: CommittedRows
+    outcome: Outcome
+
+
+def pca(args: PcaArguments) -> None:
+    """Fit (or load) the model, project every image with features, write the results, then `pca.json`.
+
+    Raises:
+        RefusedError: the input, k or the fitted model is not acceptable.
+        StepFailedError: an image has no answer yet, or the store fails.
+    """
+    started = time.monotonic()
+    settings = store_settings()
+    given = read_input(args, settings)
+    check_request(args, given)
+    spark = open_session(f"verger pca {args.run_id}")
+    try:
+        tasks = block_tasks(given.committed, given.rows, task_slots(spark))
+        read = time.monotonic()
+        found = fitted_model(args, settings, spark, tasks)
+        kept = choose_k(found, args.k, args.variance)
+        warn(args, found, kept)
+        model = found.cut(kept)
+        fitted = time.monotonic()
+        rows = write_results(args, settings, given, found, model, scored(settings, spark, tasks, model, given.images))
+    finally:
+        spark.stop()
+    ended = time.monotonic()
+    seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
+    write_json(settings, args.metrics_uri, metrics(args, settings, given, model, rows, seconds))
+    reached = model.explained_variance_ratio.sum()
+    print(f"pca: done, {rows} images, {kept} components, {reached:.2%} of the variance", flush=True)
+
+
+def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
+    """Find the row that answers each image of the manifest."""
+    manifest = read_manifest(settings, args.manifest_uri)
+    layout = TableLayout(args.features_uri, args.rejects_uri, args.model_fingerprint)
+    committed = read_table_rows(settings, layout)
+    answers = answering_rows(manifest, committed, args.run_id)
+    outcome = outcome_of(settings, answers, committed)
+    has_features = committed.flags([file.is_features for file in committed.files])[answers]
+    images = manifest.select(["path", "label"]).filter(pa.array(has_features)).combine_chunks()
+    print(f"pca: {outcome.listed} images listed, {outcome.featurized} with features", flush=True)
+    return PcaInput(images, answers[has_features], committed, outcome)
+
+
+def check_request(args: PcaArguments, given: PcaInput) -> None:
+    """Refuse what cannot be done before Spark starts."""
+    if given.outcome.featurized == 0:
+        raise RefusedError(f"None of the {given.outcome.listed} images of the manifest has features")
+    if args.fitted_model_uri is None:
+        check_k(args.k, given.outcome.featurized, FEATURES)
+
+
+def fitted_model(args: PcaArguments, settings: StoreSettings, spark: SparkSession, tasks: list[BlockTask]) -> PcaModel:
+    """All components found in these images, or the stored model that was asked for."""
+    if args.fitted_model_uri is not None:
+        return load_model(settings, args.fitted_model_uri, args.model_fingerprint)
+    return fit(total_moments(spark, settings, tasks), standardize=args.standardize)
+
+
+def warn(args: PcaArguments, found: PcaModel, kept: int) -> None:
+    """Say loudly what the reader of the matrix should know."""
+    total = found.explained_variance_ratio.sum()
+    if not total:
+        print("pca: WARNING: nothing varies: all images have the same features", flush=True)
+    if args.variance is not None and found.explained_variance_ratio[:kept].sum() < args.variance - 1e-9:
+        print(
+            f"pca: WARNING: {args.variance:.2%} of the variance is not reached: all {kept} components explain "
+            f"{total:.2%}",
+            flush=True,
+        )
+
+
+def scored(
+    settings: StoreSettings, spark: SparkSession, tasks: list[BlockTask], model: PcaModel, images: pa.Table
+) -> Iterator[pa.Table]:
+    """The matrix in path order, a task's images at a time."""
+    start = 0
+    for scores in project_blocks(spark, settings, tasks, model):
+        yield matrix_rows(images.slice(start, len(scores)), scores)
+        start += len(scores)
+
+
+def write_results(
+    args: PcaArguments,
+    settings: StoreSettings,
+    given: PcaInput,
+    found: PcaModel,
+    model: PcaModel,
+    matrix: Iterator[pa.Table],
+) -> int:
+    """Write the files of `results/<slug>/` that this step owes; the rows of the matrix."""
+    rows = write_matrix(settings, args.output_uri, model.k, matrix)
+    write_explained_variance(settings, args.output_uri, found, model.k)
+    write_rejects(settings, args.output_uri, given.outcome.rejects)
+    save_model(settings, args.output_uri.child("pca_model"), model, args.model_fingerprint)
+    return rows
+
+
+def metrics(
+    args: PcaArguments, settings: StoreSettings, given: PcaInput, model: PcaModel, rows: int, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """The content of `pca.json`."""
+    return {
+        "run_id": args.run_id,
+        "model_fingerprint": args.model_fingerprint,
+        "weights": weights_of_run(args, settings),
+        "listed": given.outcome.listed,
+        "featurized": given.outcome.featurized,
+        "rejected": given.outcome.rejected,
+        "rows": rows,
+        "k": model.k,
+        "requested": args.requested,
+        "variance_reached": float(model.explained_variance_ratio.sum()),
+        "explained_variance_ratio": [float(share) for share in model.explained_variance_ratio],
+        "explained_variance_total": total_variance(model),
+        "standardize": model.standardize,
+        "fitted": True if args.fitted_model_uri is None else args.fitted_model_uri.uri,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "finished_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def total_variance(model: PcaModel) -> float:
+    """The variance of all components together, kept or not."""
+    share = model.explained_variance_ratio.sum()
+    return float(model.explained_variance.sum() / share) if share else 0.0
+
+
+def weights_of_run(args: PcaArguments, settings: StoreSettings) -> str:
+    """Where the image model's weights came from, as featurize noted beside our metrics; `unknown` without its note."""
+    try:
+        return str(read_json(settings, args.metrics_uri.parent.child("featurize.json"))["weights"])
+    except (RefusedError, KeyError):
+        return "unknown"

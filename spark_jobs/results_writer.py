@@ -1,0 +1,91 @@
+"""The files of a result: streamed where they grow with the number of images."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from spark_jobs.moments import Matrix
+from spark_jobs.object_store import StoreSettings, write_bytes
+from spark_jobs.pca_model import PcaModel
+from spark_jobs.remote_file import UploadedFile
+from spark_jobs.s3_address import S3Address
+
+# What makes a spreadsheet run a cell (https://owasp.org/www-community/attacks/CSV_Injection).
+DANGEROUS_START = r"^([=+\-@\t\r])"
+
+
+def matrix_schema(k: int) -> pa.Schema:
+    """`path, label, pc_1 .. pc_k`."""
+    scores = [(f"pc_{component + 1}", pa.float64()) for component in range(k)]
+    return pa.schema([("path", pa.string()), ("label", pa.string()), *scores])
+
+
+def matrix_rows(images: pa.Table, scores: Matrix) -> pa.Table:
+    """Rows of the matrix from images (columns path, label) and their scores [n, k]."""
+    columns = [images["path"], images["label"], *(pa.array(column) for column in scores.T.copy())]
+    return pa.Table.from_arrays(columns, schema=matrix_schema(scores.shape[1]))
+
+
+def write_matrix(settings: StoreSettings, folder: S3Address, k: int, pieces: Iterable[pa.Table]) -> int:
+    """Write `matrix.parquet` and `matrix.csv` piece by piece; the number of rows. One piece is in memory at a time."""
+    schema = matrix_schema(k)
+    rows = 0
+    with ExitStack() as open_files:
+        as_parquet = open_files.enter_context(UploadedFile(settings, folder.child("matrix.parquet")))
+        as_csv = open_files.enter_context(UploadedFile(settings, folder.child("matrix.csv")))
+        as_csv.write((",".join(schema.names) + "\n").encode())
+        parquet = open_files.enter_context(pq.ParquetWriter(as_parquet, schema, compression="zstd"))
+        for piece in pieces:
+            parquet.write_table(piece)
+            as_csv.write(to_csv(piece))
+            rows += piece.num_rows
+    return rows
+
+
+def to_csv(piece: pa.Table) -> bytes:
+    """Rows of a table as CSV without a header; text is quoted (RFC 4180) and harmless to spreadsheets."""
+    columns = [harmless(column) if pa.types.is_string(column.type) else column for column in piece.columns]
+    stored = pa.BufferOutputStream()
+    options = pa_csv.WriteOptions(include_header=False)
+    pa_csv.write_csv(pa.Table.from_arrays(columns, schema=piece.schema), stored, options)
+    return bytes(stored.getvalue())
+
+
+def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text with a `'` before what a spreadsheet would run."""
+    return pc.replace_substring_regex(column, pattern=DANGEROUS_START, replacement=r"'\1")
+
+
+def write_explained_variance(settings: StoreSettings, folder: S3Address, model: PcaModel, kept: int) -> None:
+    """Write `explained_variance.csv`: a row for every component the fit found."""
+    shares = np.cumsum(model.explained_variance_ratio)
+    lines = (
+        (number, float(variance), float(share), float(reached), str(number <= kept).lower())
+        for number, (variance, share, reached) in enumerate(
+            zip(model.explained_variance, model.explained_variance_ratio, shares, strict=True), 1
+        )
+    )
+    header = ("component", "explained_variance", "explained_variance_ratio", "cumulative_ratio", "kept")
+    write_bytes(settings, folder.child("explained_variance.csv"), _csv(header, lines))
+
+
+def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table) -> None:
+    """Write `rejects.csv`: the images that are not in the matrix, and why."""
+    names = ("path", "label", "stage", "reason", "detail")
+    columns = [harmless(rejects[name]).to_pylist() for name in names]
+    write_bytes(settings, folder.child("rejects.csv"), _csv(names, zip(*columns, strict=True)))
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[object]] | Iterator[tuple[object, ...]]) -> bytes:
+    stored = io.StringIO()
+    writer = csv.writer(stored, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return stored.getvalue().encode()
