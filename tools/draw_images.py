@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.drawing.broken import BROKEN_KINDS, encoded
 from tools.drawing.catalogue import labels as names_of_labels
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokenFile", "Drawing", "Written", "draw", "write_images"]
 
-# Below this the start of the processes takes longer than the drawing.
-_WORTH_PROCESSES = 400
-_IMAGES_A_TASK = 100
+# In pixels. Below the first the start of the processes takes longer than the drawing.
+_WORTH_PROCESSES = 4_000_000
+_PIXELS_A_TASK = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,23 +92,23 @@ def write_images(output: Path, drawing: Drawing, *, processes: int | None = None
 
 
 def _draw_all(output: Path, drawing: Drawing, names: list[str], processes: int) -> None:
+    width, height = drawing.size if drawing.size_range is None else (drawing.size_range[1], drawing.size_range[1])
+    share = max(1, _PIXELS_A_TASK // (width * height))
     write = functools.partial(_write_share, output, drawing, names)
-    starts = range(0, drawing.images, _IMAGES_A_TASK)
-    width, height = drawing.size
-    small = drawing.images * width * height < _WORTH_PROCESSES * 100 * 100
-    if processes == 1 or small:
-        for start in starts:
-            write(start)
+    numbers = [range(start, min(start + share, drawing.images)) for start in range(0, drawing.images, share)]
+    if processes == 1 or drawing.images * width * height < _WORTH_PROCESSES:
+        for some in numbers:
+            write(some)
         return
     # Not forked: whoever calls this may hold threads (Airflow does).
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for _ in pool.map(write, starts):
+        for _ in pool.map(write, numbers):
             pass
 
 
-def _write_share(output: Path, drawing: Drawing, names: list[str], start: int) -> None:
-    for number in range(start, min(start + _IMAGES_A_TASK, drawing.images)):
+def _write_share(output: Path, drawing: Drawing, names: list[str], numbers: range) -> None:
+    for number in numbers:
         label, index = names[number % len(names)], number // len(names)
         image = draw(label, index, drawing.seed, _size(drawing, number), difficulty=drawing.difficulty)
         _write(output / label / file_name(index), encoded(image))

@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from obstore.exceptions import BaseError
 

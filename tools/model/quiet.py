@@ -8,6 +8,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from tools.model.refusal import RefusedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,7 @@ def quiet() -> Iterator[None]:
         try:
             yield
             failed = False
-        except ValueError:
+        except RefusedError:
             failed = False
             raise
         finally:

@@ -1,0 +1,162 @@
+"""The drawn fruit."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tools import draw_images
+from tools.draw_images import Drawing, draw, write_images
+from tools.drawing import catalogue
+
+if TYPE_CHECKING:
+    from tools.drawing.scene import Difficulty
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+@pytest.mark.parametrize("label", [*catalogue.CATALOGUE, "Banana v2"])
+@pytest.mark.parametrize("difficulty", ["easy", "hard"])
+def test_every_label_can_be_drawn_and_its_pictures_differ(label: str, difficulty: Difficulty) -> None:
+    first, second = (np.asarray(draw(label, index, difficulty=difficulty), np.int16) for index in (0, 1))
+    assert first.shape == (100, 100, 3)
+    assert np.abs(first - second).mean() > 2
+    assert first.std() > 10
+
+
+def test_the_same_picture_is_drawn_twice_and_another_for_another_seed() -> None:
+    assert draw("Kaki+", 3, 7).tobytes() == draw("Kaki+", 3, 7).tobytes()
+    assert draw("Kaki+", 3, 7).tobytes() != draw("Kaki+", 3, 8).tobytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(list(catalogue.CATALOGUE)), st.integers(8, 160), st.integers(8, 160), st.integers(0, 10**9))
+def test_any_size_can_be_drawn(label: str, width: int, height: int, index: int) -> None:
+    image = draw(label, index, size=(width, height), difficulty="hard")
+    assert (image.mode, image.size) == ("RGB", (width, height))
+
+
+def test_a_photograph_has_a_cameras_size() -> None:
+    assert draw_images.camera_size(12) == (4000, 3000)
+    image = draw("Banana", 0, size=(1600, 1200))
+    assert image.size == (1600, 1200)
+    assert np.asarray(image).std() > 10
+
+
+def test_the_first_eight_labels_hold_the_characters_that_break_naive_code() -> None:
+    assert set(" %#+=ê") <= set("".join(catalogue.labels(8)))
+    assert all(unicodedata.is_normalized("NFC", label) for label in catalogue.CATALOGUE)
+    assert not any(set('/\\:*?"<>|') & set(label) for label in catalogue.CATALOGUE)
+
+
+@given(st.integers(1, 300))
+def test_any_number_of_labels_is_handed_out_each_different_and_drawable(count: int) -> None:
+    found = catalogue.labels(count)
+    assert len(set(found)) == count
+    assert all(catalogue.kind_of(label) for label in found)
+
+
+@pytest.mark.parametrize("label", ["Durian", "Banana v0", "Durian v2", ""])
+def test_a_label_that_is_not_in_the_catalogue_is_refused(label: str) -> None:
+    with pytest.raises(ValueError, match="cannot be drawn: the names are Apple Braeburn"):
+        draw(label, 0)
+
+
+def test_too_small_a_picture_and_no_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="too small"):
+        draw("Banana", 0, size=7)
+    with pytest.raises(ValueError, match="at least 1"):
+        catalogue.labels(0)
+
+
+def test_files_are_the_same_whatever_the_number_of_processes(tmp_path: Path) -> None:
+    drawing = Drawing(images=410, labels=5, broken=5, size=(100, 100))
+    write_images(tmp_path / "one", drawing, processes=1)
+    written = write_images(tmp_path / "two", drawing, processes=2)
+    assert _contents(tmp_path / "one") == _contents(tmp_path / "two")
+    assert len(_contents(tmp_path / "one")) == 415
+    assert sum(written.per_label.values()) == 410
+
+
+def test_more_pictures_leave_the_first_ones_alone(tmp_path: Path) -> None:
+    write_images(tmp_path, Drawing(images=20, labels=4))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
+    write_images(tmp_path, Drawing(images=24, labels=4))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(list(tmp_path.rglob("*.jpg"))) == 24
+
+
+def test_a_size_range_is_kept_and_used(tmp_path: Path) -> None:
+    write_images(tmp_path, Drawing(images=30, size_range=(40, 90)))
+    sizes = {_size(path) for path in tmp_path.rglob("*.jpg")}
+    assert len(sizes) > 10
+    assert all(width == height and 40 <= width <= 90 for width, height in sizes)
+
+
+def test_broken_files_are_broken_as_announced(tmp_path: Path) -> None:
+    written = write_images(tmp_path, Drawing(images=8, broken=5))
+    truncated, text, empty, huge, png = (file.path for file in written.broken)
+    with Image.open(truncated) as image, pytest.raises(OSError, match="truncated"):
+        image.load()
+    assert text.read_text().startswith("<html>")
+    assert empty.stat().st_size == 0
+    assert huge.stat().st_size < 200_000
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(huge)
+    with Image.open(png) as image:
+        image.load()
+        assert image.format == "PNG"
+    assert [file.outcome.split(":")[0] for file in written.broken] == ["reject"] * 4 + ["no reject"]
+
+
+def test_the_huge_picture_is_a_valid_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    huge = write_images(tmp_path, Drawing(images=0, broken=4)).broken[3].path
+    with Image.open(huge) as image:
+        assert image.size == (30_000, 30_000)
+        image.verify()
+
+
+def test_the_program_lists_labels_and_broken_files(tmp_path: Path) -> None:
+    program = Path(str(draw_images.__file__))
+    arguments = ["--output", str(tmp_path), "--images", "10", "--labels", "2", "--broken", "1", "--difficulty", "hard"]
+    done = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == [
+        "      5  Apple Braeburn",
+        "      5  Banana",
+        " broken  Apple Braeburn/broken 000 truncated.jpg  (reject: decode, truncated)",
+        f"10 pictures in {tmp_path}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--labels", "0"], "0 labels"), (["--images", "-1"], "-1 pictures"), (["--size-range", "9", "8"], "upside down")],
+)
+def test_the_program_refuses_what_cannot_be_drawn(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    command = [sys.executable, str(draw_images.__file__), "--output", str(tmp_path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("verger: error: ")
+    assert complaint in done.stderr
