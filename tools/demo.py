@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from tools.local_run.clusters import ClusterState
     from tools.local_run.display import Display
+    from tools.local_run.results import Published
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROGRESS_SECONDS = 1.0
@@ -48,11 +49,11 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Ran:
-    """A run of the DAG that is over."""
+    """A run of the DAG that ended well."""
 
     view: RunView
     clusters: Sequence[ClusterState]
-    set_up_seconds: float
+    published: Published
 
     @property
     def computed(self) -> bool:
@@ -67,11 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Runs Verger on this machine.")
     for name, what in (("images", "folder"), ("weights", "file"), ("k", "number"), ("out", "folder")):
         parser.add_argument(f"--{name}", default="", metavar=what.upper())
+    parser.add_argument("--state", type=Path, default=PROJECT / ".demo", metavar="FOLDER", help="kept between demos")
     arguments = vars(parser.parse_args(argv))
+    folder = Path(arguments.pop("state")).absolute()
     console = Console()
     try:
         inputs = parse_inputs({name.upper(): value for name, value in arguments.items()}, Path.cwd())
-        with DemoState(PROJECT / ".demo").locked() as state:
+        with DemoState(folder).locked() as state:
             demo(inputs, state, console)
     except (
         InputError, DemoError, StateError, ResultsError, AirflowHomeError, processes.ServerError, TimeoutError
@@ -93,30 +96,40 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def demo(inputs: DemoInputs, state: DemoState, console: Console) -> None:
     """Runs everything and leaves the results in `inputs.out`. Raises the errors that main turns into one line."""
-    began = time.monotonic()
-    logs = state.new_logs()
+    began = time.time()
     images = inputs.images or draw_once(state, DRAWN_IMAGES, PROJECT, console)
-    home = AirflowHome(state.folder / "airflow", PROJECT, Path(sys.executable))
-    plain_environment = local_stack.cleared(os.environ)
     console.print(f"Verger: {images} -> {inputs.out}, k = {inputs.k}", markup=False, highlight=False, soft_wrap=True)
-    with ThreadPoolExecutor(1) as threads:
-        migrated = threads.submit(home.migrate, plain_environment, logs / "airflow-database.log")
-        settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs)
+    ran = _run_on_stack(inputs, images, state, choose_display(console))
+    if not ran.computed:
+        since = ran.published.latest["published_at"]
+        console.print(f"\nNothing new since {since}: no cluster was needed.", highlight=False, soft_wrap=True)
+    begins = [task.began for task in ran.view.tasks.values() if task.began is not None]
+    phases = {"set-up": min(begins, default=began) - began} | phase_seconds(ran.view, time.time())
+    outcome = summary.Outcome(ran.published.run, ran.computed, ran.clusters, phases, time.time() - began, inputs.out)
+    summary.show(outcome, console)
+
+
+def _run_on_stack(inputs: DemoInputs, images: Path, state: DemoState, display: Display) -> Ran:
+    """Starts Airflow's database, S3 and EMR, runs the DAG, and copies what it published."""
+    logs = state.new_logs()
+    home = AirflowHome(state.folder / "airflow", PROJECT, Path(sys.executable))
+    settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs)
+    own_environment = local_stack.cleared(os.environ)
+    with display, ThreadPoolExecutor(1) as threads:
+        display.show(RunView(note="starting the S3 server and the local EMR"))
+        migrated = threads.submit(home.migrate, own_environment, logs / "airflow-database.log")
         with local_stack.running(settings) as stack:
             migrated.result()
-            environment = plain_environment | stack.environment | home.environment()
-            ran = _run(stack, _parameters(inputs, images, stack), environment, logs / "airflow.log", console)
+            environment = own_environment | stack.environment | home.environment()
+            try:
+                view = _follow(stack, _parameters(inputs, images, stack), environment, logs / "airflow.log", display)
+            finally:
+                ended = clusters.end_all(stack.emr())
+            _check(view, ended, logs / "airflow.log")
             layout = BucketLayout(stack.settings.bucket)
             published = read_published(stack.s3(), layout)
             copy_results(stack.s3(), layout, published.latest["run_id"], inputs.out)
-    if not ran.computed:
-        console.print(
-            f"\nNothing new since {published.latest['published_at']}: no cluster was needed.",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-    phases = {"set-up": ran.set_up_seconds} | phase_seconds(ran.view, time.time())
-    spent = time.monotonic() - began
-    summary.show(summary.Outcome(published.run, ran.computed, ran.clusters, phases, spent, inputs.out), console)
+    return Ran(view, ended, published)
 
 
 def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> dict[str, object]:
@@ -130,29 +143,13 @@ def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> d
     }
 
 
-def _run(
-    stack: local_stack.Stack, parameters: dict[str, object], environment: dict[str, str], log: Path, console: Console
-) -> Ran:
-    """Runs the DAG, and ends every cluster whatever happens. Raises DemoError when the run fails."""
-    began = time.time()
-    try:
-        view = _follow(stack, parameters, environment, log, choose_display(console))
-    finally:
-        ended = clusters.end_all(stack.emr())
-    if view.state != "success":
-        what = f"{view.failed_task} failed: {view.tasks[view.failed_task].error}" if view.failed_task else view.error
-        left = "".join(f"\n  cluster {cluster.id}: {cluster.state}" for cluster in ended)
-        raise DemoError(f"{what}{left}\n  log: {log}")
-    first = min((task.began for task in view.tasks.values() if task.began is not None), default=began)
-    return Ran(view, ended, first - began)
-
-
 def _follow(
     stack: local_stack.Stack, parameters: dict[str, object], environment: dict[str, str], log: Path, display: Display
 ) -> RunView:
-    """Runs the DAG and shows it until it is over."""
-    view, looked = RunView(), 0.0
-    with dag_process.running(Path(sys.executable), parameters, environment, log) as run, display:
+    """Runs the DAG and shows it until it is over. Raises DemoError when its process ends without a word."""
+    view, looked = RunView(note="starting Airflow"), 0.0
+    display.show(view)
+    with dag_process.running(Path(sys.executable), parameters, environment, log) as run:
         for event in run.events():
             if event is not None:
                 view = apply_event(view, event)
@@ -165,6 +162,16 @@ def _follow(
         last = processes.last_line(log.read_text("utf-8", errors="replace"))
         raise DemoError(f"Airflow's process ended with exit code {code}: {last}\n  log: {log}")
     return view
+
+
+def _check(view: RunView, ended: Sequence[ClusterState], log: Path) -> None:
+    """Raises DemoError unless the run succeeded: the task that failed, its reason, and where to read more."""
+    if view.state == "success":
+        return
+    task = view.failed_task
+    what = f"{task} failed: {view.tasks[task].error}" if task else view.error or "the run failed, no task tells why"
+    left = "".join(f"\n  cluster {cluster.id}: {cluster.state}" for cluster in ended)
+    raise DemoError(f"{what}{left}\n  log: {log}")
 
 
 def _with_progress(view: RunView, stack: local_stack.Stack) -> RunView:

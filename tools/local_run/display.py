@@ -41,9 +41,6 @@ class Display(Protocol):
     ) -> None:
         """Ends it; what was shown last stays."""
 
-    def say(self, line: str) -> None:
-        """Shows a line that belongs to no task."""
-
     def show(self, view: RunView) -> None:
         """Shows how the run is now; called several times a second."""
 
@@ -74,6 +71,7 @@ class PlainDisplay:
         self._began = time.monotonic()
         self._shown: dict[str, tuple[str, int]] = {}
         self._last_line = self._began
+        self._note = ""
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +81,7 @@ class PlainDisplay:
     ) -> None:
         """Nothing is left to show."""
 
-    def say(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         """Prints a line with the seconds since the beginning."""
         self._last_line = time.monotonic()
         self._console.print(
@@ -92,12 +90,15 @@ class PlainDisplay:
 
     def show(self, view: RunView) -> None:
         """Prints what changed since the last time."""
+        if view.note and self._note != view.note:
+            self._note = view.note
+            self._say(view.note)
         for name, task in view.tasks.items():
             if self._shown.get(name) == (task.state, task.attempt):
                 continue
             self._shown[name] = (task.state, task.attempt)
             if line := _change_line(name, task):
-                self.say(line)
+                self._say(line)
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
             self._sign_of_life(view)
 
@@ -106,7 +107,7 @@ class PlainDisplay:
             if task.state == "running":
                 spent = seconds_text(task.seconds(time.time()) or 0.0)
                 images = view.images if name == FEATURIZE_TASK else None
-                self.say(f"{name}: {images_text(images)}" if images else f"{name}: running for {spent}")
+                self._say(f"{name}: {images_text(images)}" if images else f"{name}: running for {spent}")
 
 
 def _change_line(name: str, task: TaskView) -> str | None:
@@ -140,16 +141,14 @@ class TerminalDisplay:
         """Leaves the last picture on the terminal."""
         self._live.__exit__(kind, error, trace)
 
-    def say(self, line: str) -> None:
-        """Prints a line above the table."""
-        self._console.print(line, markup=False, highlight=False, style="dim")
-
     def show(self, view: RunView) -> None:
         """Remembers what to draw next."""
         self._view = view
 
     def _render(self) -> RenderableType:
         view = self._view
+        if not view.tasks:
+            return self._note_line(view)
         with_title = self._console.width >= TITLE_COLUMNS
         table = Table.grid(padding=(0, 1, 0, 0))
         table.add_column(width=1)
@@ -167,6 +166,14 @@ class TerminalDisplay:
         if view.images and _is_running(view, FEATURIZE_TASK):
             parts.append(self._images_line(view.images))
         return Group(*parts)
+
+    def _note_line(self, view: RunView) -> RenderableType:
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(width=1)
+        line.add_column(no_wrap=True, overflow="ellipsis")
+        if view.note:
+            line.add_row(self._spinner, Text(view.note))
+        return line
 
     def _mark(self, task: TaskView) -> RenderableType:
         if task.state == "running":

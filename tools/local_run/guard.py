@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def main(command: list[str]) -> int:
         killer.start()
 
     def stop_at_end_of_input() -> None:
-        while sys.stdin.buffer.read(1024):
+        while os.read(sys.stdin.fileno(), 1024):  # not sys.stdin: Python would wait for its lock at the end
             pass
         stop()
 

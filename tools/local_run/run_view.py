@@ -70,13 +70,14 @@ class ImagesProgress:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as far as it is known."""
+    """A run as far as it is known; the note says what goes on while no task has begun."""
 
     run_id: str = ""
     state: str = "starting"
     tasks: Mapping[str, TaskView] = field(default_factory=dict)
     error: str = ""
     images: ImagesProgress | None = None
+    note: str = ""
 
     @property
     def failed_task(self) -> str | None:

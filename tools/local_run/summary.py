@@ -53,8 +53,8 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
     if computed:
         table.append(("Images per second", f"{featurize['images_per_second']:.0f}"))
     table.append(("Cluster", ", ".join(f"{c.id} {c.state}" for c in outcome.clusters) or "none was needed"))
-    spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in outcome.phases.items())
-    table.append(("Seconds", f"{outcome.seconds:.1f}: {spent}"))
+    table.append(("Seconds", f"{outcome.seconds:.1f}"))
+    table += [(f"  {name}", f"{seconds:.1f}") for name, seconds in outcome.phases.items()]
     return table
 
 
