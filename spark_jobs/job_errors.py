@@ -1,9 +1,11 @@
 """How a step ends: what it refuses, what it could not do, and the exit code of each."""
 
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 PREFIX = "verger: error:"
 
@@ -30,11 +32,11 @@ def run_step(step: Callable[[], None]) -> int:
     except (RefusedError, StepFailedError) as error:
         return _report(str(error), exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - the last line must be ours whatever went wrong
-        expected = _message_from_worker(str(error))
-        if expected is None:
-            traceback.print_exc()
-            expected = f"{type(error).__name__}: {_first_line(error)} (unexpected; the traceback is above)"
-        return _report(expected, 1)
+        expected = error_from_worker(str(error))
+        if expected is not None:
+            return _report(str(expected), exit_code_of(expected))
+        traceback.print_exc()
+        return _report(f"{type(error).__name__}: {_first_line(error)} (unexpected; the traceback is in the log)", 1)
     return 0
 
 
@@ -44,16 +46,32 @@ def exit_code_of(error: RefusedError | StepFailedError) -> int:
 
 
 def _report(message: str, exit_code: int) -> int:
+    line = f"{PREFIX} {' '.join(message.split())}"
     sys.stdout.flush()
-    print(f"{PREFIX} {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        _print_from_jvm(line)
     return exit_code
 
 
-def _message_from_worker(text: str) -> str | None:
-    """The message of an expected error raised in an executor, out of Spark's nested tracebacks."""
-    names = "RefusedError|StepFailedError|StoreUnavailableError"
-    found = re.search(rf"job_errors\.(?:{names}): (.+)", text)
-    return found.group(1) if found else None
+def _print_from_jvm(line: str) -> None:
+    """Under spark-submit our stderr lands in its stdout (PythonRunner joins the two): its stderr is the JVM's."""
+    from pyspark import SparkContext  # noqa: PLC0415 - this module is imported where there is no Spark
+
+    try:
+        SparkContext._ensure_initialized()  # noqa: SLF001 - the public ways to the JVM start a Spark application
+        jvm: Any = SparkContext._jvm  # noqa: SLF001 - the same
+        jvm.java.lang.System.err.println(line)
+    except Exception as error:  # noqa: BLE001 - a dead JVM must not hide what went wrong
+        print(f"(the JVM did not take the line above: {type(error).__name__})", flush=True)
+
+
+def error_from_worker(text: str) -> RefusedError | StepFailedError | None:
+    """The expected error raised in an executor, out of Spark's nested tracebacks."""
+    found = re.search(r"job_errors\.(RefusedError|StepFailedError|StoreUnavailableError): (.+)", text)
+    if found is None:
+        return None
+    return RefusedError(found.group(2)) if found.group(1) == "RefusedError" else StepFailedError(found.group(2))
 
 
 def _first_line(error: Exception) -> str:
