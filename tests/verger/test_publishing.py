@@ -32,7 +32,8 @@ PCA = {
     "rejected": 1,
     "k": 2,
     "explained_variance_ratio": [0.6, 0.3],
-    "explained_variance_total": 0.9,
+    "variance_reached": 0.9,
+    "explained_variance_total": 286.04,
     "seconds": {"total": 4.0},
 }
 CLUSTER = {"id": "j-1", "release_label": "emr-spark-8.1.0"}
@@ -98,6 +99,7 @@ def test_a_hostile_label_is_text_in_the_report(s3: S3Client, run: RunLayout) -> 
     assert "<img" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "<svg" in page
+    assert "<b>90.0%</b>" in page
     assert "http://" not in page.replace("http://www.w3.org/", "").replace("http://purl.org/", "").replace(
         "http://creativecommons.org/", ""
     )
