@@ -252,5 +252,6 @@ def _failure(code: int, logs: JobLogs) -> Failure | None:
     if code == 0:
         return None
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    cause = logs.cause() or f"The step's process ended with {how} and wrote nothing to stderr."
-    return Failure("Unknown Error.", cause, logs.uri("stderr"))
+    cause, log = logs.cause()
+    message = cause or f"The step's process ended with {how} and wrote nothing to stderr."
+    return Failure("Unknown Error.", message, logs.uri(log))

@@ -96,12 +96,11 @@ def local_spark(settings: LocalEmrSettings, s3_endpoint: str) -> LocalSpark | No
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3_endpoint.startswith("https:")).lower(),
     }
-    jars = tuple(sorted(settings.jars_dir.glob("*.jar"))) if settings.jars_dir else ()
     return LocalSpark(
         submit=settings.spark_home / "bin" / "spark-submit",
         cores=settings.cores,
         memory_mib=settings.memory_mib,
-        jars=jars,
+        class_path=(f"{settings.jars_dir}/*",) if settings.jars_dir else (),
         conf=conf | dict(settings.spark_conf),
     )
 

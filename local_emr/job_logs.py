@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _NAMES = ("controller", "stdout", "stderr")
-_CHATTER = re.compile(r"\s|\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN) |at \S+\(|\.\.\. \d+ more")
+_CHATTER = re.compile(
+    r"\s|\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR) |at \S+\(|\.\.\. \d+ more|WARNING:"
+)
+_LAST_WORDS = re.compile(r"(?:[\w.]+(?:Error|Exception|Exit|Interrupt)|[\w.-]+: error)\b(?=:|$)")
+_HOW_LAST = 5  # lines
 _COMPLAINT = re.compile(r"error|exception|fail|not found|denied|killed|refused", re.IGNORECASE)
 _LONGEST_CAUSE = 1000  # characters
 _TAIL = 256 * 1024  # bytes of stderr that are searched for the cause
@@ -58,11 +62,21 @@ class JobLogs:
                 continue
             self._published[file] = len(content)
 
-    def cause(self) -> str:
-        """The line of stderr that most likely says why the job failed; empty if it said nothing."""
-        with self.stderr.open("rb") as file:
-            file.seek(max(0, self.stderr.stat().st_size - _TAIL))
-            return root_cause(file.read().decode("utf-8", errors="replace"))
+    def cause(self) -> tuple[str, str]:
+        """The line that most likely says why the job failed (empty if none), and the name of the log it is from.
+
+        spark-submit passes on what a Python driver writes to stderr as stdout: its last words are looked for there.
+        """
+        words = last_words(_tail(self.stdout))
+        if words:
+            return words, self.stdout.name
+        return root_cause(_tail(self.stderr)), self.stderr.name
+
+
+def _tail(file: Path) -> str:
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - _TAIL))
+        return opened.read().decode("utf-8", errors="replace")
 
 
 def root_cause(stderr: str) -> str:
@@ -70,3 +84,9 @@ def root_cause(stderr: str) -> str:
     said = [line.rstrip() for line in stderr.splitlines() if line.strip() and not _CHATTER.match(line)]
     complaints = [line for line in said if _COMPLAINT.search(line)]
     return (complaints or said or [""])[-1][:_LONGEST_CAUSE]
+
+
+def last_words(stdout: str) -> str:
+    """The exception or error message with which a program ended; empty if it did not end so."""
+    end = [line.rstrip() for line in stdout.splitlines() if line.strip()][-_HOW_LAST:]
+    return next((line for line in reversed(end) if _LAST_WORDS.match(line)), "")[:_LONGEST_CAUSE]

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 # What an EMR node has and this machine must not: packages under /opt, disks under /mnt. A path counts where a value
 # or a word in it begins; `s3://bucket/opt/x` is none.
-_NODE_PATH = re.compile(r"""(?:(?<=^)|(?<=[=:,;\s"'<>(])|(?<=file://)|(?<=local://))(?=/(?:opt|mnt)(?:/|$|[\s"',:;)]))""")
+_NODE_PATH = re.compile(
+    r"""(?:(?<=^)|(?<=[=:,;\s"'<>(])|(?<=file://)|(?<=local://))(?=/(?:opt|mnt)(?:/|$|[\s"',:;)]))"""
+)
 _OTHER_URI = re.compile(r"^(?:[\w.-]+=)?(?!file:|local:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 

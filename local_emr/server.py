@@ -78,7 +78,10 @@ class LocalEmr:
 
 
 def _has_security_configuration(region: str, name: str) -> bool:
-    return name in get_backend("emr")[DEFAULT_ACCOUNT_ID][region].security_configurations
+    # moto files them under its default region where the address names none, as on this machine.
+    regions = {region, "us-east-1"}
+    backends = get_backend("emr")[DEFAULT_ACCOUNT_ID]
+    return any(name in backends[place].security_configurations for place in regions)
 
 
 @contextmanager

@@ -37,7 +37,12 @@ _DROPPED_CONF = re.compile(
     r"|blacklist\..*|decommission\..*|emr\..*)"
 )
 _MEMORY_CONF = frozenset({"spark.driver.memory", "spark.executor.memory"})
-_MEMORY_OPTION = {"--driver-memory": "spark.driver.memory", "--executor-memory": "spark.executor.memory"}
+_AS_CONF = {
+    "--driver-memory": "spark.driver.memory",
+    "--executor-memory": "spark.executor.memory",
+    "--driver-class-path": "spark.driver.extraClassPath",
+}
+_CLASS_PATHS = ("spark.driver.extraClassPath", "spark.executor.extraClassPath")
 _FILE_LISTS = frozenset({"--py-files", "--files", "--jars", "--archives"})
 _LINKED_LISTS = frozenset({"--files", "--archives"})  # entries may end in `#name`
 _DRIVER_ENV = "spark.yarn.appMasterEnv."
@@ -57,14 +62,14 @@ class LocalSpark:
         submit: The `spark-submit` program.
         cores: Task slots, for `local[cores]`.
         memory_mib: Upper bound of the JVM's heap; a step that asks for less gets less.
-        jars: Added to every step's class path (S3A).
+        class_path: Added to every step's class path (S3A): folders with `/*`, or jars. Unlike `--jars` it copies nothing.
         conf: Spark properties that override the step's.
     """
 
     submit: Path
     cores: int
     memory_mib: int
-    jars: tuple[Path, ...] = ()
+    class_path: tuple[str, ...] = ()
     conf: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -99,7 +104,7 @@ def local_submit(args: Sequence[str], spark: LocalSpark, node_root: Path, stagin
     - What only YARN understands is dropped; `spark.yarn.appMasterEnv.X` becomes the variable X.
     - One JVM is driver and executor: its heap is the larger of the two, at most `spark.memory_mib`.
     - Files at s3:// are downloaded to `staging`, paths of a node move below `node_root`.
-    - The jars and properties of `spark` come last, so they win.
+    - The class path and properties of `spark` come first in theirs and last in these, so they win.
 
     Raises:
         InvalidStepError: An unknown option, an option without its value, no program to run.
@@ -109,28 +114,27 @@ def local_submit(args: Sequence[str], spark: LocalSpark, node_root: Path, stagin
     options: list[str] = []
     conf: dict[str, str] = {}
     env: dict[str, str] = {}
-    jars: list[str] = [str(jar) for jar in spark.jars]
     for name, value in submission.options:
         if name in _DROPPED_OPTIONS:
             continue
         if value is None:
             options.append(name)
-        elif name in _MEMORY_OPTION:
-            conf[_MEMORY_OPTION[name]] = value
+        elif name in _AS_CONF:
+            conf[_AS_CONF[name]] = on_node(value, node_root)
         elif name in ("--conf", "-c"):
             _sort_property(value, node_root, conf, env)
-        elif name == "--jars":
-            jars += files.local_list(name, value)
         elif name in _FILE_LISTS:
             options += [name, ",".join(files.local_list(name, value))]
         else:
             options += [name, on_node(value, node_root)]
     heap = _heap_mib(conf, spark.memory_mib)
-    conf = {key: value for key, value in conf.items() if key not in _MEMORY_CONF} | dict(spark.conf)
+    conf = {key: value for key, value in conf.items() if key not in _MEMORY_CONF}
+    for key in _CLASS_PATHS if spark.class_path else ():
+        conf[key] = ":".join([*spark.class_path, *filter(None, [conf.get(key)])])
+    conf |= spark.conf
     entry_point = files.local(submission.entry_point)
     argv = [str(spark.submit), "--master", f"local[{spark.cores}]", "--deploy-mode", "client"]
     argv += ["--driver-memory", f"{heap}m", *options]
-    argv += ["--jars", ",".join(jars)] if jars else []
     argv += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     argv += [entry_point, *(on_node(argument, node_root) for argument in submission.arguments)]
     return LocalCommand(tuple(argv), tuple(files.downloads), env)

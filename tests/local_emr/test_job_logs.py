@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_emr.job_logs import JobLogs, root_cause
+from local_emr.job_logs import JobLogs, last_words, root_cause
 from local_emr.storage import StorageError, bucket_and_key
 
 if TYPE_CHECKING:
@@ -37,6 +37,25 @@ ValueError: k=2000 is larger than the number of features, 1280
 )
 def test_the_cause_is_the_line_that_complains_last(stderr: str, cause: str) -> None:
     assert root_cause(stderr) == cause
+
+
+@pytest.mark.parametrize(
+    ("stdout", "words"),
+    [
+        ("", ""),
+        ("rows 5\nerrors 0\n", ""),
+        ("Traceback (most recent call last):\n  File\nValueError: k=5\n", "ValueError: k=5"),
+        (
+            "a\npyspark.errors.exceptions.base.PySparkValueError: [X] no\n\n",
+            "pyspark.errors.exceptions.base.PySparkValueError: [X] no",
+        ),
+        ("verger: error: the bucket is not there\n", "verger: error: the bucket is not there"),
+        ("KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("ValueError: handled\n" + "on we go\n" * 9, ""),
+    ],
+)
+def test_a_programs_last_words_are_the_error_it_ended_with(stdout: str, words: str) -> None:
+    assert last_words(stdout) == words
 
 
 @pytest.mark.parametrize(

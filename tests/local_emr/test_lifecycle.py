@@ -36,9 +36,7 @@ def a_cluster(*actions: str, keep: bool = True, protected: bool = False, concurr
         "StepConcurrencyLevel": concurrency,
     }
     cluster = new_cluster(request, "eu-west-1", "123456789012", T0)
-    steps = tuple(
-        Step(f"s-{n}", "x", action, "command-runner.jar", ("true",), T0) for n, action in enumerate(actions)
-    )
+    steps = tuple(Step(f"s-{n}", "x", action, "command-runner.jar", ("true",), T0) for n, action in enumerate(actions))
     return lifecycle.ready(lifecycle.bootstrapping(replace(cluster, steps=steps)), T0)
 
 

@@ -95,11 +95,12 @@ def test_the_heap_is_what_the_larger_of_driver_and_executor_asks_within_the_boun
     assert list(translated(*given_options, "job.py").argv) == [*START, heap, "job.py"]
 
 
-def test_the_machines_own_jars_and_properties_win() -> None:
-    spark = LocalSpark(SPARK.submit, 3, 2048, (Path("/jars/s3a.jar"),), {"spark.ui.enabled": "false", "spark.x": "1"})
-    command = translated("--jars", "/usr/a.jar", "--conf", "spark.x=2", "job.py", spark=spark)
+def test_the_machines_own_class_path_and_properties_win() -> None:
+    spark = LocalSpark(SPARK.submit, 3, 2048, ("/jars/*",), {"spark.ui.enabled": "false", "spark.x": "1"})
+    command = translated("--driver-class-path", "/opt/a.jar", "--conf", "spark.x=2", "job.py", spark=spark)
     assert options(command) == [
-        *("--jars", "/jars/s3a.jar,/usr/a.jar", "--conf", "spark.x=1", "--conf", "spark.ui.enabled=false", "job.py"),
+        *("--conf", "spark.driver.extraClassPath=/jars/*:/node/opt/a.jar", "--conf", "spark.x=1"),
+        *("--conf", "spark.executor.extraClassPath=/jars/*", "--conf", "spark.ui.enabled=false", "job.py"),
     ]
 
 
@@ -140,7 +141,9 @@ def test_the_programs_arguments_pass_unharmed(arguments: list[str]) -> None:
     assert options(translated("job.py", *arguments)) == ["job.py", *arguments]
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="/,"), min_size=1).filter(lambda name: name not in (".", "..")))
+@given(
+    st.text(alphabet=st.characters(exclude_characters="/,"), min_size=1).filter(lambda name: name not in (".", ".."))
+)
 def test_a_program_of_any_name_is_downloaded_under_its_own_name(name: str) -> None:
     uri = f"s3://bucket/code/{name}"
     assert translated(uri).downloads == (Download(uri, STAGING / "0" / name),)
