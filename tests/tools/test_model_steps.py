@@ -70,6 +70,14 @@ def test_any_picture_becomes_rgb_of_the_models_size(mode: str) -> None:
     assert picture.pixels.max() > 70
 
 
+def test_what_is_transparent_is_white() -> None:
+    image = Image.new("RGBA", (40, 20), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 20, 20))
+    pixels = pictures.decoded("a", encoded(image, "PNG")).pixels
+    assert pixels[:, 140:].min() == 255
+    assert pixels[0, 0].tolist() == [0, 0, 255]
+
+
 def test_a_picture_is_turned_upright() -> None:
     image = Image.new("RGB", (40, 20), "white")
     image.paste("black", (0, 0, 20, 20))

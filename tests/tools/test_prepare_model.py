@@ -215,7 +215,7 @@ def test_int8_has_float32_ends_and_a_fingerprint_of_its_calibration(
     sums = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in calibration_images.rglob("*[0-9x)].jpg"))
     digest = hashlib.sha256("\n".join(sums[::2]).encode()).hexdigest()
     description = int8_model.description()
-    assert description["calibration"] == {"pictures": 24, "sha256": digest}
+    assert description["calibrated_on"] == {"pictures": 24, "sha256": digest}
     assert description["precision"] == f"int8-{digest[:16]}"
     text = f"verger-model-1\nmobilenet_v2_1.0\n224\nint8-{digest[:16]}\n{description['weights_sha256']}"
     assert int8_model.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -39,17 +39,20 @@ class Picture:
 
 
 def decoded(name: str, data: bytes) -> Picture:
-    """A picture upright, in RGB and squeezed to 224 x 224 (bicubic), as the featurize step does it.
+    """A picture upright, in RGB, squeezed to 224 x 224 (bicubic), white where it is transparent.
+
+    The featurize step does the same, and is free to take short cuts; this is what it is measured against.
 
     Raises:
         OSError: it is no picture that Pillow reads.
     """
     with Image.open(io.BytesIO(data)) as image:
         upright = ImageOps.exif_transpose(image)
-    if "transparency" in upright.info:
-        upright = upright.convert("RGBA")  # what Pillow asks for before the next step
-    upright = upright.convert("RGB")
-    small = upright.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC)
+    mode = "RGBA" if upright.has_transparency_data else "RGB"
+    small = upright.convert(mode).resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC)
+    if mode == "RGBA":
+        ground = Image.new("RGBA", small.size, "white")
+        small = Image.alpha_composite(ground, small).convert("RGB")
     return Picture(name, sha256_of(data), np.asarray(small, np.uint8))
 
 

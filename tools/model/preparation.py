@@ -177,6 +177,6 @@ def _judged_int8(model: Any, flatbuffer: bytes, wanted: Wanted, calibration: Cal
     return {
         "max_difference_from_keras": float(abs(expected - found).max()),
         "checked_on": cost.pictures,
-        "calibration": {"pictures": len(calibration.used), "sha256": calibration.sha256},
+        "calibrated_on": {"pictures": len(calibration.used), "sha256": calibration.sha256},
         "cost": dataclasses.asdict(cost),
     }
