@@ -1,0 +1,224 @@
+"""Which machines a run's cluster has: chosen from the work to do, or taken from an earlier cluster."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from verger.prices import InstanceType, PriceTable
+
+Role = Literal["primary", "core", "task"]
+
+#: EMR's names of the roles.
+FLEET_TYPES: Mapping[Role, Literal["MASTER", "CORE", "TASK"]] = {"primary": "MASTER", "core": "CORE", "task": "TASK"}
+#: An executor takes what an xlarge has, so that it fits every machine of a diversified fleet.
+EXECUTOR_VCPUS = 4
+#: The operating system, the packages and the logs of a node; EMR takes 15 to 100 GB.
+ROOT_VOLUME_GB = 20
+#: How long EMR looks for Spot machines before it takes On-Demand ones; EMR takes 5 to 1,440 minutes.
+SPOT_TIMEOUT_MINUTES = 10
+#: EMR takes up to 30 types a fleet with an allocation strategy (API_InstanceTypeConfig). Ten pools are plenty.
+MOST_SPOT_TYPES = 10
+MOST_ON_DEMAND_TYPES = 4
+#: Stand-ins for the chosen type cost at most this much more, On-Demand (which is also where Spot prices end).
+_DEAREST_STAND_IN = 1.35
+_DEAREST_ON_DEMAND_STAND_IN = 1.15
+
+# One core does the model 150 times a second, and decodes a JPEG in 0.24 ms and 0.098 ms a KB (measured on two cores:
+# small pictures of 5 KB, photographs of 97 KB). End to end featurize keeps 85 % of that.
+_MODEL_SECONDS = 1 / 150
+_DECODE_SECONDS = 0.00024
+_DECODE_SECONDS_PER_BYTE = 0.098e-6
+_END_TO_END = 0.85
+# Assumed, not measured: on x86_64 a vCPU is half a core; a Graviton vCPU is a whole one with narrower vectors. The
+# first large run replaces this by what it measured.
+_CORE_PER_VCPU = 0.6
+
+
+class ShapeError(ValueError):
+    """A cluster cannot have this shape; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The machines of one role.
+
+    Attributes:
+        role: primary, core or task.
+        types: instance types with their weight in units, the preferred first; a unit is one node of the core's size.
+        on_demand: units bought On-Demand.
+        spot: units bought as Spot.
+    """
+
+    role: Role
+    types: tuple[tuple[str, int], ...]
+    on_demand: int
+    spot: int = 0
+
+    @property
+    def units(self) -> int:
+        """Both together."""
+        return self.on_demand + self.spot
+
+    @property
+    def first_type(self) -> str:
+        """The preferred instance type."""
+        return self.types[0][0]
+
+
+@dataclass(frozen=True)
+class ClusterShape:
+    """The machines of a cluster.
+
+    Attributes:
+        region: where they are priced and run.
+        primary: exactly one machine.
+        core: On-Demand as a rule: a lost core node costs the work that it holds.
+        task: the rest, as Spot; None without.
+        ebs_gb: gp3 storage of each machine beside its root volume.
+        like: the cluster that the shape was taken from; empty when it was chosen.
+    """
+
+    region: str
+    primary: Fleet
+    core: Fleet
+    task: Fleet | None
+    ebs_gb: int
+    like: str = ""
+
+    @property
+    def fleets(self) -> tuple[Fleet, ...]:
+        """The fleets that there are."""
+        return tuple(fleet for fleet in (self.primary, self.core, self.task) if fleet is not None)
+
+    @property
+    def worker_units(self) -> int:
+        """Core and task nodes, in units of a core node."""
+        return self.core.units + (self.task.units if self.task else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape as JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "ClusterShape":
+        """The inverse of `to_dict`."""
+
+        def fleet(spec: Mapping[str, Any]) -> Fleet:
+            return Fleet(**{**spec, "types": tuple((name, weight) for name, weight in spec["types"])})
+
+        return cls(
+            region=content["region"],
+            primary=fleet(content["primary"]),
+            core=fleet(content["core"]),
+            task=fleet(content["task"]) if content["task"] else None,
+            ebs_gb=content["ebs_gb"],
+            like=content["like"],
+        )
+
+
+@dataclass(frozen=True)
+class ShapeWish:
+    """What a person asks of a cluster's shape.
+
+    Attributes:
+        region: where it runs.
+        instance_type: the preferred type of every node; it decides the architecture.
+        core_nodes: at least this many nodes compute, On-Demand.
+        max_nodes: at most this many compute, core and task together.
+        wanted_minutes: in about this time featurize should be done.
+        spot_share: the share of the computing nodes that may be Spot, 0 to 1.
+        ebs_gb: gp3 storage a machine.
+    """
+
+    region: str
+    instance_type: str
+    core_nodes: int
+    max_nodes: int
+    wanted_minutes: int
+    spot_share: float
+    ebs_gb: int
+
+
+def assumed_rate(mean_bytes: float) -> float:
+    """Images a second and vCPU to expect before any run has measured it, for pictures of this mean size in bytes."""
+    seconds = _MODEL_SECONDS + _DECODE_SECONDS + mean_bytes * _DECODE_SECONDS_PER_BYTE
+    return _END_TO_END * _CORE_PER_VCPU / seconds
+
+
+def workers_needed(images: int, rate_per_vcpu: float, vcpus: int, wanted_minutes: float) -> int:
+    """How many nodes of `vcpus` do this many images in that time; at least one."""
+    return max(1, math.ceil(images / (rate_per_vcpu * vcpus * wanted_minutes * 60)))
+
+
+def choose_shape(wish: ShapeWish, prices: PriceTable, *, images: int, rate_per_vcpu: float) -> ClusterShape:
+    """Size a cluster for the work within the wished bounds.
+
+    Raises UnknownInstanceTypeError or ShapeError.
+    """
+    kind = prices.instance_type(wish.instance_type, wish.region)
+    if wish.max_nodes < wish.core_nodes:
+        raise ShapeError(
+            f"max_nodes is {wish.max_nodes} and core_nodes is {wish.core_nodes}: "
+            "the nodes in all cannot be fewer than the core nodes; raise one or lower the other"
+        )
+    needed = workers_needed(images, rate_per_vcpu, kind.vcpus, wish.wanted_minutes)
+    workers = min(max(needed, wish.core_nodes), wish.max_nodes)
+    core = max(wish.core_nodes, workers - math.floor(workers * wish.spot_share))
+    stand_ins = on_demand_types(kind, wish.region, prices)
+    task = Fleet("task", spot_types(kind, wish.region, prices), on_demand=0, spot=workers - core)
+    return ClusterShape(
+        region=wish.region,
+        primary=Fleet("primary", stand_ins, on_demand=1),
+        core=Fleet("core", stand_ins, on_demand=core),
+        task=task if task.spot else None,
+        ebs_gb=wish.ebs_gb,
+    )
+
+
+def on_demand_types(kind: InstanceType, region: str, prices: PriceTable) -> tuple[tuple[str, int], ...]:
+    """A type and its stand-ins of the same size, for when a zone has none of it left; weight one each."""
+    same_size = [other for other in _stand_ins(kind, region, prices, _DEAREST_ON_DEMAND_STAND_IN) if other[1] == 1]
+    return tuple(same_size[:MOST_ON_DEMAND_TYPES])
+
+
+def spot_types(kind: InstanceType, region: str, prices: PriceTable) -> tuple[tuple[str, int], ...]:
+    """The Spot pools to draw from: same architecture, as much memory a vCPU, one to four times the size."""
+    return tuple(_stand_ins(kind, region, prices, _DEAREST_STAND_IN)[:MOST_SPOT_TYPES])
+
+
+def _stand_ins(kind: InstanceType, region: str, prices: PriceTable, dearest: float) -> list[tuple[str, int]]:
+    """Types with their weight: the type itself, then by size and price a unit."""
+    bound = kind.on_demand[region] * dearest
+    found = []
+    for other in prices.types.values():
+        weight, rest = divmod(other.vcpus, kind.vcpus)
+        if rest or not weight or other.architecture != kind.architecture or region not in other.on_demand:
+            continue
+        # Executors are cut for the chosen type: on a machine with less memory none would start.
+        if other.memory_gib < kind.memory_gib * weight or other.on_demand[region] / weight > bound:
+            continue
+        found.append((other.name != kind.name, weight, other.on_demand[region] / weight, other.name))
+    return [(name, weight) for _, weight, _, name in sorted(found)]
+
+
+def spark_properties(shape: ClusterShape, prices: PriceTable) -> dict[str, str]:
+    """Spark's executors, cut so that they fit each machine of the core and task fleets.
+
+    EMR's maximizeResourceAllocation cuts them for the core fleet's first type, and counts the nodes once, at the start:
+    neither suits fleets. EMR gives YARN three quarters of a node's memory or more (emr-hadoop-task-config); a gigabyte
+    of that is for the application master. Two fifths of an executor's memory are the JVM's: pictures, models and Arrow
+    batches live in the Python workers beside it.
+    """
+    kind = prices.instance_type(shape.core.first_type, shape.region)
+    executors = max(1, kind.vcpus // EXECUTOR_VCPUS)
+    container_mib = (kind.memory_gib * 1024 * 3 // 4 - 1024) // executors
+    heap_mib = container_mib * 2 // 5
+    return {
+        "spark.executor.instances": str(executors * shape.worker_units),
+        "spark.executor.cores": str(min(EXECUTOR_VCPUS, kind.vcpus)),
+        "spark.executor.memory": f"{heap_mib}m",
+        "spark.executor.memoryOverhead": f"{container_mib - heap_mib}m",
+        # The driver runs on the primary node, beside YARN's and HDFS's own servers.
+        "spark.driver.memory": f"{kind.memory_gib * 1024 // 4}m",
+    }
