@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 PROGRESS_SECONDS = 1.0
 INTERRUPTED = 130
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(Exception):
@@ -63,8 +64,8 @@ class Ran:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
     parser = argparse.ArgumentParser(description="Runs Verger on this machine.")
     for name, what in (("images", "folder"), ("weights", "file"), ("k", "number"), ("out", "folder")):
         parser.add_argument(f"--{name}", default="", metavar=what.upper())
@@ -82,15 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"verger: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted: no cluster is left, the servers are stopped. Run again to go on.", file=sys.stderr)
+        print("Interrupted: no cluster is left. Run again to go on.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     # Once only: what has to be ended then is ended undisturbed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

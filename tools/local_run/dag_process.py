@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tools.local_run import processes
+from tools.local_run.run_dag import STOP_SIGNAL
 from tools.local_run.run_events import parse_event
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def running(
 ) -> Iterator[DagProcess]:
     """Runs the DAG with these parameters; a run that is not over when the context closes is interrupted."""
     command = [str(python), "-m", "tools.local_run.run_dag", "--conf", json.dumps(conf)]
-    server = processes.start("the DAG's run", command, environment, log, events=True)
+    server = processes.start("the DAG's run", command, environment, log, events=True, stop_signal=STOP_SIGNAL)
     try:
         yield DagProcess(server)
     finally:

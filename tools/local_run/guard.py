@@ -1,9 +1,9 @@
 """Runs one command that must not outlive whoever started it.
 
-    python -I guard.py COMMAND ...     with a pipe as standard input that the starter keeps open
+    python -I guard.py SIGNAL COMMAND ...     with a pipe as standard input that the starter keeps open
 
-When the pipe closes (the starter ended, however it ended) or when the guard is told to stop, the command gets SIGTERM,
-and SIGKILL after a while. Where the system offers it (Linux), the command also dies with a killed guard.
+When the pipe closes (the starter ended, however it ended) or when the guard is told to stop, the command gets SIGNAL (a
+number), and SIGKILL after a while. Where the system offers it (Linux), the command also dies with a killed guard.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _die_with_the_guard() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(command: list[str]) -> int:
+def main(stop_signal: int, command: list[str]) -> int:
     """Runs the command until it ends or must end. Returns its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, who stops things in order
     child = subprocess.Popen(
@@ -39,7 +39,7 @@ def main(command: list[str]) -> int:
 
     def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
         with contextlib.suppress(ProcessLookupError):
-            child.terminate()
+            child.send_signal(stop_signal)
         killer = threading.Timer(GRACE_SECONDS, child.kill)
         killer.daemon = True
         killer.start()
@@ -55,4 +55,4 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(abs(main(sys.argv[1:])))
+    sys.exit(abs(main(int(sys.argv[1]), sys.argv[2:])))

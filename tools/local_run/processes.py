@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -63,13 +64,19 @@ def last_line(text: str) -> str:
 
 
 def start(
-    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, *, events: bool = False
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    events: bool = False,
+    stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Server:
     """Starts a command whose output goes to `log` (begun anew); with `events`, its standard output is ours to read."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), *command],
+            [sys.executable, "-I", "-S", str(GUARD), str(int(stop_signal)), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if events else output,
             stderr=output,
