@@ -23,7 +23,8 @@ def open_session(name: str) -> SparkSession:
     for variable in ONE_THREAD:
         builder = builder.config(f"spark.executorEnv.{variable}", "1")
     session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("WARN")
+    if session.conf.get("spark.log.level", None) is None:
+        session.sparkContext.setLogLevel("WARN")
     return session
 
 
