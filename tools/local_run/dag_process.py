@@ -30,9 +30,9 @@ class DagProcess:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        output = self._server.process.stdout
-        for line in output or ():
-            self._lines.put(line)
+        with self._server.process.stdout or contextlib.nullcontext(()) as output:
+            for line in output:
+                self._lines.put(line)
         self._lines.put(None)
 
     def events(self) -> Iterator[Event | None]:
