@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import uuid
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from local_emr.settings import LocalEmrSettings
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_ARTEFACT = re.compile(r"-\d[\w.]*\.jar$")  # the version at the end of a jar's name
 _SUDO = """#!/bin/sh
 # A local node has one user: run the command as it is.
 while [ $# -gt 0 ]; do
@@ -100,9 +102,15 @@ def local_spark(settings: LocalEmrSettings, s3_endpoint: str) -> LocalSpark | No
         submit=settings.spark_home / "bin" / "spark-submit",
         cores=settings.cores,
         memory_mib=settings.memory_mib,
-        class_path=(f"{settings.jars_dir}/*",) if settings.jars_dir else (),
+        class_path=_class_path(settings.jars_dir, settings.spark_home / "jars") if settings.jars_dir else (),
         conf=conf | dict(settings.spark_conf),
     )
+
+
+def _class_path(folder: Path, sparks_own: Path) -> tuple[str, ...]:
+    """The jars of the folder but for those that Spark has in a version of its own, which must win."""
+    own = {_ARTEFACT.sub("", jar.name) for jar in sparks_own.glob("*.jar")}
+    return tuple(str(jar) for jar in sorted(folder.glob("*.jar")) if _ARTEFACT.sub("", jar.name) not in own)
 
 
 def furnish_node(root: Path) -> None:

@@ -18,7 +18,7 @@ _NAMES = ("controller", "stdout", "stderr")
 _CHATTER = re.compile(
     r"\s|\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR) |at \S+\(|\.\.\. \d+ more|WARNING:"
 )
-_LAST_WORDS = re.compile(r"(?:[\w.]+(?:Error|Exception|Exit|Interrupt)|[\w.-]+: error)\b(?=:|$)")
+_LAST_WORDS = re.compile(r"(?:: |Caused by: )?(?:[\w.]+(?:Error|Exception|Exit|Interrupt)|[\w.-]+: error)\b(?=:|$)")
 _HOW_LAST = 5  # lines
 _COMPLAINT = re.compile(r"error|exception|fail|not found|denied|killed|refused", re.IGNORECASE)
 _LONGEST_CAUSE = 1000  # characters
@@ -88,5 +88,6 @@ def root_cause(stderr: str) -> str:
 
 def last_words(stdout: str) -> str:
     """The exception or error message with which a program ended; empty if it did not end so."""
-    end = [line.rstrip() for line in stdout.splitlines() if line.strip()][-_HOW_LAST:]
-    return next((line for line in reversed(end) if _LAST_WORDS.match(line)), "")[:_LONGEST_CAUSE]
+    end = [line.rstrip() for line in stdout.splitlines() if line.strip() and not _CHATTER.match(line)][-_HOW_LAST:]
+    words = next((line for line in reversed(end) if _LAST_WORDS.match(line)), "")
+    return words.removeprefix(": ")[:_LONGEST_CAUSE]

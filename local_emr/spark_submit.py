@@ -62,7 +62,7 @@ class LocalSpark:
         submit: The `spark-submit` program.
         cores: Task slots, for `local[cores]`.
         memory_mib: Upper bound of the JVM's heap; a step that asks for less gets less.
-        class_path: Added to every step's class path (S3A): folders with `/*`, or jars. Unlike `--jars` it copies nothing.
+        class_path: Put before every step's class path (S3A); unlike `--jars`, it copies nothing.
         conf: Spark properties that override the step's.
     """
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "local-emr-tests"
-REGION = "eu-west-1"
-CREDENTIALS = {"region_name": REGION, "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+REGION: Final = "eu-west-1"
 OVER = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 
 
@@ -129,11 +128,12 @@ class Lab:
         return int(file.read_text())
 
 
-def clients(endpoint: str) -> Lab:
+def clients(endpoint: str, region: str = REGION) -> Lab:
     """boto3's clients for an endpoint."""
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
     return Lab(
-        emr=boto3.client("emr", endpoint_url=endpoint, **CREDENTIALS),
-        s3=boto3.client("s3", endpoint_url=endpoint, **CREDENTIALS),
+        emr=session.client("emr", endpoint_url=endpoint),
+        s3=session.client("s3", endpoint_url=endpoint),
         endpoint=endpoint,
     )
 

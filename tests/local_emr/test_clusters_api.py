@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_emr.conftest import BUCKET, CREDENTIALS, OVER, bash, is_alive, kill, wait_until
+from tests.local_emr.conftest import BUCKET, OVER, bash, clients, is_alive, kill, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.local_emr.conftest import Lab
 
@@ -185,7 +184,7 @@ def test_what_was_asked_for_is_what_is_described(lab: Lab) -> None:
 
 def test_clusters_belong_to_their_region(lab: Lab) -> None:
     cluster = lab.start()
-    other = boto3.client("emr", endpoint_url=lab.endpoint, **(CREDENTIALS | {"region_name": "eu-central-1"}))
+    other = clients(lab.endpoint, "eu-central-1").emr
     with pytest.raises(ClientError, match="is not valid"):
         other.describe_cluster(ClusterId=cluster)
     assert other.list_clusters()["Clusters"] == []
@@ -199,7 +198,7 @@ def test_clusters_belong_to_their_region(lab: Lab) -> None:
         ({"JobFlowRole": ""}, "InstanceProfile is required"),
         ({"ReleaseLabel": ""}, "release label is required"),
         ({"Name": "a|b"}, "cluster name 'a|b'"),
-        ({"LogUri": "/tmp/logs"}, "not an address in S3"),
+        ({"LogUri": "/var/logs"}, "not an address in S3"),
         ({"AutoTerminationPolicy": {"IdleTimeout": 59}}, "between 60 and 604800 seconds, not 59"),
         ({"AutoTerminationPolicy": {"IdleTimeout": 604801}}, "between 60 and 604800 seconds"),
         ({"StepConcurrencyLevel": 257}, "between 1 and 256"),

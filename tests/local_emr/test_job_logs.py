@@ -51,6 +51,10 @@ def test_the_cause_is_the_line_that_complains_last(stderr: str, cause: str) -> N
         ),
         ("verger: error: the bucket is not there\n", "verger: error: the bucket is not there"),
         ("KeyboardInterrupt\n", "KeyboardInterrupt"),
+        (
+            "py4j.protocol.Py4JJavaError: An error occurred\n: java.io.IOException: full\n\tat org.x.Y.z(Y.java:1)\n",
+            "java.io.IOException: full",
+        ),
         ("ValueError: handled\n" + "on we go\n" * 9, ""),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_emr.node import Command, NodeLostError, ProcessNode, StartError
-from tests.local_emr.conftest import is_alive, kill, wait_until
+from tests.local_emr.conftest import is_alive, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,8 @@ def test_a_kill_reaches_every_descendant(node: ProcessNode, tmp_path: Path) -> N
 def test_what_a_step_leaves_in_its_session_ends_with_it(node: ProcessNode, tmp_path: Path) -> None:
     running = node.run(command(tmp_path / "a", "sh", "-c", "sleep 600 & echo $! > child"))
     assert running.wait(10) == 0
-    assert not is_alive(pid_in(tmp_path / "a" / "child"))
+    child = pid_in(tmp_path / "a" / "child")
+    wait_until(lambda: not is_alive(child))
 
 
 def test_what_a_bootstrap_action_starts_lives_as_long_as_the_node(node: ProcessNode, tmp_path: Path) -> None:
@@ -165,8 +167,8 @@ def test_a_server_killed_with_sigkill_leaves_no_process(tmp_path: Path) -> None:
         "(here / 'step.tmp').write_text(str(run.pid)); os.replace(here / 'step.tmp', here / 'step.pid')\n"
         "time.sleep(600)\n"
     )
-    server = os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, str(program))
+    server = subprocess.Popen([sys.executable, str(program)])
     pids = {pid_in(tmp_path / "step.pid"), pid_in(tmp_path / "daemon.pid")}
-    kill(server)
-    os.waitpid(server, 0)
+    server.kill()
+    server.wait()
     wait_until(lambda: not any(map(is_alive, pids)))

@@ -1,4 +1,4 @@
-"""`python -m local_emr` as a program: it announces itself, serves other clients than boto3, and leaves nothing behind."""
+"""`python -m local_emr` as a program: it announces itself, serves any client, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from aiobotocore.session import get_session
+from aiobotocore.session import get_session  # type: ignore[import-untyped] # ships no types
 
 from local_emr import LocalEmrSettings, running
 from local_emr.launch import StartupError
-from tests.local_emr.conftest import CREDENTIALS, OVER, REGION, Lab, bash, clients, is_alive, kill, wait_until
+from tests.local_emr.conftest import OVER, REGION, Lab, bash, clients, is_alive, kill, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,13 +141,12 @@ def test_the_aws_cli_can_use_it(lab: Lab) -> None:
     lab.reach(cluster, "WAITING")
     env = {
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": lab.endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
     }
     aws = Path(sys.executable).with_name("aws")
-    command = [str(aws), "emr", "list-clusters", "--active", "--output", "json"]
+    command = [str(aws), "emr", "list-clusters", "--endpoint-url", lab.endpoint]
     listed = json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
     assert [c["Status"]["State"] for c in listed["Clusters"] if c["Id"] == cluster] == ["WAITING"]
     lab.end(cluster)
@@ -165,8 +164,8 @@ async def _state_after_waiting(lab: Lab, cluster: str, step: str) -> str:
         "emr",
         endpoint_url=lab.endpoint,
         region_name=REGION,
-        aws_access_key_id=CREDENTIALS["aws_access_key_id"],
-        aws_secret_access_key=CREDENTIALS["aws_secret_access_key"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - any will do
     ) as emr:
         waiter = emr.get_waiter("step_complete")
         await waiter.wait(ClusterId=cluster, StepId=step, WaiterConfig={"Delay": 1, "MaxAttempts": 10})

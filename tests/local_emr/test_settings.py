@@ -53,13 +53,16 @@ def test_a_python_without_pyspark_gives_no_spark(tmp_path: Path) -> None:
         spark_home_of(tmp_path / "bin" / "python")
 
 
-def test_spark_reads_s3_through_s3a_with_the_jars_of_the_folder(tmp_path: Path) -> None:
+def test_spark_reads_s3_through_s3a_with_the_jars_that_it_lacks(tmp_path: Path) -> None:
     settings = LocalEmrSettings(
         work_dir=tmp_path, spark_home=tmp_path, jars_dir=tmp_path, spark_conf={"spark.ui.enabled": "true"}
     )
+    (tmp_path / "jars").mkdir()
+    for name in ("jars/netty-common-4.2.1.Final.jar", "netty-common-4.1.9.Final.jar", "s3-2.29.jar", "note.txt"):
+        (tmp_path / name).touch()
     spark = local_spark(settings, "http://127.0.0.1:9000")
     assert spark is not None
-    assert spark.class_path == (f"{tmp_path}/*",)
+    assert spark.class_path == (f"{tmp_path}/s3-2.29.jar",)
     assert spark.conf["spark.hadoop.fs.s3.impl"] == "org.apache.hadoop.fs.s3a.S3AFileSystem"
     assert spark.conf["spark.hadoop.fs.s3a.endpoint"] == "http://127.0.0.1:9000"
     assert spark.conf["spark.ui.enabled"] == "true"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,7 @@ def test_steps_run_one_after_the_other_in_their_order(lab: Lab) -> None:
     steps = lab.steps(cluster)
     assert [step["Name"] for step in steps] == ["step 0", "step 1", "step 2", "last"]
     assert lab.log(cluster, f"steps/{last}/stdout").split() == [step["Id"] for step in steps[:3]]
-    for earlier, later in zip(steps, steps[1:], strict=False):
+    for earlier, later in pairwise(steps):
         assert earlier["Status"]["Timeline"]["EndDateTime"] <= later["Status"]["Timeline"]["StartDateTime"]
     described = lab.emr.describe_step(ClusterId=cluster, StepId=last)["Step"]
     assert described["Config"]["Args"] == ["bash", "-c", "cat $HOME/order"]
@@ -161,8 +162,8 @@ def test_a_step_that_cannot_be_run_fails_and_says_so(lab: Lab, jar: str, args: l
 
 def test_the_environment_of_a_step_is_made_for_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_SERVER", "x")
-    cluster = lab.start(bash("env"), bash("sudo -E -u root true && sudo sh -c 'echo ok' && python3 -m venv --without-pip $HOME/v"
-                                          " && $HOME/v/bin/python -c 'import json'"))  # fmt: skip
+    tools = "sudo -E -u root true && python3 -m venv --without-pip $HOME/v && $HOME/v/bin/python -c 'import json'"
+    cluster = lab.start(bash("env"), bash(tools))
     lab.reach(cluster, "WAITING")
     assert lab.step_states(cluster) == ["COMPLETED", "COMPLETED"]
     env = dict(line.split("=", 1) for line in lab.log(cluster, f"steps/{lab.steps(cluster)[0]['Id']}/stdout").split())
