@@ -100,7 +100,7 @@ def set_visible_to_all_users(service: Service, region: str, request: Mapping[str
 def modify_cluster(service: Service, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """ModifyCluster."""
     cluster = service.cluster(request["ClusterId"], region)
-    level = step_concurrency(request.get("StepConcurrencyLevel"))
+    level = step_concurrency(request.get("StepConcurrencyLevel") or cluster.step_concurrency)
     _change_open(service, cluster, step_concurrency=level)
     return {"StepConcurrencyLevel": level}
 

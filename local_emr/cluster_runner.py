@@ -223,6 +223,8 @@ class ClusterRunner:
             node.stop(self._settings.grace_seconds)
         for worker in self._workers:
             worker.join()
+        if node is not None:
+            self._around.provisioner.release(self._clusters.get(self._id), node)
         time.sleep(self._settings.terminate_seconds)
         self._update(lambda cluster: lifecycle.terminated(cluster, now()))
 

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from local_emr.spark_submit import LocalSpark
 
@@ -49,7 +50,7 @@ def node_environment(
         "HOME": str(node_root / "home" / "hadoop"),
         "USER": "hadoop",
         "LANG": "C.UTF-8",
-        "TMPDIR": str(node_root / "mnt" / "tmp"),
+        "TMPDIR": str(scratch_folders(node_root, cluster_id)[0]),
         "EMR_CLUSTER_ID": cluster_id,
         "LOCAL_EMR_NODE_ROOT": str(node_root),
         "AWS_ACCESS_KEY_ID": settings.access_key,
@@ -61,7 +62,7 @@ def node_environment(
         "AWS_ALLOW_HTTP": "true",  # obstore and other users of Rust's object_store
         "AWS_EC2_METADATA_DISABLED": "true",
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_LOCAL_DIRS": str(node_root / "mnt" / "spark"),
+        "SPARK_LOCAL_DIRS": str(scratch_folders(node_root, cluster_id)[1]),
     }
     if settings.java_home is not None:
         variables["JAVA_HOME"] = str(settings.java_home)
@@ -71,13 +72,14 @@ def node_environment(
     if settings.spark_python is not None:
         variables["PYSPARK_PYTHON"] = str(settings.spark_python)
     variables["PATH"] = os.pathsep.join([*path, *_SYSTEM_PATH])
-    return _past_proxies(variables | dict(settings.extra_env))
+    return _past_proxies(variables | dict(settings.extra_env), endpoints)
 
 
-def _past_proxies(variables: dict[str, str]) -> dict[str, str]:
-    """A proxy that installs packages must not be asked for this machine's own servers."""
+def _past_proxies(variables: dict[str, str], endpoints: Endpoints) -> dict[str, str]:
+    """A proxy that installs packages must not be asked for the servers beside this one."""
+    hosts = {urlsplit(address).hostname for address in (endpoints.aws, endpoints.s3)} | {"127.0.0.1", "localhost"}
     for name in ("NO_PROXY", "no_proxy"):
-        variables[name] = ",".join(filter(None, [variables.get(name), "127.0.0.1", "localhost"]))
+        variables[name] = ",".join(filter(None, [variables.get(name), *sorted(filter(None, hosts))]))
     return variables
 
 
@@ -113,10 +115,16 @@ def _class_path(folder: Path, sparks_own: Path) -> tuple[str, ...]:
     return tuple(str(jar) for jar in sorted(folder.glob("*.jar")) if _ARTEFACT.sub("", jar.name) not in own)
 
 
-def furnish_node(root: Path) -> None:
+def scratch_folders(node_root: Path, cluster_id: str) -> tuple[Path, Path]:
+    """Where one cluster's processes, and its Spark, put what nobody needs afterwards."""
+    return node_root / "mnt" / "tmp" / cluster_id, node_root / "mnt" / "spark" / cluster_id
+
+
+def furnish_node(root: Path, cluster_id: str) -> None:
     """Make the folders and programs that scripts expect on an EMR node; what is there already stays."""
-    for folder in ("bin", "home/hadoop", "opt", "mnt/tmp", "mnt/spark", "mnt/var/lib/info"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    kept = [root / folder for folder in ("bin", "home/hadoop", "opt", "mnt/var/lib/info")]
+    for folder in (*kept, *scratch_folders(root, cluster_id)):
+        folder.mkdir(parents=True, exist_ok=True)
     # An EMR node has the AWS CLI and the Python versions of its release; here they are this server's own. The programs
     # are scripts, not links: a virtual environment made by a linked Python may not find its library.
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Protocol
 
-from local_emr.environment import furnish_node
+from local_emr.environment import furnish_node, scratch_folders
 from local_emr.node import Node, ProcessNode
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Provisioner(Protocol):
             ProvisioningError: There is none.
         """
 
+    def release(self, cluster: Cluster, node: Node) -> None:
+        """Take back a node whose processes have ended."""
+
 
 class LocalProvisioner:
     """Gives each cluster a node that is a process of this machine."""
@@ -48,8 +52,14 @@ class LocalProvisioner:
     def provision(self, cluster: Cluster, on_lost: Callable[[], None]) -> Node:
         """A node whose root directory is furnished (see `Provisioner.provision`)."""
         root = self._settings.node_root or self._settings.work_dir / "clusters" / cluster.cluster_id / "root"
-        furnish_node(root)
+        furnish_node(root, cluster.cluster_id)
         info = root / "mnt" / "var" / "lib" / "info"
         (info / "instance.json").write_text(json.dumps({"isMaster": True, "isRunningNameNode": False}))
         (info / "job-flow.json").write_text(json.dumps({"jobFlowId": cluster.cluster_id}))
         return ProcessNode(root, on_lost)
+
+    def release(self, cluster: Cluster, node: Node) -> None:
+        """Remove the cluster's own root directory, or its scratch folders on one that is kept."""
+        own = self._settings.node_root is None
+        for folder in [node.root] if own else scratch_folders(node.root, cluster.cluster_id):
+            shutil.rmtree(folder, ignore_errors=True)

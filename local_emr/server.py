@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from local_emr.settings import LocalEmrSettings
 
 
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
+
+
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc] # moto ships no types
     """One line per request would hide what matters."""
 
@@ -48,7 +51,9 @@ class LocalEmr:
         self._server = make_server(
             settings.host, settings.port, self._application, threaded=True, request_handler=_QuietHandler
         )
-        self.endpoint = f"http://{settings.host}:{self._server.server_port}"
+        # What listens everywhere is reached here.
+        host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+        self.endpoint = f"http://{host}:{self._server.server_port}"
         endpoints = Endpoints(aws=self.endpoint, s3=settings.s3_endpoint or self.endpoint)
         around = Surroundings(
             settings=settings,

@@ -75,6 +75,7 @@ def test_it_tells_how_to_use_it_and_passes_on_only_what_it_is_told_to(tmp_path: 
             cluster = lab.start(bash("echo $TEST_PASSED_ON $GIVEN >> /opt/log"), keep=False, LogUri="")
             assert lab.reach(cluster, *OVER)["State"] == "TERMINATED"
         assert (tmp_path / "kept" / "opt" / "log").read_text() == "yes a=b\n" * 2
+        assert list((tmp_path / "kept" / "mnt" / "tmp").iterdir()) == []
         process.terminate()
         assert process.wait(20) == 0
 
@@ -124,7 +125,7 @@ def test_a_child_that_does_not_come_up_is_an_error(tmp_path: Path) -> None:
 def test_a_child_ends_when_its_program_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from local_emr import LocalEmrSettings, running\n"
-        f"with running(LocalEmrSettings(work_dir=Path({str(tmp_path)!r}))) as endpoint:\n"
+        f"with running(LocalEmrSettings(work_dir=Path({str(tmp_path)!r}), grace_seconds=0.2)) as endpoint:\n"
         "    print('local EMR and S3: ' + endpoint, flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen(

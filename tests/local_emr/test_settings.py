@@ -75,4 +75,4 @@ def test_a_nodes_environment_has_its_own_path_and_two_endpoints(tmp_path: Path) 
     assert env["PATH"].split(":")[:2] == [str(tmp_path / "root" / "bin"), str(tmp_path / "bin")]
     assert (env["AWS_ENDPOINT_URL"], env["AWS_ENDPOINT_URL_S3"]) == ("http://a", "http://s")
     assert (env["JAVA_HOME"], env["EMR_CLUSTER_ID"]) == (str(tmp_path), "j-1")
-    assert env["NO_PROXY"] == "x,127.0.0.1,localhost"
+    assert env["NO_PROXY"] == "x,127.0.0.1,a,localhost,s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,6 @@ from botocore.exceptions import ClientError
 from tests.local_emr.conftest import BUCKET, OVER, bash, is_alive, wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.local_emr.conftest import Lab
 
 
@@ -171,7 +170,9 @@ def test_the_environment_of_a_step_is_made_for_it(lab: Lab, monkeypatch: pytest.
     assert (env["EMR_CLUSTER_ID"], env["AWS_REGION"]) == (cluster, "eu-west-1")
     assert env["AWS_ENDPOINT_URL_S3"] == lab.endpoint
     assert env["HOME"].startswith(env["LOCAL_EMR_NODE_ROOT"])
+    assert Path(env["HOME"]).is_dir()
     lab.end(cluster)
+    assert not Path(env["LOCAL_EMR_NODE_ROOT"]).exists()
 
 
 def test_steps_are_listed_by_state_and_id_and_in_pages(lab: Lab) -> None:
