@@ -109,4 +109,5 @@ def test_durations_read_as_a_person_says_them(seconds: float, text: str) -> None
 
 
 def test_time_left_is_shown_only_when_it_is_known() -> None:
-    assert images_text(ImagesProgress(0, 9, 0.0, None)) == "0 of 9 images, 0 images/s"
+    assert images_text(ImagesProgress(0, 9, 0.0, None)) == "0 of 9 images"
+    assert images_text(ImagesProgress(3, 9, 0.463, 12.96)) == "3 of 9 images, 0.46 images/s, 13 s left"

@@ -59,8 +59,14 @@ def seconds_text(seconds: float) -> str:
 
 def images_text(images: ImagesProgress) -> str:
     """One line of featurize's progress."""
+    speed = f", {rate_text(images.per_second)} images/s" if images.done else ""
     left = f", {seconds_text(images.seconds_left)} left" if images.seconds_left else ""
-    return f"{images.done:,} of {images.total:,} images, {images.per_second:.0f} images/s{left}"
+    return f"{images.done:,} of {images.total:,} images{speed}{left}"
+
+
+def rate_text(per_second: float) -> str:
+    """A rate with two digits where they say something: 0.46, 8.1, 148."""
+    return f"{per_second:.0f}" if per_second >= 10 else f"{per_second:.2g}"  # noqa: PLR2004 (two digits)
 
 
 class PlainDisplay:

@@ -52,6 +52,7 @@ class Server:
             if (found := find(text)) is not None:
                 return found
             if not running:
+                self.stop()
                 raise ServerError(f"{self.name} ended when it was started: {last_line(text)} (log: {self.log})")
             time.sleep(0.02)
         self.stop()

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich import box
+from rich.panel import Panel
+from rich.text import Text
+
+from tools.local_run.display import rate_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -14,9 +20,10 @@ if TYPE_CHECKING:
     from tools.local_run.clusters import ClusterState
 
 RANDOM_WEIGHTS = (
-    "THE MODEL HAS RANDOM WEIGHTS: the numbers below say nothing about the pictures."
-    " For real ones: make demo WEIGHTS=mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    "THE MODEL HAS RANDOM WEIGHTS: the results say nothing about the pictures.\n"
+    "For real ones give Keras' MobileNetV2 weights without the top: make demo WEIGHTS=FILE.h5"
 )
+BAND_COLUMNS = 96
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         ("Explained variance", f"{pca['variance_reached']:.1%}"),
     ]
     if computed:
-        table.append(("Images per second", f"{featurize['images_per_second']:.0f}"))
+        table.append(("Images per second", rate_text(featurize["images_per_second"])))
     table.append(("Cluster", ", ".join(f"{c.id} {c.state}" for c in outcome.clusters) or "none was needed"))
     table.append(("Seconds", f"{outcome.seconds:.1f}"))
     table += [(f"  {name}", f"{seconds:.1f}") for name, seconds in outcome.phases.items()]
@@ -69,7 +76,8 @@ def show(outcome: Outcome, console: Console) -> None:
     """Prints the table, where the results are, and a warning nobody can miss when the model is a random one."""
     if outcome.run["model"]["weights"] == "random":
         console.print()
-        console.print(f" {RANDOM_WEIGHTS} ", style="bold white on red", markup=False, highlight=False)
+        band = Panel(Text(RANDOM_WEIGHTS), box=box.HEAVY, style="bold white on red")
+        console.print(band, width=min(console.width, BAND_COLUMNS))
     console.print()
     table = rows(outcome)
     width = max(len(name) for name, _ in table) + 2

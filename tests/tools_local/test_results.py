@@ -1,0 +1,67 @@
+"""Results come out of S3 as a whole."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from verger.layout import BucketLayout, RunLayout
+
+from tools.local_run.results import RESULT_FILES, ResultsError, copy_results, read_published
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+RUN_ID = "manual__2026-11-21T12:00:00+00:00"
+
+
+def _publish(s3: "S3Client", bucket: str, run_id: str, text: str) -> BucketLayout:
+    layout = BucketLayout(bucket)
+    for name in RESULT_FILES:
+        body = json.dumps({"text": text}) if name == "run.json" else text
+        s3.put_object(Bucket=bucket, Key=RunLayout(layout, run_id).result_file(name).key, Body=body.encode())
+    s3.put_object(Bucket=bucket, Key=layout.latest.key, Body=json.dumps({"run_id": run_id}).encode())
+    return layout
+
+
+def test_the_results_that_latest_points_to_are_found(s3: "S3Client", bucket: str) -> None:
+    published = read_published(s3, _publish(s3, bucket, RUN_ID, "first"))
+    assert published.latest["run_id"] == RUN_ID
+    assert published.run == {"text": "first"}
+
+
+def test_nothing_published_is_an_error_that_says_so(s3: "S3Client", bucket: str) -> None:
+    with pytest.raises(ResultsError, match=r"results/latest\.json is not there: no run has published"):
+        read_published(s3, BucketLayout(bucket))
+
+
+def test_out_holds_the_newest_results_and_nothing_else(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    copy_results(s3, _publish(s3, bucket, RUN_ID, "first"), RUN_ID, out)
+    (out / "stale.csv").write_text("old")
+    copy_results(s3, _publish(s3, bucket, RUN_ID, "second"), RUN_ID, out)
+    assert {path.name for path in out.iterdir()} == set(RESULT_FILES)
+    assert (out / "matrix.csv").read_text() == "second"
+    assert list(out.parent.iterdir()) == [out], "nothing temporary stays"
+    assert out.stat().st_mode & 0o777 == 0o755
+
+
+def test_out_stays_as_it_was_when_a_file_is_missing(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    layout = _publish(s3, bucket, RUN_ID, "first")
+    copy_results(s3, layout, RUN_ID, tmp_path / "out")
+    other = "manual__other"
+    _publish(s3, bucket, other, "second")
+    s3.delete_object(Bucket=bucket, Key=RunLayout(layout, other).result_file("report.html").key)
+    with pytest.raises(ResultsError, match=r"report\.html could not be read"):
+        copy_results(s3, layout, other, tmp_path / "out")
+    assert (tmp_path / "out" / "matrix.csv").read_text() == "first"
+    assert os.listdir(tmp_path) == ["out"]  # noqa: PTH208 (names alone)
+
+
+def test_a_link_to_a_folder_stays_a_link(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    copy_results(s3, _publish(s3, bucket, RUN_ID, "first"), RUN_ID, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "matrix.csv").read_text() == "first"
