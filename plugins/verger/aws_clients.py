@@ -10,14 +10,29 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+    from verger.billing import CostExplorer
+    from verger.subnets import Subnets
 
 #: Sixteen threads copy and read; the default pool of ten would make them wait for one another.
 _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 6})
 
 
-def _client(service: str, aws_conn_id: str | None, region: str) -> Any:  # noqa: ANN401 -- one of boto3's made-up classes
+#: A mail or a bill is a courtesy: a run does not wait for it.
+_QUICK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
+#: The one endpoint of Cost Explorer, whatever the region of what it tells about.
+_COST_EXPLORER_REGION = "us-east-1"
+
+
+def _client(
+    service: str,
+    aws_conn_id: str | None,
+    region: str,
+    config: Config = _CONFIG,
+) -> Any:  # noqa: ANN401 -- one of boto3's made-up classes
     hook: AwsGenericHook[Any] = AwsGenericHook(
-        aws_conn_id=aws_conn_id, client_type=service, region_name=region, config=_CONFIG
+        aws_conn_id=aws_conn_id, client_type=service, region_name=region, config=config
     )
     return hook.get_conn()
 
@@ -30,6 +45,21 @@ def s3_client(aws_conn_id: str | None, region: str) -> "S3Client":
 def emr_client(aws_conn_id: str | None, region: str) -> "EMRClient":
     """A client of EMR in a region."""
     return cast("EMRClient", _client("emr", aws_conn_id, region))
+
+
+def sns_client(aws_conn_id: str | None, region: str) -> "SNSClient":
+    """A client of SNS that gives up soon."""
+    return cast("SNSClient", _client("sns", aws_conn_id, region, _QUICK))
+
+
+def ec2_client(aws_conn_id: str | None, region: str) -> "Subnets":
+    """A client of EC2, of which only the subnets are of interest."""
+    return cast("Subnets", _client("ec2", aws_conn_id, region))
+
+
+def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":
+    """A client of Cost Explorer that gives up soon."""
+    return cast("CostExplorer", _client("ce", aws_conn_id, _COST_EXPLORER_REGION, _QUICK))
 
 
 def arrow_filesystem(aws_conn_id: str | None, region: str) -> pyarrow.fs.S3FileSystem:

@@ -17,7 +17,11 @@ class Deployment:
         model_python: a Python that has TensorFlow, to prepare a model with; None where there is none.
         service_role: EMR's service role.
         instance_profile: the instance profile of the cluster's nodes.
-        subnet_id: the subnet of the clusters; None for the account's default one.
+        subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
+        security_configuration: EMR's security configuration of the clusters (IMDSv2, encryption); None for none.
+        wheelhouse_uri: the folder of the nodes' packages on S3, for clusters without internet; None to use an index.
+        topic_arn: the SNS topic of the mails; None for no mails.
+        name: tells apart the installations that share an AWS account: each ends its own clusters only.
         poll_seconds: how often a waiting task asks EMR.
     """
 
@@ -29,11 +33,19 @@ class Deployment:
     service_role: str = "EMR_DefaultRole_V2"
     instance_profile: str = "EMR_EC2_DefaultRole"
     subnet_id: str | None = None
+    security_configuration: str | None = None
+    wheelhouse_uri: str | None = None
+    topic_arn: str | None = None
+    name: str = "verger"
     poll_seconds: int = 30
 
     def __post_init__(self) -> None:
         if self.poll_seconds < 1:
             raise ValueError(f"VERGER_POLL_SECONDS is {self.poll_seconds}: it must be at least 1")
+        if self.wheelhouse_uri and not self.wheelhouse_uri.startswith("s3://"):
+            raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
+        if self.topic_arn and not self.topic_arn.startswith("arn:"):
+            raise ValueError(f"VERGER_TOPIC_ARN is {self.topic_arn!r}: give the whole ARN of an SNS topic")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Deployment":
@@ -55,5 +67,9 @@ class Deployment:
             service_role=value("SERVICE_ROLE", cls.service_role),
             instance_profile=value("INSTANCE_PROFILE", cls.instance_profile),
             subnet_id=value("SUBNET_ID") or None,
+            security_configuration=value("SECURITY_CONFIGURATION") or None,
+            wheelhouse_uri=value("WHEELHOUSE_URI").rstrip("/") or None,
+            topic_arn=value("TOPIC_ARN") or None,
+            name=value("NAME", cls.name),
             poll_seconds=int(poll_seconds),
         )

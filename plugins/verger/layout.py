@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 
@@ -80,6 +81,15 @@ class BucketLayout:
         """The pointer to the newest results."""
         return self.address("results/latest.json")
 
+    @property
+    def runs_prefix(self) -> str:
+        """The folder of what runs write down about themselves, ending in `/`."""
+        return "runs/"
+
+    def report_file(self, day: date, name: str) -> S3Address:
+        """A file of the cost report that ends on a day."""
+        return self.address(f"reports/{day.isoformat()}/{name}")
+
     def model_key(self, fingerprint: str, file: str = "model.json") -> str:
         """The key of a model's file."""
         return f"models/{fingerprint}/{file}"
@@ -114,7 +124,7 @@ class RunLayout:
         return run_slug(self.run_id)
 
     def run_file(self, name: str) -> S3Address:
-        """A file under `runs/<slug>/`: manifest.parquet, plan.json, featurize.json, pca.json."""
+        """A file under `runs/<slug>/`: manifest.parquet, plan.json, featurize.json, pca.json, cost.json."""
         return self.layout.address(f"runs/{self.slug}/{name}")
 
     def result_file(self, name: str = "") -> S3Address:

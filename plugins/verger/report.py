@@ -12,8 +12,8 @@ from verger.progress import describe_seconds
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_report(description: Mapping[str, Any], *, map_svg: str, scree_svg: str) -> str:
-    """Render `run.json`'s content and the plots as one HTML page; labels and names are escaped."""
+def page_environment() -> jinja2.Environment:
+    """The templates, with everything escaped that is put into them and nothing allowed to be missing."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -22,7 +22,12 @@ def render_report(description: Mapping[str, Any], *, map_svg: str, scree_svg: st
         lstrip_blocks=True,
     )
     environment.filters["duration"] = describe_seconds
-    template = environment.get_template("report.html.jinja")
+    return environment
+
+
+def render_report(description: Mapping[str, Any], *, map_svg: str, scree_svg: str) -> str:
+    """Render `run.json`'s content and the plots as one HTML page; labels and names are escaped."""
+    template = page_environment().get_template("report.html.jinja")
     # matplotlib escapes what it puts into an SVG; its declaration and doctype have no place inside a page.
     return template.render(
         run=description,

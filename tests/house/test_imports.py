@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "dags": AIRFLOW,
     "plugins/verger_plugin.py": AIRFLOW,
     "plugins/verger": AIRFLOW
-    | {"aiobotocore", "boto3", "botocore", "pyarrow", "mypy_boto3_s3", "mypy_boto3_emr"}
+    | {"aiobotocore", "boto3", "botocore", "pyarrow", "mypy_boto3_s3", "mypy_boto3_emr", "mypy_boto3_sns"}
     # the report and its plots
     | {"jinja2", "markupsafe", "matplotlib"},
     "spark_jobs": {

@@ -1,0 +1,93 @@
+"""What the tasks of `reap_clusters` and `cost_report` do."""
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from verger import notification
+from verger.aws_clients import cost_explorer_client, emr_client, s3_client, sns_client
+from verger.billing import read_bill
+from verger.cost_report import make_report, read_cost_records, report_csv, report_html, report_mail
+from verger.deployment import Deployment
+from verger.eu_guard import EU_REGIONS
+from verger.layout import BucketLayout
+from verger.reaping import CountAliveRuns, check_problems, reap_regions
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+_ALIVE_RUN_STATES = ["queued", "running"]
+_REPORTED = timedelta(days=7)
+
+
+def reap_clusters(deployment: Deployment, context: "Context") -> list[dict[str, Any]]:
+    """End every cluster of ours that has to go, and send a mail for each; returns them."""
+    reaped, problems = reap_regions(
+        EU_REGIONS,
+        deployment.region,
+        lambda region: emr_client(deployment.aws_conn_id, region),
+        installation=deployment.name,
+        now=datetime.now(UTC),
+        count_alive_runs=_count_alive_runs(context),
+    )
+    for cluster in reaped:
+        send_mail(deployment, notification.reaped_mail(**asdict(cluster)))
+    if not reaped:
+        log.info("no cluster had to be ended")
+    check_problems(problems)
+    return [asdict(cluster) for cluster in reaped]
+
+
+def _count_alive_runs(context: "Context") -> CountAliveRuns:
+    def count(dag_id: str, run_id: str) -> int | None:
+        try:
+            # Airflow answers through the task's own channel: tasks have no access to its database.
+            return context["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id], states=_ALIVE_RUN_STATES)
+        except Exception:  # the channel's errors are many, and none may end a cluster that works
+            log.exception(
+                "Airflow could not tell whether the run %s of %s is alive: it counts as alive", run_id, dag_id
+            )
+            return None
+
+    return count
+
+
+def report_costs(deployment: Deployment, end: datetime) -> list[str]:
+    """Write the report of the week up to `end` to the bucket and mail it; returns the addresses of its files."""
+    if not deployment.bucket:
+        raise AirflowSkipException(
+            "the installation has no bucket of its own (VERGER_BUCKET): there is nothing to report"
+        )
+    s3 = s3_client(deployment.aws_conn_id, deployment.region)
+    layout = BucketLayout(deployment.bucket)
+    start = end - _REPORTED
+    # Cost Explorer counts whole days, and the last one is not over.
+    bill = read_bill(cost_explorer_client(deployment.aws_conn_id), start.date(), end.date())
+    report = make_report(read_cost_records(s3, layout, start, end), bill, start, end)
+    addresses = []
+    for name, body, content_type in (
+        ("costs.csv", report_csv(report), "text/csv; charset=utf-8"),
+        ("costs.html", report_html(report), "text/html; charset=utf-8"),
+    ):
+        address = layout.report_file(end.date(), name)
+        s3.put_object(Bucket=address.bucket, Key=address.key, Body=body, ContentType=content_type)
+        addresses.append(address.uri)
+    mail = report_mail(report, addresses)
+    log.info("%s", mail.body)
+    send_mail(deployment, mail)
+    return addresses
+
+
+def send_mail(deployment: Deployment, mail: notification.Mail) -> bool:
+    """Send a mail to the installation's topic, if it has one; never raises."""
+    try:
+        sns = sns_client(deployment.aws_conn_id, deployment.region) if deployment.topic_arn else None
+        return notification.send(sns, deployment.topic_arn, mail)
+    except Exception:  # a mail is a courtesy, and what it tells stands in the log as well
+        log.exception("the mail %r could not be sent", mail.subject)
+        return False
