@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _log = logging.getLogger(__name__)
-_SUPERVISOR = Path(__file__).with_name("node_supervisor.py")
+_PROJECT = Path(__file__).parent.parent
 
 
 class NodeLostError(RuntimeError):
@@ -124,8 +124,9 @@ class ProcessNode:
         self._running: dict[str, _ProcessRunning] = {}
         self._stopping = False
         self._gone = False
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-S", "-E", str(_SUPERVISOR)],
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-m", "local_emr.node_supervisor"],
+            cwd=_PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

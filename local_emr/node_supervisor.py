@@ -1,9 +1,8 @@
 """The program that plays a cluster's node: it starts the node's processes, and none of them outlives it.
 
-It is started as a script, with nothing but the standard library and `process_table.py` beside it. Requests come in as
-lines of JSON, events go out as lines of JSON. When its standard input ends (its server is gone, however it went, even
-by SIGKILL) or it is told to stop, it ends every process below itself. As a child subreaper (Linux) it becomes the
-parent of processes that detached themselves, so those end too.
+It needs nothing but the standard library. Requests come in as lines of JSON, events go out as lines of JSON. When its
+standard input ends (its server is gone, however it went, even by SIGKILL) or it is told to stop, it ends every process
+below itself. As a child subreaper (Linux) it becomes the parent of processes that detached themselves, so those end too.
 
     {"op": "run", "id": "s-1", "argv": [...], "env": {...}, "cwd": "...", "stdout": "...", "stderr": "...",
      "sweep": true}
@@ -26,7 +25,7 @@ import sys
 import time
 from typing import Any
 
-import process_table  # type: ignore[import-not-found] # beside this script, which runs on its own
+from local_emr import process_table
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
