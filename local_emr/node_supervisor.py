@@ -2,7 +2,7 @@
 
 It needs nothing but the standard library. Requests come in as lines of JSON, events go out as lines of JSON. When its
 standard input ends (its server is gone, however it went, even by SIGKILL) or it is told to stop, it ends every process
-below itself. As a child subreaper (Linux) it becomes the parent of processes that detached themselves, so those end too.
+below itself. As a child subreaper (Linux) it becomes the parent of what detached itself, so that ends too.
 
     {"op": "run", "id": "s-1", "argv": [...], "env": {...}, "cwd": "...", "stdout": "...", "stderr": "...",
      "sweep": true}
