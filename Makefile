@@ -59,12 +59,20 @@ demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(forea
 # --- checks and tests ---------------------------------------------------------------------------------
 
 .PHONY: check
-check: $(ENVS)/dev/.ready ## lint, types, shell
+check: check-infra $(ENVS)/dev/.ready ## lint, types, shell, the AWS template
 	@$(ENVS)/dev/bin/ruff format --check --quiet . || { echo "run: $(ENVS)/dev/bin/ruff format ." >&2; exit 1; }
 	@$(ENVS)/dev/bin/ruff check --quiet .
 	@$(ENVS)/dev/bin/mypy --no-error-summary
 	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh tools/*.sh .ci/run
 	@echo "check: all is well"
+
+EU_REGIONS := eu-central-1 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-3
+
+.PHONY: check-infra
+check-infra: $(ENVS)/infra/.ready ## the AWS template: valid in every region of the EU, and safe
+	@$(ENVS)/infra/bin/cfn-lint --regions $(EU_REGIONS) --template infra/template.yaml
+	@$(ENVS)/infra/bin/checkov --quiet --compact --skip-download --framework cloudformation --file infra/template.yaml >$(ENVS)/infra/checkov.log \
+		|| { cat $(ENVS)/infra/checkov.log >&2; exit 1; }
 
 .PHONY: environments
 environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
