@@ -23,6 +23,7 @@ class Deployment:
         topic_arn: the SNS topic of the mails; None for no mails.
         name: tells apart the installations that share an AWS account: each ends its own clusters only.
         poll_seconds: how often a waiting task asks EMR.
+        grace_minutes: how old a cluster must be before the reaper asks whether its run is alive.
     """
 
     home: Path
@@ -38,6 +39,7 @@ class Deployment:
     topic_arn: str | None = None
     name: str = "verger"
     poll_seconds: int = 30
+    grace_minutes: int = 10
 
     def __post_init__(self) -> None:
         if self.poll_seconds < 1:
@@ -55,9 +57,13 @@ class Deployment:
             return environment.get(f"VERGER_{name}", "").strip() or default
 
         model_python = value("MODEL_PYTHON")
-        poll_seconds = value("POLL_SECONDS", str(cls.poll_seconds))
-        if not poll_seconds.isdigit():
-            raise ValueError(f"VERGER_POLL_SECONDS is {poll_seconds!r}: it must be a whole number of seconds")
+
+        def whole_number(name: str, default: int) -> int:
+            number = value(name, str(default))
+            if not number.isdigit():
+                raise ValueError(f"VERGER_{name} is {number!r}: it must be a whole number")
+            return int(number)
+
         return cls(
             home=Path(value("HOME", str(Path(__file__).resolve().parents[2]))),
             bucket=value("BUCKET"),
@@ -71,5 +77,6 @@ class Deployment:
             wheelhouse_uri=value("WHEELHOUSE_URI").rstrip("/") or None,
             topic_arn=value("TOPIC_ARN") or None,
             name=value("NAME", cls.name),
-            poll_seconds=int(poll_seconds),
+            poll_seconds=whole_number("POLL_SECONDS", cls.poll_seconds),
+            grace_minutes=whole_number("GRACE_MINUTES", cls.grace_minutes),
         )

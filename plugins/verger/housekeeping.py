@@ -14,7 +14,7 @@ from verger.cost_report import make_report, read_cost_records, report_csv, repor
 from verger.deployment import Deployment
 from verger.eu_guard import EU_REGIONS
 from verger.layout import BucketLayout
-from verger.reaping import CountAliveRuns, check_problems, reap_regions
+from verger.reaping import CountAliveRuns, Judge, check_problems, reap_regions
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,9 +31,12 @@ def reap_clusters(deployment: Deployment, context: "Context") -> list[dict[str, 
         EU_REGIONS,
         deployment.region,
         lambda region: emr_client(deployment.aws_conn_id, region),
-        installation=deployment.name,
-        now=datetime.now(UTC),
-        count_alive_runs=_count_alive_runs(context),
+        Judge(
+            installation=deployment.name,
+            now=datetime.now(UTC),
+            grace=timedelta(minutes=deployment.grace_minutes),
+            count_alive_runs=_count_alive_runs(context),
+        ),
     )
     for cluster in reaped:
         send_mail(deployment, notification.reaped_mail(**asdict(cluster)))

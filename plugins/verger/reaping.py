@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 #: Asks Airflow how many runs with this DAG id and run id are queued or running; None when it cannot tell.
 CountAliveRuns = Callable[[str, str], int | None]
 
-#: A run that has just ended is ending its cluster itself: EMR takes a few minutes for that.
-GRACE = timedelta(minutes=10)
 #: What a role answers that may only see clusters with our tag, or a region that the account has not opened.
 _NOT_OURS = frozenset({"AccessDeniedException", "AccessDenied"})
 _NOT_OPEN = frozenset({"UnrecognizedClientException", "AuthFailure", "InvalidClientTokenId", "OptInRequired"})
@@ -28,6 +26,36 @@ _NOT_OPEN = frozenset({"UnrecognizedClientException", "AuthFailure", "InvalidCli
 
 class ReapingError(RuntimeError):
     """Some cluster could not be looked at or ended; the others were."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What decides whether a cluster may stay.
+
+    Attributes:
+        installation: whose runs Airflow knows.
+        now: the time.
+        grace: a younger cluster stays: its run may have just ended, and is ending it itself.
+        count_alive_runs: asks Airflow.
+    """
+
+    installation: str
+    now: datetime
+    grace: timedelta
+    count_alive_runs: CountAliveRuns
+
+    def reason_to_end(self, cluster: OwnCluster) -> str | None:
+        """Why a cluster has to go; None when it may stay."""
+        if self.now >= cluster.end_by:
+            return f"it was to be over by {cluster.end_by:%Y-%m-%d %H:%M} UTC"
+        # Another installation's Airflow knows its own runs; ours would take each of them for gone.
+        if cluster.installation != self.installation or not cluster.dag_id or not cluster.run_id:
+            return None
+        if self.now - cluster.created_at < self.grace:
+            return None
+        if self.count_alive_runs(cluster.dag_id, cluster.run_id) == 0:
+            return f"its run {cluster.run_id} of {cluster.dag_id} is over, or Airflow does not know it"
+        return None
 
 
 @dataclass(frozen=True)
@@ -56,35 +84,12 @@ def own_clusters(emr: "EMRClient") -> Iterator[OwnCluster]:
                 yield found
 
 
-def reason_to_end(
-    cluster: OwnCluster, *, installation: str, now: datetime, count_alive_runs: CountAliveRuns
-) -> str | None:
-    """Why a cluster has to go; None when it may stay."""
-    if now >= cluster.end_by:
-        return f"it was to be over by {cluster.end_by:%Y-%m-%d %H:%M} UTC"
-    # Another installation's Airflow knows its own runs; ours would take each of them for gone.
-    if cluster.installation != installation or not cluster.dag_id or not cluster.run_id:
-        return None
-    if now - cluster.created_at < GRACE:
-        return None
-    if count_alive_runs(cluster.dag_id, cluster.run_id) == 0:
-        return f"its run {cluster.run_id} of {cluster.dag_id} is over, or Airflow does not know it"
-    return None
-
-
-def reap(
-    emr: "EMRClient",
-    region: str,
-    *,
-    installation: str,
-    now: datetime,
-    count_alive_runs: CountAliveRuns,
-) -> tuple[list[Reaped], list[str]]:
+def reap(emr: "EMRClient", region: str, judge: Judge) -> tuple[list[Reaped], list[str]]:
     """End what has to go in one region; returns what was ended, and what went wrong with the others."""
     reaped: list[Reaped] = []
     problems: list[str] = []
     for cluster in own_clusters(emr):
-        reason = reason_to_end(cluster, installation=installation, now=now, count_alive_runs=count_alive_runs)
+        reason = judge.reason_to_end(cluster)
         if reason is None:
             log.info("%s (%s) in %s may stay until %s", cluster.cluster_id, cluster.name, region, cluster.end_by)
             continue
@@ -94,7 +99,7 @@ def reap(
             problems.append(f"{cluster.cluster_id} in {region} could not be ended: {error}")
             continue
         log.warning("ending %s (%s) in %s: %s", cluster.cluster_id, cluster.name, region, reason)
-        age_hours = (now - cluster.created_at).total_seconds() / 3600
+        age_hours = (judge.now - cluster.created_at).total_seconds() / 3600
         reaped.append(Reaped(cluster.cluster_id, cluster.name, region, cluster.run_id, age_hours, reason))
     return reaped, problems
 
@@ -106,22 +111,14 @@ def _end(emr: "EMRClient", cluster_id: str) -> None:
 
 
 def reap_regions(
-    regions: Iterable[str],
-    home_region: str,
-    client: Callable[[str], "EMRClient"],
-    *,
-    installation: str,
-    now: datetime,
-    count_alive_runs: CountAliveRuns,
+    regions: Iterable[str], home_region: str, client: Callable[[str], "EMRClient"], judge: Judge
 ) -> tuple[list[Reaped], list[str]]:
     """End what has to go in every region; one that the account may not use is passed over, except our own."""
     reaped: list[Reaped] = []
     problems: list[str] = []
     for region in regions:
         try:
-            ended, wrong = reap(
-                client(region), region, installation=installation, now=now, count_alive_runs=count_alive_runs
-            )
+            ended, wrong = reap(client(region), region, judge)
         except (BotoCoreError, ClientError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if region != home_region and code in _NOT_OURS | _NOT_OPEN:

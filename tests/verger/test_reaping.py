@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
 from verger.cluster_tags import END_BY_TAG, FALLBACK_HOURS, OwnCluster, cluster_tags, own_cluster
-from verger.reaping import GRACE, ReapingError, check_problems, reap, reap_regions, reason_to_end
+from verger.reaping import CountAliveRuns, Judge, ReapingError, check_problems, reap, reap_regions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CLUSTER = OwnCluster(
@@ -27,8 +27,15 @@ CLUSTER = OwnCluster(
 )
 
 
+GRACE = timedelta(minutes=10)
+
+
+def judge(count_alive_runs: CountAliveRuns = lambda *_: 1, now: datetime = NOW) -> Judge:
+    return Judge("verger", now, GRACE, count_alive_runs)
+
+
 def decide(cluster: OwnCluster, alive: int | None) -> str | None:
-    return reason_to_end(cluster, installation="verger", now=NOW, count_alive_runs=lambda *_: alive)
+    return judge(lambda *_: alive).reason_to_end(cluster)
 
 
 def test_a_cluster_whose_run_is_alive_stays_until_its_time_is_up() -> None:
@@ -102,25 +109,14 @@ def test_in_a_real_account_only_ours_that_have_to_go_are_ended(
     over = create_cluster(Name="over", Tags=tags_of("over"))
     local_emr.set_termination_protection(JobFlowIds=[over], TerminationProtected=True)
     later = datetime.now(UTC) + GRACE
-    ended, problems = reap(
-        local_emr,
-        "eu-west-1",
-        installation="verger",
-        now=later,
-        count_alive_runs=lambda _, run_id: int(run_id == "alive"),
-    )
+    decider = judge(lambda _, run_id: int(run_id == "alive"), later)
+    ended, problems = reap(local_emr, "eu-west-1", decider)
     assert problems == []
     assert {cluster.cluster_id for cluster in ended} == {old, over}
     assert {state(local_emr, cluster) for cluster in (old, over)} <= {"TERMINATING", "TERMINATED"}
     for cluster in (foreign, untagged, alive):
         assert state(local_emr, cluster) not in {"TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"}
-    again, _ = reap(
-        local_emr,
-        "eu-west-1",
-        installation="verger",
-        now=later,
-        count_alive_runs=lambda _, run_id: int(run_id == "alive"),
-    )
+    again, _ = reap(local_emr, "eu-west-1", decider)
     assert again == []
 
 
@@ -140,9 +136,7 @@ def test_a_region_that_the_account_has_not_opened_is_passed_over(local_emr: EMRC
         ["eu-south-1", "eu-west-1"],
         "eu-west-1",
         region_client({"eu-south-1": "UnrecognizedClientException"}, local_emr),
-        installation="verger",
-        now=NOW,
-        count_alive_runs=lambda *_: 1,
+        judge(),
     )
     assert problems == []
 
@@ -157,9 +151,7 @@ def test_what_cannot_be_looked_at_makes_the_task_fail_after_the_others_were_seen
         ["eu-west-1", "eu-south-1", "eu-west-3"],
         "eu-west-1",
         region_client({region: code}, local_emr),
-        installation="verger",
-        now=NOW,
-        count_alive_runs=lambda *_: 1,
+        judge(),
     )
     with pytest.raises(ReapingError, match=f"{region} could not be looked at"):
         check_problems(problems)
@@ -178,7 +170,7 @@ def test_a_cluster_that_our_role_may_not_see_is_not_ours(
 
     guarded.meta.events.register("provide-client-params.emr.DescribeCluster", deny)
     later = datetime.now(UTC) + GRACE
-    ended, problems = reap(guarded, "eu-west-1", installation="verger", now=later, count_alive_runs=lambda *_: 0)
+    ended, problems = reap(guarded, "eu-west-1", judge(lambda *_: 0, later))
     assert seen in {cluster.cluster_id for cluster in ended}
     assert state(local_emr, hidden) != "TERMINATED"
     assert hidden not in {cluster.cluster_id for cluster in ended}
