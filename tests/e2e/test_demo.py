@@ -1,0 +1,161 @@
+"""`make demo`, as the person who starts it sees it: its words, its exit code, the folder with the results."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.e2e.installation import draw
+from tools import local_stack
+from tools.local_run.results import RESULT_FILES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+PICTURES = 12
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo with a state folder of its own; the first one makes its model, so the order of these tests matters."""
+
+    project: Path
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        """Where the results go."""
+        return self.folder / "out"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts it, without a terminal."""
+        python = self.project / ".venv" / "airflow" / "bin" / "python"
+        command = [str(python), "-m", "tools.demo", "--state", str(self.folder / "state"), "--out", str(self.out)]
+        environment = local_stack.cleared(os.environ) | {"PYTHONPATH": f"{self.project}:{self.project / 'plugins'}"}
+        return subprocess.Popen(
+            [*command, *arguments],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Runs it; returns the exit code, what it said and what it complained about."""
+        with self.start(*arguments) as process:
+            said, complained = process.communicate()
+        return process.returncode, said, complained
+
+    def processes(self) -> list[str]:
+        """Command lines of processes that this demo's servers, steps and runs are."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().decode("utf-8", "replace").replace("\0", " ")
+            except OSError:  # it has ended meanwhile
+                continue
+            if str(self.folder / "state") in words:
+                found.append(words)
+        return found
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = Demo(project, tmp_path_factory.mktemp("a démo"))
+    yield demo
+    assert demo.processes() == []
+
+
+@pytest.fixture(scope="module")
+def pictures(demo: Demo) -> Path:
+    return draw(demo.folder / "my pictures", PICTURES)
+
+
+@pytest.fixture(scope="module")
+def first(demo: Demo, pictures: Path) -> tuple[int, str, str]:
+    return demo.run("--images", str(pictures), "--k", "3")
+
+
+def test_it_ends_well_with_a_matrix_and_a_terminated_cluster(demo: Demo, first: tuple[int, str, str]) -> None:
+    code, said, complained = first
+    assert (code, complained) == (0, ""), said
+    assert {path.name for path in demo.out.iterdir()} == set(RESULT_FILES)
+    assert pq.read_table(demo.out / "matrix.parquet").num_rows == PICTURES
+    assert re.search(rf"^Images +{PICTURES} \({PICTURES} computed now\)$", said, re.MULTILINE)
+    assert re.search(r"^Cluster +j-\w+ TERMINATED$", said, re.MULTILINE)
+    assert f"Results: {demo.out}" in said
+    assert demo.processes() == []
+
+
+def test_random_weights_are_told_loudly(demo: Demo, first: tuple[int, str, str]) -> None:
+    weights = json.loads((demo.out / "run.json").read_text())["model"]["weights"]
+    assert ("RANDOM WEIGHTS" in first[1]) is (weights == "random")
+
+
+def test_again_it_says_that_nothing_is_new_and_fills_out_again(
+    demo: Demo, pictures: Path, first: tuple[int, str, str]
+) -> None:
+    before = (demo.out / "matrix.csv").read_bytes()
+    for path in demo.out.iterdir():
+        path.unlink()
+    code, said, complained = demo.run("--images", str(pictures), "--k", "3")
+    assert (code, complained) == (0, ""), first
+    assert "Nothing new since" in said
+    assert re.search(r"^Cluster +none was needed$", said, re.MULTILINE)
+    assert (demo.out / "matrix.csv").read_bytes() == before
+
+
+def test_ctrl_c_ends_everything_and_the_next_demo_goes_on_with_the_new_folder_alone(
+    demo: Demo, pictures: Path, first: tuple[int, str, str]
+) -> None:
+    other = draw(demo.folder / "other", 6, seed=9)
+    before = (demo.out / "matrix.csv").read_bytes()
+    with demo.start("--images", str(other), "--k", "2") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "add_featurize_step" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, complained = process.communicate()
+    assert (process.returncode, complained) == (130, "Interrupted: no cluster is left. Run again to go on.\n"), first
+    assert time.monotonic() - began < 30
+    assert demo.processes() == []
+    assert (demo.out / "matrix.csv").read_bytes() == before
+
+    code, said, complained = demo.run("--images", str(other), "--k", "2")
+    assert (code, complained) == (0, ""), said
+    with (demo.out / "matrix.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 6, f"no picture of {pictures} is left"
+
+
+def test_a_run_that_fails_names_the_task_the_reason_and_the_log(
+    demo: Demo, pictures: Path, first: tuple[int, str, str]
+) -> None:
+    code, _, complained = demo.run("--images", str(pictures), "--k", "1000")
+    assert code == 1, first
+    lines = complained.splitlines()
+    assert lines[0].startswith("verger: error: plan_run failed: k is 1000, but there are 12 images")
+    assert Path(lines[-1].removeprefix("  log: ")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--images", "nowhere"], "IMAGES=.*nowhere: there is no such folder"),
+        (["--weights", "nowhere.h5"], "WEIGHTS=.*nowhere.h5 does not exist"),
+        (["--k", "many"], "K=many: give a whole number"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_before_anything_starts(demo: Demo, arguments: list[str], words: str) -> None:
+    code, said, complained = demo.run(*arguments)
+    assert (code, said) == (1, "")
+    assert re.fullmatch(rf"verger: error: {words}.*\n", complained)
