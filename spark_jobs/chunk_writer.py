@@ -1,5 +1,6 @@
 """Computing one chunk with Spark and committing it: rows first, the commit record last."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from spark_jobs.schemas import ANSWER_DDL, FEATURE_COLUMNS, REJECT_COLUMNS
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
 
-    from spark_jobs.telemetry import Totals
+    from spark_jobs.telemetry import TotalsByHost
 
 # Rows of a file: 27 MB. Fewer and larger files cost each reader fewer requests.
 FILE_ROWS = 4096
@@ -41,12 +42,12 @@ class ChunkJob:
     run_id: str
     model: BroadcastModel
     limits: WorkLimits
-    totals: "Accumulator[Totals]"
+    totals: "Accumulator[TotalsByHost]"
     slots: int
 
 
-def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> CommitRecord:
-    """Compute the rows of a chunk and commit them.
+def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> float:
+    """Compute the rows of a chunk and commit them; the seconds that writing took.
 
     Raises:
         StepFailedError: the rows written are not the chunk's images, one row each; nothing is committed.
@@ -54,6 +55,7 @@ def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> CommitRecord:
     rows = _computed(job, images).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         answered, rejected = _count(rows)
+        computed = time.monotonic()
         if answered != images.num_rows:
             raise StepFailedError(f"Chunk {number} has {images.num_rows} images but {answered} rows: not committed")
         record = CommitRecord(
@@ -67,7 +69,7 @@ def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> CommitRecord:
     finally:
         rows.unpersist()
     write_commit(job.settings, job.layout, record)
-    return record
+    return time.monotonic() - computed
 
 
 def _computed(job: ChunkJob, images: pa.Table) -> DataFrame:

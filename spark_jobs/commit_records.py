@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spark_jobs.job_errors import RefusedError
+from spark_jobs.job_errors import MissingObjectError, RefusedError
 from spark_jobs.layout import TableLayout, commit_name, run_slug
-from spark_jobs.object_store import StoreSettings, list_keys, read_bytes, write_json
+from spark_jobs.object_store import StoreSettings, list_keys, read_bytes, write_json, write_once
 from spark_jobs.s3_address import S3Address
 
 FORMAT = 1
 READS_AT_ONCE = 16
+LISTINGS = 5
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,22 @@ def visible(records: Sequence[CommitRecord]) -> list[CommitRecord]:
 
 
 def read_commits(settings: StoreSettings, layout: TableLayout) -> list[CommitRecord]:
-    """All records of a model's table, replaced ones too."""
+    """All records of a model's table, replaced ones too.
+
+    Raises:
+        RefusedError: one is no record.
+        StepFailedError: the store does not give them.
+    """
+    for _ in range(LISTINGS - 1):
+        try:
+            return _list_and_read(settings, layout)
+        except MissingObjectError:
+            # Replaced and deleted since it was listed; the record that holds its rows may not have been in that list.
+            continue
+    return _list_and_read(settings, layout)
+
+
+def _list_and_read(settings: StoreSettings, layout: TableLayout) -> list[CommitRecord]:
     keys = [key for key in list_keys(settings, layout.commits) if key.endswith(".json")]
     addresses = [S3Address(layout.commits.bucket, key) for key in keys]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
@@ -94,6 +110,12 @@ def read_commits(settings: StoreSettings, layout: TableLayout) -> list[CommitRec
 def write_commit(settings: StoreSettings, layout: TableLayout, record: CommitRecord) -> None:
     """Make a chunk count; its files must be there already."""
     write_json(settings, layout.commit(run_slug(record.run_id), record.chunk), to_json(record))
+
+
+def commit_once(settings: StoreSettings, layout: TableLayout, record: CommitRecord) -> bool:
+    """Make a rewrite count, unless a record of its name is there already; whether it does."""
+    content = json.dumps(to_json(record), ensure_ascii=False, indent=1).encode()
+    return write_once(settings, layout.commit(run_slug(record.run_id), record.chunk), content)
 
 
 def next_chunk(records: Sequence[CommitRecord], run_id: str) -> int:

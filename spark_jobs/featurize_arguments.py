@@ -34,6 +34,8 @@ class FeaturizeArguments:
     max_pixels: int
     max_image_bytes: int
     retry_rejects: bool
+    compact_above: int
+    grace_hours: int
 
 
 def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
@@ -58,4 +60,6 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     add("--max-pixels", type=whole_number(1, 1_000_000_000), default=100_000_000)
     add("--max-image-bytes", type=whole_number(1, 2_000_000_000), default=100_000_000)
     add("--retry-rejects", action="store_true", help="try the rejects of earlier runs again")
+    add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small commits that may pile up")
+    add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need replaced files")
     return FeaturizeArguments(**vars(parser.parse_args(argv)))

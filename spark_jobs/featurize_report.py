@@ -15,19 +15,36 @@ from spark_jobs.job_errors import StepFailedError
 from spark_jobs.model_files import Model
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.schemas import REJECT, REJECT_COLUMNS
-from spark_jobs.telemetry import Totals
+from spark_jobs.telemetry import TotalsByHost, over_hosts
 
 READS_AT_ONCE = 16
 REASONS_IN_MESSAGE = 3
+# Added over the workers: seconds of the reads, of waiting for one, of decoding and of the model.
+WORKER_SECONDS = ("fetch", "wait", "decode", "infer")
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of the driver: the whole step, until the first chunk began, and what the chunks took together."""
+    """Seconds of the driver: the whole step, until Spark was started, and from there to the last commit."""
 
     total: float
     start: float
-    chunks: float
+    spark: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the chunks of a step came to.
+
+    Attributes:
+        totals: the workers' telemetry.
+        writes: seconds each chunk took from its last computed row to its commit.
+        seconds: from the first chunk's beginning to the last commit.
+    """
+
+    totals: TotalsByHost
+    writes: tuple[float, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -107,32 +124,32 @@ def check_outcome(outcome: Outcome, max_reject_rate: float) -> None:
     )
 
 
-def metrics(
-    args: FeaturizeArguments, model: Model, outcome: Outcome, todo: int, totals: Totals, times: StepTimes, chunks: int
-) -> dict[str, Any]:
+def metrics(args: FeaturizeArguments, model: Model, outcome: Outcome, work: Work, times: StepTimes) -> dict[str, Any]:
     """The content of `featurize.json`."""
+    totals = over_hosts(work.totals)
     images, rejected = int(totals.get("images", 0)), int(totals.get("rejected", 0))
-    partition = totals.get("partition", 0.0)
     return {
         "run_id": args.run_id,
         "model_fingerprint": model.fingerprint,
         "weights": model.weights,
         "engine": model.engine,
         "listed": outcome.listed,
-        "done_before": outcome.listed - todo,
+        "done_before": outcome.listed - images,
         "featurized": images - rejected,
         "rejected": rejected,
         "retries": int(totals.get("retries", 0)),
         "bytes": int(totals.get("bytes", 0)),
         "seconds": {
             "total": round(times.total, 3),
-            "start": round(times.start, 3),
-            **{name: round(totals.get(name, 0.0), 3) for name in ("fetch", "wait", "decode", "infer")},
-            "write": round(max(0.0, times.chunks - partition), 3),
-            "workers": round(partition, 3),
+            "start": round(times.start + times.spark - work.seconds, 3),
+            **{name: round(totals.get(name, 0.0), 3) for name in WORKER_SECONDS},
+            "write": round(sum(work.writes), 3),
         },
-        "images_per_second": round(images / times.chunks, 1) if images else 0.0,
-        "chunks": chunks,
+        "executors": {
+            host: {name: round(figure, 3) for name, figure in figures.items()} for host, figures in work.totals.items()
+        },
+        "images_per_second": round(images / work.seconds, 1) if images else 0.0,
+        "chunks": len(work.writes),
         "reject_reasons": reject_reasons(outcome.rejects),
         "total_featurized": outcome.featurized,
         "total_rejected": outcome.rejected,

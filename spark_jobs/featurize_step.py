@@ -10,8 +10,9 @@ from spark_jobs.chunk_writer import ChunkJob, process_chunk
 from spark_jobs.chunking import chunks
 from spark_jobs.commit_records import next_chunk, read_commits
 from spark_jobs.committed_rows import answering_rows, read_table_rows, rows_to_do
+from spark_jobs.compaction import Upkeep, keep_small
 from spark_jobs.featurize_arguments import FeaturizeArguments
-from spark_jobs.featurize_report import Outcome, StepTimes, check_outcome, metrics, outcome_of
+from spark_jobs.featurize_report import Outcome, StepTimes, Work, check_outcome, metrics, outcome_of
 from spark_jobs.fetch import FetchLimits
 from spark_jobs.image_rows import WorkLimits
 from spark_jobs.infer import BroadcastModel
@@ -21,7 +22,7 @@ from spark_jobs.model_files import Model, read_model
 from spark_jobs.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.progress import Progress, ProgressReporter
 from spark_jobs.spark_session import open_session, task_slots
-from spark_jobs.telemetry import AddTotals, Totals
+from spark_jobs.telemetry import AddTotals, TotalsByHost, over_hosts
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -47,11 +48,12 @@ def featurize(args: FeaturizeArguments) -> None:
     todo = rows_to_do(manifest, committed, args.run_id, retry_rejects=args.retry_rejects)
     print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
     began = time.monotonic()
-    totals, chunks_done = compute(args, settings, layout, model, todo)
+    work = compute(args, settings, layout, model, todo)
     computed = time.monotonic()
+    keep_small(settings, layout, Upkeep(args.run_id, args.compact_above, args.grace_hours))
     outcome = outcome_after(args, settings, layout, manifest)
     times = StepTimes(time.monotonic() - started, began - started, computed - began)
-    report = metrics(args, model, outcome, todo.num_rows, totals, times, chunks_done)
+    report = metrics(args, model, outcome, work, times)
     check_outcome(outcome, args.max_reject_rate)
     write_json(settings, args.metrics_uri, report)
     print(f"featurize: done, {outcome.featurized} featurized, {outcome.rejected} rejected", flush=True)
@@ -59,19 +61,22 @@ def featurize(args: FeaturizeArguments) -> None:
 
 def compute(
     args: FeaturizeArguments, settings: StoreSettings, layout: TableLayout, model: Model, todo: pa.Table
-) -> tuple[Totals, int]:
-    """Compute and commit what is to do: the workers' telemetry and the number of chunks."""
+) -> Work:
+    """Compute and commit what is to do, chunk by chunk."""
     if todo.num_rows == 0:
-        return {}, 0
+        return Work({}, (), 0.0)
     spark = open_session(f"verger featurize {args.run_id}")
     try:
         totals = spark.sparkContext.accumulator({}, AddTotals())
         job = chunk_job(args, settings, layout, model, spark, totals)
         first = next_chunk(read_commits(settings, layout), args.run_id)
+        began = time.monotonic()
         with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
-            for number, images in enumerate(chunks(todo, args.chunk_images), first):
+            writes = [
                 process_chunk(job, number, images)
-        return totals.value, number - first + 1
+                for number, images in enumerate(chunks(todo, args.chunk_images), first)
+            ]
+        return Work(totals.value, tuple(writes), time.monotonic() - began)
     finally:
         spark.stop()
 
@@ -82,7 +87,7 @@ def chunk_job(
     layout: TableLayout,
     model: Model,
     spark: SparkSession,
-    totals: "Accumulator[Totals]",
+    totals: "Accumulator[TotalsByHost]",
 ) -> ChunkJob:
     """What every chunk of this step shares; the model is broadcast here."""
     fetch = FetchLimits(args.fetch_threads, WAITING_BYTES, args.max_image_bytes)
@@ -113,8 +118,9 @@ def warn_of_random(model: Model) -> None:
         print("featurize: WARNING: this model has RANDOM weights: the features say little about the images")
 
 
-def _done(totals: "Accumulator[Totals]") -> tuple[int, int]:
-    return int(totals.value.get("images", 0)), int(totals.value.get("rejected", 0))
+def _done(totals: "Accumulator[TotalsByHost]") -> tuple[int, int]:
+    together = over_hosts(totals.value)
+    return int(together.get("images", 0)), int(together.get("rejected", 0))
 
 
 def _publish(args: FeaturizeArguments, settings: StoreSettings, now: Progress) -> None:

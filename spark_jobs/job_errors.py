@@ -14,6 +14,10 @@ class RefusedError(ValueError):
     """An argument or an input is not acceptable; running again changes nothing. Exit code 2."""
 
 
+class MissingObjectError(RefusedError):
+    """An object that should be there is not."""
+
+
 class StepFailedError(RuntimeError):
     """The step could not do its work; the message says what to do. Exit code 1."""
 
@@ -68,10 +72,16 @@ def _print_from_jvm(line: str) -> None:
 
 def error_from_worker(text: str) -> RefusedError | StepFailedError | None:
     """The expected error raised in an executor, out of Spark's nested tracebacks."""
-    found = re.search(r"job_errors\.(RefusedError|StepFailedError|StoreUnavailableError): (.+)", text)
+    found = re.search(
+        r"job_errors\.(RefusedError|MissingObjectError|StepFailedError|StoreUnavailableError): (.+)", text
+    )
     if found is None:
         return None
-    return RefusedError(found.group(2)) if found.group(1) == "RefusedError" else StepFailedError(found.group(2))
+    return (
+        RefusedError(found.group(2))
+        if found.group(1) in {"RefusedError", "MissingObjectError"}
+        else StepFailedError(found.group(2))
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -4,16 +4,16 @@ import functools
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.job_errors import MissingObjectError, RefusedError, StepFailedError
 from spark_jobs.s3_address import S3Address
 
 INSTANCE_METADATA = "http://169.254.169.254/latest"
@@ -105,13 +105,13 @@ def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
     """The whole of one object.
 
     Raises:
-        RefusedError: it is not there.
+        MissingObjectError: it is not there.
         StepFailedError: the store does not give it.
     """
     try:
         return bytes(obstore.get(open_patient_store(settings, address.bucket), address.key).bytes())
     except FileNotFoundError as error:
-        raise RefusedError(f"{address.uri} is not there") from error
+        raise MissingObjectError(f"{address.uri} is not there") from error
     except BaseError as error:
         raise StepFailedError(f"{address.uri} cannot be read: {error}") from error
 
@@ -146,6 +146,23 @@ def write_bytes(settings: StoreSettings, address: S3Address, content: bytes) -> 
         raise StepFailedError(f"{address.uri} cannot be written: {error}") from error
 
 
+def write_once(settings: StoreSettings, address: S3Address, content: bytes) -> bool:
+    """Write one object where there is none yet, in one conditional PUT; whether it is ours that lies there now.
+
+    Raises:
+        StepFailedError: the store does not take it.
+    """
+    store = open_patient_store(settings, address.bucket)
+    try:
+        obstore.put(store, address.key, content, mode="create", use_multipart=False)
+    except AlreadyExistsError:
+        # A PUT whose answer was lost is tried again and then finds itself.
+        return read_bytes(settings, address) == content
+    except (BaseError, FileNotFoundError) as error:
+        raise StepFailedError(f"{address.uri} cannot be written: {error}") from error
+    return True
+
+
 def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str, Any]) -> None:
     """Write one JSON object in one PUT."""
     write_bytes(settings, address, json.dumps(content, ensure_ascii=False, indent=1).encode())
@@ -153,8 +170,29 @@ def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str
 
 def list_keys(settings: StoreSettings, folder: S3Address) -> list[str]:
     """The keys below a folder, ascending; empty when there are none."""
+    return sorted(list_times(settings, folder))
+
+
+def list_times(settings: StoreSettings, folder: S3Address) -> dict[str, datetime]:
+    """The keys below a folder, and when the object of each was written."""
     try:
         pages = obstore.list(open_patient_store(settings, folder.bucket), folder.key)
-        return sorted(entry["path"] for page in pages for entry in page)
+        return {entry["path"]: entry["last_modified"] for page in pages for entry in page}
     except (BaseError, FileNotFoundError) as error:
         raise StepFailedError(f"{folder.uri} cannot be listed: {error}") from error
+
+
+def delete_keys(settings: StoreSettings, bucket: str, keys: Sequence[str]) -> None:
+    """Delete objects; those that are not there are no matter.
+
+    Raises:
+        StepFailedError: the store refuses.
+    """
+    if not keys:
+        return
+    try:
+        obstore.delete(open_patient_store(settings, bucket), list(keys))
+    except FileNotFoundError:
+        return
+    except BaseError as error:
+        raise StepFailedError(f"{len(keys)} objects of {bucket} cannot be deleted: {error}") from error

@@ -1,5 +1,6 @@
 """What Spark ships to the executors for one chunk: the images, the model and how to work through a partition."""
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from spark_jobs.fetch import ImageItem
 from spark_jobs.image_rows import WorkLimits, answer_images
 from spark_jobs.infer import Broadcast, BroadcastModel, engine_of_worker
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.telemetry import Totals, WorkerTimes
+from spark_jobs.telemetry import TotalsByHost, WorkerTimes
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -32,7 +33,7 @@ class PartitionWork:
     settings: StoreSettings
     limits: WorkLimits
     model: BroadcastModel
-    totals: "Accumulator[Totals]"
+    totals: "Accumulator[TotalsByHost]"
 
     def function(self) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
         """The function for `mapInArrow` over a column of partition numbers."""
@@ -55,7 +56,7 @@ class PartitionWork:
             times.rejected += rows.num_rows - rows.column("stage").null_count
             yield rows
         times.partition = time.perf_counter() - started
-        self.totals.add(times.totals())
+        self.totals.add({socket.gethostname(): times.totals()})
 
 
 def items_of(images: pa.Table) -> Iterator[ImageItem]:

@@ -29,4 +29,5 @@ ANSWER_DDL = (
     "path string, etag string, label string, width int, height int, thumbnail binary, features array<float>, "
     "stage string, reason string, detail string"
 )
+FEATURE_TABLE = pa.schema([ANSWER.field(name) for name in FEATURE_COLUMNS])
 REJECT = pa.schema([(name, pa.string()) for name in REJECT_COLUMNS])

@@ -1,5 +1,6 @@
 """What the workers measure, and how it is added up on the driver."""
 
+import functools
 from dataclasses import asdict, dataclass
 
 from pyspark.accumulators import AccumulatorParam
@@ -7,6 +8,7 @@ from pyspark.accumulators import AccumulatorParam
 from spark_jobs.fetch import FetchedImage
 
 Totals = dict[str, float]
+TotalsByHost = dict[str, Totals]
 
 
 @dataclass
@@ -45,13 +47,23 @@ class WorkerTimes:
         return asdict(self)
 
 
-class AddTotals(AccumulatorParam[Totals]):
-    """Adds figures by name; partitions that are computed twice count twice, so no row counts rest on it."""
+class AddTotals(AccumulatorParam[TotalsByHost]):
+    """Adds figures by host and name; partitions computed twice count twice, so no row counts rest on it."""
 
-    def zero(self, value: Totals) -> Totals:  # noqa: ARG002 - Spark's interface
+    def zero(self, value: TotalsByHost) -> TotalsByHost:  # noqa: ARG002 - Spark's interface
         """Nothing measured yet."""
         return {}
 
-    def addInPlace(self, value1: Totals, value2: Totals) -> Totals:  # noqa: N802 - Spark's interface
+    def addInPlace(self, value1: TotalsByHost, value2: TotalsByHost) -> TotalsByHost:  # noqa: N802 - Spark's interface
         """Both together."""
-        return {name: value1.get(name, 0) + value2.get(name, 0) for name in value1.keys() | value2.keys()}
+        return {host: add(value1.get(host, {}), value2.get(host, {})) for host in value1.keys() | value2.keys()}
+
+
+def add(first: Totals, second: Totals) -> Totals:
+    """Two sets of figures, name by name."""
+    return {name: first.get(name, 0) + second.get(name, 0) for name in first.keys() | second.keys()}
+
+
+def over_hosts(totals: TotalsByHost) -> Totals:
+    """The figures of all hosts together."""
+    return functools.reduce(add, totals.values(), {})

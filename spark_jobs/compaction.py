@@ -1,0 +1,132 @@
+"""Merging the small records of many runs into one with few files, so that the table stays quick to read.
+
+Safe at any moment: readers see the old records until the new one is there, the old files stay for a time of grace
+(`sweeping.py`), and what a killed compaction wrote is named by no record.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from spark_jobs.commit_records import CommitRecord, TableFiles, commit_once, read_commits
+from spark_jobs.committed_rows import committed_files, read_columns, read_committed_rows
+from spark_jobs.job_errors import StepFailedError
+from spark_jobs.layout import TableLayout, chunk_folder, run_slug
+from spark_jobs.object_store import StoreSettings
+from spark_jobs.remote_file import RemoteFile, UploadedFile
+from spark_jobs.rewrite_plan import (
+    REWRITES,
+    FileToWrite,
+    commit_time,
+    files_to_write,
+    is_due,
+    next_generation,
+    replaced_names,
+    small_records,
+)
+from spark_jobs.s3_address import S3Address
+from spark_jobs.schemas import FEATURE_TABLE, REJECT
+from spark_jobs.spark_session import open_session
+from spark_jobs.sweeping import sweep
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """How the table is kept small.
+
+    Attributes:
+        run_id: of the step that does it; its own records are left alone.
+        compact_above: as many small records may be there.
+        grace_hours: how long a replaced record and its files stay for readers that found them before.
+    """
+
+    run_id: str
+    compact_above: int
+    grace_hours: int
+
+
+def keep_small(settings: StoreSettings, layout: TableLayout, upkeep: Upkeep) -> None:
+    """Compact the table when that is due, and remove what nobody can be reading any more.
+
+    A table that stays large is only slow: whatever goes wrong here is told, and does not fail the step.
+    """
+    try:
+        records = read_commits(settings, layout)
+        small = small_records(records, upkeep.run_id)
+        if is_due(small, upkeep.compact_above):
+            spark = open_session(f"verger compact {upkeep.run_id}")
+            try:
+                compact(spark, settings, layout, records, small)
+            finally:
+                spark.stop()
+        elif not any(record.replaces for record in records):
+            return
+        sweep(settings, layout, upkeep.grace_hours)
+    except Exception as error:  # noqa: BLE001 - see above
+        print(f"featurize: WARNING: the table was not compacted ({type(error).__name__}: {error})", flush=True)
+
+
+def compact(
+    spark: SparkSession,
+    settings: StoreSettings,
+    layout: TableLayout,
+    records: Sequence[CommitRecord],
+    chosen: Sequence[CommitRecord],
+) -> CommitRecord | None:
+    """Rewrite the rows of some of the visible records and commit them as one; None when another rewrite was faster.
+
+    Raises:
+        StepFailedError: the new files do not hold the rows they should; nothing is committed.
+    """
+    committed = read_committed_rows(settings, committed_files(layout, records))
+    files = files_to_write(committed, chosen)
+    generation = next_generation(records)
+    folder = chunk_folder(run_slug(REWRITES), generation)
+    # Two rewrites may work on the same generation: their files must not meet.
+    names = [f"{folder}/part-{index:05d}-{uuid.uuid4().hex}.parquet" for index in range(len(files))]
+    work = list(zip(files, names, strict=True))
+    if work:
+        spark.sparkContext.parallelize(work, len(work)).foreach(partial(_write_file, settings, layout))
+    record = CommitRecord(
+        run_id=REWRITES,
+        model_fingerprint=layout.fingerprint,
+        chunk=generation,
+        committed_at=commit_time(datetime.now(UTC), records),
+        features=_table_files(work, is_features=True),
+        rejects=_table_files(work, is_features=False),
+        replaces=replaced_names(chosen, records),
+    )
+    if not commit_once(settings, layout, record):
+        print("featurize: another compaction or erasure was faster: this one does not count", flush=True)
+        return None
+    rows = record.features.rows + record.rejects.rows
+    print(f"featurize: {len(chosen)} commits compacted into one, {rows} rows in {len(work)} files", flush=True)
+    return record
+
+
+def _table_files(work: Sequence[tuple[FileToWrite, str]], *, is_features: bool) -> TableFiles:
+    mine = [(file, name) for file, name in work if file.is_features == is_features]
+    return TableFiles(sum(file.rows for file, _ in mine), tuple(name for _, name in mine))
+
+
+def _write_file(settings: StoreSettings, layout: TableLayout, task: tuple[FileToWrite, str]) -> None:
+    """Write one new file and check it; a worker holds its rows and one source file at a time."""
+    file, name = task
+    schema = FEATURE_TABLE if file.is_features else REJECT
+    address = (layout.features if file.is_features else layout.rejects).child(name)
+    with UploadedFile(settings, address) as upload, pq.ParquetWriter(upload, schema, compression="zstd") as parquet:
+        for source in file.sources:
+            rows = read_columns(settings, source.address, schema.names).take(pa.array(source.rows))
+            parquet.write_table(rows.cast(schema))
+    if (written := _rows_of(settings, address)) != file.rows:
+        raise StepFailedError(f"{address.uri} holds {written} rows instead of {file.rows}: not committed")
+
+
+def _rows_of(settings: StoreSettings, address: S3Address) -> int:
+    return int(pq.ParquetFile(RemoteFile(settings, address)).metadata.num_rows)
