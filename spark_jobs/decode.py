@@ -8,8 +8,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from spark_jobs.file_signatures import is_cut_off, name_of_format
+from spark_jobs.model_shape import INPUT_SIZE
 
-INPUT_SIZE = 224
 THUMBNAIL_SIZE = 64
 THUMBNAIL_QUALITY = 80
 # A JPEG several times larger than the model's input is decoded at 1/2, 1/4 or 1/8, never below this size. On real

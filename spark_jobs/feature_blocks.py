@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from spark_jobs.committed_rows import CommittedRows, Int64s
 from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.remote_file import RemoteFile
 from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import FEATURES
 
 # Images of a block: 10 MB in float64. Results are added up block by block in path order, so that they do not depend
 # on how the table's files happen to be cut or on the size of the cluster.

@@ -10,8 +10,9 @@ import pyarrow as pa
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
 from spark_jobs.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead
 from spark_jobs.infer import Engine
+from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.schemas import ANSWER, FEATURES
+from spark_jobs.schemas import ANSWER
 from spark_jobs.telemetry import WorkerTimes
 
 # Rows of one Arrow batch: 64 are 0.4 MB of features and thumbnails.

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spark_jobs.decode import INPUT_SIZE
-from spark_jobs.schemas import FEATURES
+from spark_jobs.model_shape import FEATURES, INPUT_SIZE
 
 Batch = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]

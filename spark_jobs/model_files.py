@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spark_jobs.job_errors import RefusedError
+from spark_jobs.model_shape import FEATURES, INPUT_SIZE
 from spark_jobs.object_store import StoreSettings, read_bytes, read_json
 from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import FEATURES
 
-INPUT_SIZE = 224
 ENGINE_FILES = {"litert": "model.tflite", "keras": "weights.h5"}
 
 

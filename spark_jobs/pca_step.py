@@ -16,6 +16,7 @@ from spark_jobs.featurize_report import Outcome, outcome_of
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.layout import TableLayout
 from spark_jobs.manifest import read_manifest
+from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings, read_json, store_settings, write_json
 from spark_jobs.pca_arguments import PcaArguments
 from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit
@@ -26,7 +27,6 @@ from spark_jobs.results_writer import (
     write_matrix,
     write_rejects,
 )
-from spark_jobs.schemas import FEATURES
 from spark_jobs.spark_session import open_session, task_slots
 
 

@@ -2,7 +2,20 @@
 
 import pyarrow as pa
 
-FEATURES = 1280
+from spark_jobs.model_shape import FEATURES
+
+__all__ = [
+    "ANSWER",
+    "ANSWER_DDL",
+    "FEATURES",
+    "FEATURE_COLUMNS",
+    "FEATURE_TABLE",
+    "MANIFEST",
+    "REJECT",
+    "REJECT_COLUMNS",
+    "STAGES",
+]
+
 STAGES = ("read", "decode", "infer")
 
 MANIFEST = pa.schema([("path", pa.string()), ("etag", pa.string()), ("label", pa.string()), ("size", pa.int64())])
