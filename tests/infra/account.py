@@ -1,7 +1,5 @@
 """An AWS account of this machine: moto in a process of its own, and what the template makes in it."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import os
@@ -35,8 +33,9 @@ class Account:
     endpoint: str
 
     def client(self, service: str, region: str = "eu-west-1") -> Any:
-        """A client of a service, of any of boto3's many types."""
-        client = boto3.client(  # type: ignore[call-overload] # the service is a variable
+        """A client of a service; which one is known at run time only."""
+        make: Any = boto3.client
+        client = make(
             service,
             endpoint_url=self.endpoint,
             region_name=region,
@@ -47,7 +46,9 @@ class Account:
         if service == "emr":
             # moto goes by the address, and not by the signature, to know the region of EMR's requests.
             host = f"elasticmapreduce.{region}.amazonaws.com"
-            client.meta.events.register("before-sign.emr", lambda request, **_: request.headers.add_header("Host", host))
+            client.meta.events.register(
+                "before-sign.emr", lambda request, **_: request.headers.add_header("Host", host)
+            )
         return client
 
     def deploy(self, region: str = "eu-west-1", **parameters: str) -> None:

@@ -1,13 +1,13 @@
 """Finds which AWS operations the code calls, by reading it."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
+import botocore.session
+from botocore import xform_name
 
 #: What a call of an operation needs, where IAM's action is not named like the operation.
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
@@ -52,72 +52,73 @@ def modules(folder: Path) -> list[tuple[Path, ast.Module]]:
     return [(file, ast.parse(file.read_text(encoding="utf-8"))) for file in sorted(folder.rglob("*.py"))]
 
 
-def client_types(tree: ast.Module) -> dict[str, str]:
-    """Which service's client a type of this module is: `from mypy_boto3_s3 import S3Client` gives S3Client -> s3."""
-    return {
-        alias.name: node.module.removeprefix("mypy_boto3_")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mypy_boto3_")
-        for alias in node.names
-        if alias.name.endswith("Client")
-    }
+@dataclass(frozen=True)
+class Clients:
+    """How a client is known in the code.
 
-
-def client_makers(tree: ast.Module) -> dict[str, str]:
-    """The functions of a module that return a client, by name, with the client's service."""
-    types = client_types(tree)
-    return {
-        node.name: types[name]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.returns is not None
-        for name in types
-        if ast.unparse(node.returns).strip("'\"") == name
-    }
-
-
-def boto3_actions(tree: ast.Module, makers: dict[str, str]) -> set[str]:
-    """The IAM actions of what a module calls on boto3's clients.
-
-    A client is a parameter of a client's type, or what a function of `makers` returned.
+    Attributes:
+        makers: functions that return one, by name, with its service.
+        types: what they say they return, with the service: `S3Client` -> s3.
     """
-    types = client_types(tree)
-    clients: dict[str, str] = {}
+
+    makers: dict[str, str]
+    types: dict[str, str]
+
+
+def find_clients(tree: ast.Module) -> Clients:
+    """The functions that make clients: those that call `_client` with the name of a service and say what it is."""
+    makers, types = {}, {}
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef) or function.returns is None:
+            continue
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "_client":
+                makers[function.name] = types[_type_name(function.returns)] = ast.literal_eval(call.args[0])
+    return Clients(makers, types)
+
+
+def _type_name(annotation: ast.expr) -> str:
+    return ast.unparse(annotation).strip("'\"").removesuffix(" | None")
+
+
+def boto3_actions(tree: ast.Module, clients: Clients) -> set[str]:
+    """The IAM actions of what a module calls on clients: parameters of a client's type, and what makers return."""
+    names: dict[str, str | None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.arg) and node.annotation is not None:
-            kind = ast.unparse(node.annotation).strip("'\"").removesuffix(" | None")
-            if kind in types:
-                clients[node.arg] = types[kind]
+            names[node.arg] = clients.types.get(_type_name(node.annotation)) or names.get(node.arg)
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if service := _made_by(node.value, makers):
-                clients[node.targets[0].id] = service
-    return {iam_action(service, operation) for service, operation in _operations(tree, clients, makers)}
+            names[node.targets[0].id] = _made_by(node.value, clients) or names.get(node.targets[0].id)
+    return {iam_action(service, operation) for service, operation in _operations(tree, names, clients)}
 
 
-def _made_by(node: ast.expr, makers: dict[str, str]) -> str | None:
+def _made_by(node: ast.expr, clients: Clients) -> str | None:
     if isinstance(node, ast.Await):
-        return _made_by(node.value, makers)
+        return _made_by(node.value, clients)
+    if isinstance(node, ast.IfExp):
+        return _made_by(node.body, clients)
     if not isinstance(node, ast.Call):
         return None
     # Also `asyncio.to_thread(s3_client, ...)`.
     for name in (ast.unparse(node.func), *map(ast.unparse, node.args[:1])):
-        if service := makers.get(name.rpartition(".")[2]):
+        if service := clients.makers.get(name.rpartition(".")[2]):
             return service
     return None
 
 
-def _operations(tree: ast.Module, clients: dict[str, str], makers: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _operations(tree: ast.Module, names: dict[str, str | None], clients: Clients) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         receiver = node.func.value
-        service = clients.get(ast.unparse(receiver)) or _made_by(receiver, makers)
+        service = names.get(ast.unparse(receiver)) or _made_by(receiver, clients)
         if service is None:
             continue
         method = node.func.attr
         if method in {"get_paginator", "get_waiter"}:
             method = ast.literal_eval(node.args[0])
-        operations = boto3.client(service, region_name="eu-west-1").meta.method_to_api_mapping
-        yield service, operations[method]
+        operations = botocore.session.get_session().get_service_model(service).operation_names
+        yield service, {xform_name(operation): operation for operation in operations}[method]
 
 
 def provider_names(tree: ast.Module) -> set[str]:

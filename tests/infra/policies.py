@@ -1,10 +1,8 @@
 """Decides as IAM does whether policies allow a request, for the operators that Verger's policies use.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: a Deny that applies wins, then an
-Allow that applies, else the request is denied.
+A Deny that applies wins, then an Allow that applies, else the request is denied:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping

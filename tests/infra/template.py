@@ -1,8 +1,7 @@
 """The template as CloudFormation sees it: parsed, and its functions worked out for one region and parameters."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,18 +100,17 @@ class Deployed:
             return re.sub(r"\$\{([^}]+)\}", lambda found: self._name(found[1]), argument)
         if function == "GetAtt":
             return self._attribute(*argument)
-        values = [self.resolve(entry) for entry in argument]
-        if function == "FindInMap":
-            return self._find_in_map(*values)
-        if function == "GetAZs":
-            return [f"{self.region}{zone}" for zone in "abc"]
-        if function == "Select":
-            return values[1][int(values[0])]
-        if function == "Join":
-            return values[0].join(values[1])
-        logic = {"Equals": lambda: values[0] == values[1], "Not": lambda: not values[0], "Or": lambda: any(values)}
-        logic["Contains"] = lambda: values[1] in values[0]
-        return logic[function]()
+        functions: dict[str, Callable[..., Any]] = {
+            "Contains": lambda entries, entry: entry in entries,
+            "Equals": lambda one, other: one == other,
+            "FindInMap": self._find_in_map,
+            "GetAZs": lambda *_: [f"{self.region}{zone}" for zone in "abc"],
+            "Join": lambda separator, entries: separator.join(entries),
+            "Not": lambda condition: not condition,
+            "Or": lambda *conditions: any(conditions),
+            "Select": lambda index, entries: entries[int(index)],
+        }
+        return functions[function](*(self.resolve(entry) for entry in argument))
 
     def _find_in_map(self, name: str, first: str, second: str) -> Any:
         entries = self.template["Mappings"][name]

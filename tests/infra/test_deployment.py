@@ -1,8 +1,8 @@
 """The template deployed to moto, and what it made.
 
 moto's CloudFormation makes no bucket, queue and topic policies, no subscriptions and no budgets; of a bucket it takes
-name, encryption and tags; and it attaches no managed policies to roles. For these the template itself is asked, with its
-functions worked out (tests/infra/template.py).
+name, encryption and tags; and it attaches no managed policies to roles. For these the template itself is asked, with
+its functions worked out (tests/infra/template.py).
 """
 
 import json
@@ -44,7 +44,7 @@ def test_a_region_outside_the_eu_fails_the_rule_that_cloudformation_checks_first
 
 
 def test_a_region_outside_the_eu_is_refused_by_moto_as_well(account: Account) -> None:
-    """moto checks no rules; the mapping of regions, which has no entry for it, stops it all the same."""
+    """There are no rules in moto; the mapping of regions, which has no entry for it, stops it all the same."""
     with pytest.raises((ClientError, ResponseParserError)):
         account.deploy("us-east-1")
     buckets = account.client("s3").list_buckets()["Buckets"]
@@ -60,7 +60,7 @@ def test_an_existing_network_needs_its_subnet() -> None:
     assert given.of_type("AWS::EC2::VPC") == {}
 
 
-# --- what Airflow is told ------------------------------------------------------------------------------------------------
+# --- what Airflow is told --------------------------------------------------------------------------------------------
 
 
 def test_each_output_that_names_a_variable_is_a_setting_of_airflows_side(account: Account) -> None:
@@ -74,7 +74,7 @@ def test_each_output_that_names_a_variable_is_a_setting_of_airflows_side(account
         assert marked != default, f"{name} is no variable that verger.deployment reads"
 
 
-# --- data ----------------------------------------------------------------------------------------------------------------
+# --- data ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("output", ["DataBucket", "AccessLogBucket"])
@@ -132,7 +132,7 @@ def test_what_is_not_encrypted_on_its_way_is_denied(deployed: Deployed, name: st
         assert is_allowed([everything, deny], secure)
 
 
-# --- new pictures ------------------------------------------------------------------------------------------------------------
+# --- new pictures ----------------------------------------------------------------------------------------------------
 
 
 def test_new_pictures_reach_an_encrypted_queue_that_keeps_what_nobody_could_read(account: Account) -> None:
@@ -161,7 +161,7 @@ def test_only_the_bucket_may_report_pictures_and_it_reports_those_under_the_pref
     assert not may_report("somebody-elses")
 
 
-# --- notifications -------------------------------------------------------------------------------------------------------------
+# --- notifications ---------------------------------------------------------------------------------------------------
 
 
 def test_clusters_that_begin_or_end_and_steps_that_fail_are_told_to_the_topic(account: Account) -> None:
@@ -219,7 +219,7 @@ def test_the_budget_warns_before_it_is_spent() -> None:
     assert warnings == {("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)}
 
 
-# --- network and clusters ----------------------------------------------------------------------------------------------------------
+# --- network and clusters --------------------------------------------------------------------------------------------
 
 
 def test_emrs_service_role_may_use_the_network_because_of_its_tag(account: Account) -> None:

@@ -1,0 +1,288 @@
+"""What the roles may do: all that the code calls, and nothing outside the EU or outside Verger's own things.
+
+The policies are the template's, with its functions worked out; IAM's decision is tests/infra/policies.py.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from verger.cluster_tags import cluster_tags
+from verger.eu_guard import EU_REGIONS
+
+from tests.infra import code_calls
+from tests.infra.policies import Request, Statement, as_list, is_allowed, matches, policy_documents, role_statements
+from tests.infra.template import ACCOUNT, Deployed
+
+BUCKET = "arn:aws:s3:::verger-123456789012-eu-west-1"
+CLUSTER = f"arn:aws:elasticmapreduce:eu-west-1:{ACCOUNT}:cluster/j-1ABCDEFGHIJKL"
+ROLES = ("AirflowRole", "NodeRole", "ServiceRole")
+ALLOW_ALL: Statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+TAGS = {
+    f"aws:RequestTag/{key}": value
+    for key, value in cluster_tags(
+        installation="orchard", dag_id="fruits_features", run_id="manual__1", end_by=datetime(2026, 11, 21, tzinfo=UTC)
+    ).items()
+}
+OURS = {"aws:ResourceTag/application": "verger"}
+
+#: Actions of buckets and not of objects.
+BUCKET_ACTIONS = {"s3:GetBucketLocation", "s3:ListBucket"}
+#: A request of each action that needs more than a cluster of ours: (resource, context).
+REQUESTS = {
+    "ce:GetCostAndUsage": ("*", {"aws:RequestedRegion": "us-east-1"}),
+    "ec2:DescribeSubnets": ("*", {}),
+    "elasticmapreduce:ListClusters": ("*", {}),
+    "elasticmapreduce:RunJobFlow": ("*", TAGS),
+    "sns:Publish": (f"arn:aws:sns:eu-west-1:{ACCOUNT}:Topic", {}),
+}
+#: Who of docs/formats.md's writers runs on the cluster; a person is "you"; the rest is Airflow's side.
+NODE_WRITERS = {"featurize", "pca", "the steps", "EMR"}
+
+
+@pytest.fixture(scope="module")
+def airflow(deployed: Deployed) -> list[Statement]:
+    return role_statements(deployed, "AirflowRole")
+
+
+@pytest.fixture(scope="module")
+def nodes(deployed: Deployed) -> list[Statement]:
+    return role_statements(deployed, "NodeRole")
+
+
+def may(statements: list[Statement], action: str, key: str) -> bool:
+    return is_allowed(statements, Request(action, f"{BUCKET}/{key}"))
+
+
+def table_of_paths(project: Path) -> list[tuple[str, str]]:
+    return list(code_calls.written_paths((project / "docs" / "formats.md").read_text(encoding="utf-8")))
+
+
+# --- enough ----------------------------------------------------------------------------------------------------------
+
+
+def actions_of_airflow(project: Path) -> set[str]:
+    """What the plugin calls, itself and through the provider's classes."""
+    package = project / "plugins" / "verger"
+    trees = [tree for _, tree in code_calls.modules(package)]
+    clients = code_calls.find_clients(
+        next(tree for file, tree in code_calls.modules(package) if file.name == "aws_clients.py")
+    )
+    assert {"s3_client", "emr_client"} <= set(clients.makers)
+    names = set().union(*(code_calls.provider_names(tree) for tree in trees))
+    unknown = names - set(code_calls.PROVIDER_CALLS)
+    assert not unknown, f"say in code_calls.PROVIDER_CALLS what {', '.join(unknown)} call"
+    provider = {code_calls.iam_action("emr", call) for name in names for call in code_calls.PROVIDER_CALLS[name]}
+    return provider.union(*(code_calls.boto3_actions(tree, clients) for tree in trees))
+
+
+def test_airflow_may_call_what_its_code_calls(project: Path, airflow: list[Statement]) -> None:
+    actions = actions_of_airflow(project)
+    assert {"elasticmapreduce:RunJobFlow", "s3:ListBucket", "s3:GetObject", "sns:Publish"} <= actions
+    keys = [key for key, _ in table_of_paths(project)]
+
+    def possible(action: str) -> bool:
+        if action in BUCKET_ACTIONS:
+            return is_allowed(airflow, Request(action, BUCKET))
+        if action.startswith("s3:"):
+            return any(may(airflow, action, key) for key in keys)
+        resource, context = REQUESTS.get(action, (CLUSTER, OURS))
+        return is_allowed(airflow, Request(action, resource, context))
+
+    denied = {action for action in actions if not possible(action)}
+    assert not denied, "the template's AirflowPolicy lacks them, or code_calls does not know IAM's name"
+
+
+def test_nodes_may_call_what_the_jobs_call(project: Path, nodes: list[Statement]) -> None:
+    """The jobs' own calls; Spark's, through S3A, are those of reading, writing and moving tables."""
+    trees = [tree for _, tree in code_calls.modules(project / "spark_jobs")]
+    functions = set().union(*(code_calls.obstore_functions(tree) for tree in trees))
+    assert {"get", "put"} <= functions
+    needed = set().union(*(code_calls.OBSTORE_CALLS[name] for name in functions))
+    keys = [key for key, _ in table_of_paths(project)]
+    for action in needed:
+        if action in BUCKET_ACTIONS:
+            assert is_allowed(nodes, Request(action, BUCKET)), action
+        else:
+            assert any(may(nodes, action, key) for key in keys), action
+    table = "features/model=0123456789abcdef/run=r/chunk=0/"
+    for key in (f"{table}part-0.parquet", f"{table}_temporary/0/part-0.parquet"):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"):
+            assert may(nodes, action, key), (action, key)
+
+
+def test_each_writer_of_the_bucket_may_write_its_paths(
+    project: Path, airflow: list[Statement], nodes: list[Statement]
+) -> None:
+    rows = table_of_paths(project)
+    assert len(rows) >= 12
+    for key, writers in rows:
+        for writer in writers.replace(" or ", ", ").split(","):
+            name = writer.strip()
+            if name not in {"", "you"}:
+                role = nodes if name in NODE_WRITERS else airflow
+                assert may(role, "s3:PutObject", key), f"{name} may not write {key}"
+
+
+@pytest.mark.parametrize("key", ["code/d/bootstrap.sh", "wheels/numpy.whl", "models/f/model.tflite", "images/a/b.jpg"])
+def test_nodes_may_read_what_they_run_and_work_on(nodes: list[Statement], key: str) -> None:
+    assert may(nodes, "s3:GetObject", key)
+
+
+def test_what_is_not_there_is_told_from_what_is_forbidden(airflow: list[Statement], nodes: list[Statement]) -> None:
+    """S3 answers 404 only to who may list the bucket, with no condition on the prefix; else it answers 403."""
+    for statements in (airflow, nodes):
+        assert is_allowed(statements, Request("s3:ListBucket", BUCKET))
+
+
+def test_emr_may_give_the_nodes_their_role_and_their_disks_the_key(deployed: Deployed) -> None:
+    service = role_statements(deployed, "ServiceRole")
+    node_role = f"arn:aws:iam::{ACCOUNT}:role/NodeRole"
+    key = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/Key"
+    assert is_allowed(service, Request("iam:PassRole", node_role, {"iam:PassedToService": "ec2.amazonaws.com"}))
+    assert is_allowed(service, Request("kms:CreateGrant", key, {"kms:GrantIsForAWSResource": "true"}))
+    assert not is_allowed(service, Request("kms:CreateGrant", key))
+    managed = deployed.of_type("AWS::IAM::Role")["ServiceRole"]["ManagedPolicyArns"]
+    assert "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2" in managed
+
+
+# --- the EU ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_template_means_the_same_eu_as_the_code(deployed: Deployed) -> None:
+    (guard,) = deployed.of_type("AWS::IAM::ManagedPolicy")["EuGuard"]["PolicyDocument"]["Statement"]
+    assert set(guard["Condition"]["StringNotEquals"]["aws:RequestedRegion"]) == set(EU_REGIONS)
+    assert set(deployed.template["Mappings"]["EuRegions"]) == set(EU_REGIONS)
+    (assertion,) = deployed.template["Rules"]["InsideTheEu"]["Assertions"]
+    assert set(assertion["Assert"]["Fn::Contains"][0]) == set(EU_REGIONS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-2", "eu-central-2"])
+def test_no_role_can_do_anything_outside_the_eu_whatever_else_it_is_given(
+    deployed: Deployed, role: str, region: str
+) -> None:
+    statements = [*role_statements(deployed, role), ALLOW_ALL]
+    tried = {"ec2:RunInstances", "elasticmapreduce:RunJobFlow", "s3:CreateBucket", "s3:GetObject", "s3:PutObject"}
+    tried |= {action.replace("*", "") for entry in statements for action in as_list(entry.get("Action", []))}
+    for action in tried - {""}:
+        without_region = action.startswith(("iam:", "ce:", "sts:"))
+        outside = Request(action, "arn:aws:x:::y", {"aws:RequestedRegion": region})
+        assert is_allowed(statements, outside) == without_region, action
+
+
+def test_inside_the_eu_the_guard_denies_nothing(deployed: Deployed) -> None:
+    guard = deployed.of_type("AWS::IAM::ManagedPolicy")["EuGuard"]["PolicyDocument"]["Statement"]
+    for region in EU_REGIONS:
+        assert is_allowed([*guard, ALLOW_ALL], Request("ec2:RunInstances", "x", {"aws:RequestedRegion": region}))
+
+
+# --- and no more -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_allowed_everything() -> None:
+    for parameters in ({}, {"Network": "private", "EncryptBetweenNodes": "true"}):
+        for name, document in policy_documents(Deployed(parameters=parameters)):
+            for statement in document["Statement"]:
+                if statement["Effect"] == "Deny":
+                    continue
+                assert "NotAction" not in statement, name
+                assert "NotResource" not in statement, name
+                for action in as_list(statement["Action"]):
+                    service, _, call = action.partition(":")
+                    assert service != "*", f"{name}: {action}"
+                    assert call.rstrip("*") != "", f"{name}: {action}"
+                if "*" in as_list(statement["Resource"]):
+                    assert statement["Sid"] in {"CreateMarkedClusters", "LookAround"}, f"{name}: {statement['Sid']}"
+
+
+def test_airflow_has_no_permission_that_nothing_uses(project: Path, airflow: list[Statement]) -> None:
+    granted = {action for entry in airflow if entry["Effect"] == "Allow" for action in as_list(entry["Action"])}
+    # Parts of creating a cluster, of publishing to an encrypted topic, and of waiting for new pictures.
+    implied = {"elasticmapreduce:AddTags", "elasticmapreduce:PutAutoTerminationPolicy", "iam:PassRole"}
+    implied |= {"kms:Decrypt", "kms:GenerateDataKey"}
+    implied |= {f"sqs:{call}" for call in ("DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")}
+    assert granted - implied <= actions_of_airflow(project)
+
+
+@pytest.mark.parametrize(
+    ("action", "key"),
+    [
+        ("s3:PutObject", "images/a/b.jpg"),
+        ("s3:DeleteObject", "images/a/b.jpg"),
+        ("s3:PutObject", "code/d/featurize.py"),
+        ("s3:PutObject", "models/default.json"),
+        ("s3:PutObject", "results/latest.json"),
+        ("s3:DeleteObject", "results/r/matrix.csv"),
+        ("s3:DeleteObject", "logs/j-1/x.gz"),
+    ],
+)
+def test_nodes_change_neither_pictures_nor_code_nor_models_nor_the_pointer(
+    nodes: list[Statement], action: str, key: str
+) -> None:
+    assert not may(nodes, action, key)
+
+
+def test_no_role_reads_another_bucket_or_deletes_versions_or_settings(deployed: Deployed) -> None:
+    for role in ROLES:
+        statements = role_statements(deployed, role)
+        assert not is_allowed(statements, Request("s3:GetObject", "arn:aws:s3:::somebody-elses/x"))
+        assert not is_allowed(statements, Request("s3:DeleteObjectVersion", f"{BUCKET}/images/a.jpg"))
+        for action in ("s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration"):
+            assert not is_allowed(statements, Request(action, BUCKET))
+
+
+def test_airflow_makes_only_marked_clusters_and_touches_no_others(airflow: list[Statement]) -> None:
+    assert is_allowed(airflow, Request("elasticmapreduce:RunJobFlow", "*", TAGS))
+    assert not is_allowed(airflow, Request("elasticmapreduce:RunJobFlow"))
+    for action in ("TerminateJobFlows", "AddJobFlowSteps", "DescribeCluster"):
+        assert is_allowed(airflow, Request(f"elasticmapreduce:{action}", CLUSTER, OURS))
+        other = {"aws:ResourceTag/application": "somebody-elses"}
+        assert not is_allowed(airflow, Request(f"elasticmapreduce:{action}", CLUSTER, other))
+
+
+def test_airflow_hands_out_two_roles_each_to_its_service(airflow: list[Statement]) -> None:
+    may_pass = {
+        (role, service)
+        for role in (*ROLES, "Admin")
+        for service in ("elasticmapreduce.amazonaws.com", "ec2.amazonaws.com", "lambda.amazonaws.com")
+        if is_allowed(
+            airflow,
+            Request("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/{role}", {"iam:PassedToService": service}),
+        )
+    }
+    assert may_pass == {("ServiceRole", "elasticmapreduce.amazonaws.com"), ("NodeRole", "ec2.amazonaws.com")}
+
+
+def test_roles_are_assumed_by_whom_they_are_for() -> None:
+    me = "arn:aws:iam::123456789012:role/airflow-host"
+    roles = Deployed(parameters={"AirflowPrincipalArn": me}).of_type("AWS::IAM::Role")
+    trusted = {name: role["AssumeRolePolicyDocument"]["Statement"] for name, role in roles.items()}
+    assert [entry["Principal"] for entry in trusted["AirflowRole"]] == [{"AWS": me}]
+    assert [entry["Principal"] for entry in trusted["NodeRole"]] == [{"Service": "ec2.amazonaws.com"}]
+    (service,) = trusted["ServiceRole"]
+    assert service["Principal"] == {"Service": "elasticmapreduce.amazonaws.com"}
+    assert service["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    assert set(trusted) == set(ROLES)
+
+
+def test_policies_fit_into_iams_limits() -> None:
+    """Characters without white space: 6,144 for a managed policy, 10,240 for a role's inline ones.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    longest = Deployed("eu-central-1", {"BucketName": "b" * 46, "ImagesPrefix": "a-rather-long-prefix/of-pictures/"})
+    for name, document in policy_documents(longest):
+        length = len("".join(json.dumps(document).split()))
+        assert length <= (10_240 if "/" in name else 6_144), f"{name}: {length}"
+
+
+def test_iams_patterns_are_understood() -> None:
+    assert matches("s3:Get*", "s3:GetObject")
+    assert not matches("s3:Get*", "s3:PutObject")
+    assert matches("arn:aws:s3:::b/runs/*", "arn:aws:s3:::b/runs/[x]/a b.json")
+    guarded: list[Statement] = [ALLOW_ALL, {"Effect": "Deny", "NotAction": ["iam:*"], "Resource": "*"}]
+    assert is_allowed(guarded, Request("iam:PassRole", "x"))
+    assert not is_allowed(guarded, Request("s3:GetObject", "x"))
+    assert not is_allowed([], Request("s3:GetObject", "x")), "what nobody allows is denied"
