@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from verger.aws_clients import emr_client, s3_client
 from verger.clusters import find_named
-from verger.step_logs import cause_of, step_log_address, tail, wait_for_log
+from verger.step_logs import LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
 from verger.triggers import ClusterReadyTrigger, StepProgressTrigger
 
 if TYPE_CHECKING:
@@ -136,17 +136,19 @@ class StepSensor(EmrStepSensor):
         step = self.get_emr_response(context)["Step"]
         region = str(self.region_name)
         cluster = emr_client(self.aws_conn_id, region).describe_cluster(ClusterId=self.job_flow_id)["Cluster"]
-        address = step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id)
-        text = wait_for_log(
+        addresses = [step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name) for name in LOG_NAMES]
+        texts = wait_for_logs(
             s3_client(self.aws_conn_id, region),
-            address,
+            addresses,
             patience_seconds=_LOG_PATIENCE_SECONDS,
             poll_seconds=min(10, self.poke_interval),
         )
-        if text:
-            self.log.error("the end of the step's own log (all of it: %s):\n%s", address.uri, tail(text))
+        for address, text in zip(addresses, texts, strict=True):
+            if text.strip():
+                self.log.error("the end of %s:\n%s", address.uri, tail(text))
         details = step["Status"].get("FailureDetails", {})
-        reason = cause_of(text or "") or details.get("Message") or details.get("Reason") or "it gave no reason"
+        cause = cause_of("\n".join(texts)) or details.get("Message") or details.get("Reason") or "it gave no reason"
+        folder = addresses[0].uri.rpartition("/")[0]
         raise AirflowFailException(
-            f"step {step['Name']} ended as {step['Status']['State']}: {reason} (its log: {address.uri})"
+            f"step {step['Name']} ended as {step['Status']['State']}: {cause} (its logs: {folder}/)"
         )

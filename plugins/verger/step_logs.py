@@ -3,7 +3,7 @@
 import gzip
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,12 +13,15 @@ from verger.layout import S3Address, parse_uri
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+#: A step's logs. Spark in client mode hands on all that a Python driver says, its errors as well, as its own stdout
+#: (org.apache.spark.deploy.PythonRunner merges the two streams); stderr holds Spark's own log.
+LOG_NAMES = ("stdout", "stderr")
 #: What a job puts before its one-line cause (docs/formats.md, "The jobs").
 ERROR_MARK = "verger: error: "
 _TAIL_LINES = 40
 
 
-def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str = "stderr") -> S3Address:
+def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str) -> S3Address:
     """Where EMR puts a step's log."""
     root = parse_uri(log_uri.replace("s3n://", "s3://", 1).rstrip("/"))
     return S3Address(root.bucket, f"{root.key}/{cluster_id}/steps/{step_id}/{name}.gz".lstrip("/"))
@@ -38,24 +41,25 @@ def read_log(s3: "S3Client", address: S3Address) -> str | None:
         return None
 
 
-def wait_for_log(
+def wait_for_logs(
     s3: "S3Client",
-    address: S3Address,
+    addresses: Sequence[S3Address],
     *,
     patience_seconds: float,
     poll_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
-) -> str | None:
-    """Read a log that EMR may still be writing (it copies logs every few minutes, and when a cluster ends).
+) -> list[str]:
+    """Read logs that EMR may still be writing (it copies them every few minutes, and when a cluster ends).
 
-    Returns once the log names a cause or has stopped growing; None when none came within `patience_seconds`.
+    Returns once one of them names a cause or all have stopped growing, else after `patience_seconds`; a log that never
+    came is empty.
     """
-    before: str | None = None
+    before: list[str] = []
     for _ in range(max(1, int(patience_seconds / poll_seconds))):
-        text = read_log(s3, address)
-        if text is not None and (ERROR_MARK in text or text == before):
-            return text
-        before = text
+        texts = [read_log(s3, address) or "" for address in addresses]
+        if cause_of("\n".join(texts)) or (any(texts) and texts == before):
+            return texts
+        before = texts
         sleep(poll_seconds)
     return before
 

@@ -169,6 +169,20 @@ def test_a_killed_featurize_fails_the_run_and_the_next_one_picks_up(
     assert metrics["listed"] == verger.metrics(finished, "pca.json")["rows"] + metrics["total_rejected"]
 
 
+def test_a_step_that_refuses_says_why_in_the_task_s_own_error(
+    verger: Verger, first_run: RunView, tmp_path: Path
+) -> None:
+    assert first_run.state == "success"
+    before = verger.latest()
+    for number in range(8):
+        (tmp_path / f"{number}.jpg").write_text("no picture")
+    refused = verger.run(source=str(draw(tmp_path, 8)), delete_missing=True, k=2, max_reject_rate=0.1)
+    assert (refused.state, refused.failed_task) == ("failed", "wait_for_featurize")
+    assert "not_an_image" in refused.tasks["wait_for_featurize"].error
+    assert verger.clusters()[-1].ended
+    assert verger.latest() == before
+
+
 @pytest.fixture(scope="module")
 def wrong_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of weights, but not of this model."""

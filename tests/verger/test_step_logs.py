@@ -5,12 +5,12 @@ import gzip
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.layout import S3Address
-from verger.step_logs import cause_of, read_log, step_log_address, tail, wait_for_log
+from verger.step_logs import cause_of, read_log, step_log_address, tail, wait_for_logs
 
 
 @pytest.mark.parametrize("root", ["s3://b/logs/", "s3://b/logs", "s3n://b/logs/"])
 def test_the_log_is_where_emr_puts_it(root: str) -> None:
-    assert step_log_address(root, "j-1", "s-2").uri == "s3://b/logs/j-1/steps/s-2/stderr.gz"
+    assert step_log_address(root, "j-1", "s-2", "stderr").uri == "s3://b/logs/j-1/steps/s-2/stderr.gz"
 
 
 def test_a_log_that_is_not_there_or_not_whole_is_none(s3: S3Client, bucket: str) -> None:
@@ -32,21 +32,23 @@ def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: s
         waits += 1
         s3.put_object(Bucket=bucket, Key="late.gz", Body=gzip.compress(next(versions)))
 
-    text = wait_for_log(s3, address, patience_seconds=100, poll_seconds=1, sleep=sleep)
-    assert text
-    assert cause_of(text) == "no model"
+    none, text = wait_for_logs(
+        s3, [S3Address(bucket, "none.gz"), address], patience_seconds=100, poll_seconds=1, sleep=sleep
+    )
+    assert (none, cause_of(text)) == ("", "no model")
     assert waits == 3
 
 
 def test_waiting_ends_when_a_log_without_a_cause_stops_growing(s3: S3Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="killed.gz", Body=gzip.compress(b"killed\n"))
     address = S3Address(bucket, "killed.gz")
-    assert wait_for_log(s3, address, patience_seconds=100, poll_seconds=1, sleep=lambda _: None) == "killed\n"
+    found = wait_for_logs(s3, [address], patience_seconds=100, poll_seconds=1, sleep=lambda _: None)
+    assert found == ["killed\n"]
 
 
 def test_waiting_for_a_log_that_never_comes_ends(s3: S3Client, bucket: str) -> None:
     address = S3Address(bucket, "never.gz")
-    assert wait_for_log(s3, address, patience_seconds=3, poll_seconds=1, sleep=lambda _: None) is None
+    assert wait_for_logs(s3, [address], patience_seconds=3, poll_seconds=1, sleep=lambda _: None) == [""]
 
 
 def test_the_last_cause_counts_and_the_tail_is_the_end() -> None:

@@ -86,11 +86,17 @@ def load_dag() -> DAG:
 
 def run(dag: DAG, conf: dict[str, Any], emit: Any) -> int:  # noqa: ANN401 (a function; mypy sees it in main)
     """Runs the DAG and emits its events. Returns the exit code."""
+    from airflow.sdk.exceptions import ParamValidationError  # noqa: PLC0415
     from airflow.sdk.listener import get_listener_manager  # noqa: PLC0415
 
     tasks = tuple(task.task_id for task in dag.topological_sort())  # type: ignore[no-untyped-call] # Airflow's
     get_listener_manager().add_listener(task_listener(emit, tasks))  # type: ignore[no-untyped-call] # Airflow's
-    result = dag.test(run_conf=conf)
+    try:
+        result = dag.test(run_conf=conf)
+    except ParamValidationError as error:
+        # What the trigger form refuses as well: no run came into being.
+        emit(RunRefused(one_line(error)))
+        return 1
     states = {ti.task_id: _word(ti.state) for ti in result.get_task_instances()}
     emit(RunEnded(_word(result.state), states))
     return 0 if _word(result.state) == "success" else 1
