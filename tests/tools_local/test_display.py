@@ -31,7 +31,7 @@ def view() -> RunView:
 
 
 def _terminal(width: int, **options: object) -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=width, height=30, **options)  # type: ignore[arg-type]
+    return Console(**{"file": io.StringIO(), "force_terminal": True, "width": width, "height": 30, **options})  # type: ignore[arg-type]
 
 
 def _drawn(console: Console, view: RunView) -> str:
@@ -57,6 +57,18 @@ def test_a_terminal_shows_each_task_its_time_and_the_images(view: RunView) -> No
     assert re.search(r"✓ check_settings +check the settings +0\.4 s", text)
     assert "1,200 of 2,400 images, 148 images/s, 8.1 s left" in text
     assert re.search(r"· publish_results", text)
+
+
+def test_a_low_terminal_shows_the_tasks_around_the_one_that_runs() -> None:
+    view = apply_event(RunView(), RunKnown("run", tuple(f"task_{number:02d}" for number in range(14))))
+    for number in range(9):
+        view = apply_event(view, TaskChanged(f"task_{number:02d}", "success", 1.0 + number))
+    running = apply_event(view, TaskChanged("task_09", "running", 20.0))
+    lines = _plain_text(_drawn(_terminal(100, height=9), running)).splitlines()
+    assert len(lines) <= 9 - 2
+    assert any("task_09" in line for line in lines)
+    ended = apply_event(running, RunEnded("success", {}))
+    assert len(_plain_text(_drawn(_terminal(100, height=9), ended)).splitlines()) == 14
 
 
 def test_no_color_is_honoured(view: RunView, monkeypatch: pytest.MonkeyPatch) -> None:

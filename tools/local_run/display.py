@@ -28,6 +28,8 @@ ASCII_MARKS = {"✓": "+", "✗": "x", "↻": "~", "·": "."}
 TITLE_COLUMNS = 76
 BAR_COLUMNS = 60
 HEARTBEAT_SECONDS = 10.0
+#: The line above the tasks, the images' line and the cursor's.
+ROWS_FOR_OTHERS = 3
 
 
 class Display(Protocol):
@@ -162,7 +164,7 @@ class TerminalDisplay:
         if with_title:
             table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
         table.add_column(no_wrap=True, justify="right")
-        for name, task in view.tasks.items():
+        for name, task in self._tasks_that_fit(view):
             spent = task.seconds(time.time())
             cells: list[RenderableType] = [self._mark(task), Text(name, style=_style(task))]
             if with_title:
@@ -172,6 +174,16 @@ class TerminalDisplay:
         if view.images and _is_running(view, FEATURIZE_TASK):
             parts.append(self._images_line(view.images))
         return Group(*parts)
+
+    def _tasks_that_fit(self, view: RunView) -> list[tuple[str, TaskView]]:
+        """All tasks; on a low terminal, while the run goes on, those around the one that runs."""
+        tasks = list(view.tasks.items())
+        rows = max(1, self._console.height - ROWS_FOR_OTHERS)
+        if view.state != "running" or len(tasks) <= rows:
+            return tasks
+        current = next((at for at, (_, task) in enumerate(tasks) if task.state not in ENDED), len(tasks))
+        first = max(0, min(current - rows // 2, len(tasks) - rows))
+        return tasks[first : first + rows]
 
     def _note_line(self, view: RunView) -> RenderableType:
         line = Table.grid(padding=(0, 1, 0, 0))

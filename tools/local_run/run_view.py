@@ -18,6 +18,7 @@ TITLES: Mapping[str, str] = {
     "publish_model": "put the model on S3",
     "plan_run": "list the pictures, subtract what is done",
     "publish_code": "put the Spark jobs on S3",
+    "choose_cluster": "choose the cluster's size, estimate its cost",
     "lease_cluster": "name the cluster",
     "create_cluster": "ask EMR for the cluster",
     "wait_for_cluster": "wait until the cluster is ready",
@@ -26,16 +27,18 @@ TITLES: Mapping[str, str] = {
     "add_pca_step": "hand over the step pca",
     "wait_for_pca": "compute the principal components",
     "publish_results": "check the counts, publish the results",
+    "hold_cluster": "hold the finished cluster, if asked to",
     "terminate_cluster": "end the cluster",
+    "record_cost": "reckon what it cost",
 }
 PHASES: Mapping[str, tuple[str, ...]] = {
     "copy and plan": ("check_settings", "sync_images", "plan_run"),
     "model": ("publish_model",),
-    "cluster": ("publish_code", "lease_cluster", "create_cluster", "wait_for_cluster"),
+    "cluster": ("publish_code", "choose_cluster", "lease_cluster", "create_cluster", "wait_for_cluster"),
     "features": ("add_featurize_step", "wait_for_featurize"),
     "components": ("add_pca_step", "wait_for_pca"),
     "results": ("publish_results",),
-    "cluster's end": ("terminate_cluster",),
+    "cluster's end": ("hold_cluster", "terminate_cluster", "record_cost"),
 }
 FEATURIZE_TASK = "wait_for_featurize"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
