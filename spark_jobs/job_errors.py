@@ -72,16 +72,10 @@ def _print_from_jvm(line: str) -> None:
 
 def error_from_worker(text: str) -> RefusedError | StepFailedError | None:
     """The expected error raised in an executor, out of Spark's nested tracebacks."""
-    found = re.search(
-        r"job_errors\.(RefusedError|MissingObjectError|StepFailedError|StoreUnavailableError): (.+)", text
-    )
+    found = re.search(r"job_errors\.(?:(Refused|MissingObject)|StepFailed|StoreUnavailable)Error: (.+)", text)
     if found is None:
         return None
-    return (
-        RefusedError(found.group(2))
-        if found.group(1) in {"RefusedError", "MissingObjectError"}
-        else StepFailedError(found.group(2))
-    )
+    return RefusedError(found.group(2)) if found.group(1) else StepFailedError(found.group(2))
 
 
 def _first_line(error: Exception) -> str:

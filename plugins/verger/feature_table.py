@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMIT_FORMAT = 1
 _THREADS = 16
+_LISTINGS = 5
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,21 @@ def visible_commits(commits: Iterable[Commit]) -> list[Commit]:
 
 
 def list_commits(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> list[Commit]:
-    """Read every commit record of a model that counts."""
+    """Read every commit record of a model that counts.
+
+    A record that was replaced and deleted between the listing and its reading makes it begin again: the record that
+    holds its rows may not have been in that list.
+    """
+    for _ in range(_LISTINGS - 1):
+        try:
+            return visible_commits(read_commits(s3, layout, fingerprint))
+        except s3.exceptions.NoSuchKey:
+            continue
+    return visible_commits(read_commits(s3, layout, fingerprint))
+
+
+def read_commits(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> list[Commit]:
+    """Read every commit record of a model, replaced ones too."""
     prefix = layout.commits_prefix(fingerprint)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=layout.bucket, Prefix=prefix)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", ()) if entry["Key"].endswith(".json")]
@@ -71,7 +86,7 @@ def list_commits(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> list
         return parse_commit(key.removeprefix(prefix).removesuffix(".json"), record, layout, fingerprint)
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        return visible_commits(threads.map(read, keys))
+        return list(threads.map(read, keys))
 
 
 @dataclass(frozen=True)
