@@ -61,6 +61,13 @@ def test_what_cannot_be_done_is_one_line_with_the_value_and_what_to_do(
     assert "\n" not in str(error.value)
 
 
+def test_a_name_that_the_local_s3_server_cannot_take_is_named(folder: Path) -> None:
+    long = folder / "my pictures" / "Pêche" / f"{'é' * 108}.jpg"
+    long.write_bytes(b"218 is the most: this has 220 bytes")
+    with pytest.raises(InputError, match=r"é\.jpg: the local S3 server takes names of at most 218 bytes"):
+        parse_inputs({"IMAGES": "my pictures"}, folder)
+
+
 def test_out_may_hold_the_results_of_an_earlier_demo(folder: Path) -> None:
     out = folder / "out"
     out.mkdir()

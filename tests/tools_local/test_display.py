@@ -107,6 +107,18 @@ def test_a_long_task_gives_a_sign_of_life(view: RunView, monkeypatch: pytest.Mon
     )
 
 
+def test_a_slow_start_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    shown = PlainDisplay(Console(file=output, width=80))
+    shown.show(RunView(note="starting Airflow"))
+    monkeypatch.setattr(display, "HEARTBEAT_SECONDS", -1.0)
+    shown.show(RunView(note="starting Airflow"))
+    assert [line[10:].strip() for line in output.getvalue().splitlines()] == [
+        "starting Airflow",
+        "still starting Airflow",
+    ]
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(choose_display(Console(force_terminal=True, file=io.StringIO())), PlainDisplay)

@@ -36,6 +36,7 @@ HOSTILE_KEYS = [
     'images/"<>\\|.jpg',
     "images/.hidden",
     "images/ends with a space ",
+    f"images/{'n' * s3_server.LONGEST_NAME}",
 ]
 
 pytestmark = pytest.mark.skipif(

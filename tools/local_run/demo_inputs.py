@@ -11,6 +11,7 @@ from verger.settings import K_BOUNDS
 from verger.sync import PICTURE_SUFFIXES, SourceError, find_pictures
 
 from tools.local_run.results import RESULT_FILES
+from tools.local_run.s3_server import LONGEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +64,15 @@ def _check_images(images: Path) -> None:
     if not images.is_dir():
         raise InputError(f"IMAGES={images} is a file: give the folder that holds one folder of pictures per label")
     try:
-        find_pictures(images, "images/")
+        pictures, _ = find_pictures(images, "images/")
     except SourceError:
         endings = ", ".join(sorted(PICTURE_SUFFIXES))
         raise InputError(f"IMAGES={images} holds no picture (file names that end in {endings})") from None
+    for picture in pictures:
+        if any(len(name.encode()) > LONGEST_NAME for name in picture.key.split("/")):
+            raise InputError(
+                f"{picture.file}: the local S3 server takes names of at most {LONGEST_NAME} bytes, rename it"
+            )
 
 
 def _check_weights(weights: Path) -> None:

@@ -111,11 +111,13 @@ class PlainDisplay:
             self._sign_of_life(view)
 
     def _sign_of_life(self, view: RunView) -> None:
+        if not view.tasks and view.note:
+            self._say(f"still {view.note}")
         for name, task in view.tasks.items():
-            if task.state == "running":
-                spent = seconds_text(task.seconds(time.time()) or 0.0)
+            spent = task.seconds(time.time()) or 0.0
+            if task.state == "running" and spent >= HEARTBEAT_SECONDS / 2:
                 images = view.images if name == FEATURIZE_TASK else None
-                self._say(f"{name}: {images_text(images)}" if images else f"{name}: running for {spent}")
+                self._say(f"{name}: {images_text(images) if images else f'running for {seconds_text(spent)}'}")
 
 
 def _change_line(name: str, task: TaskView) -> str | None:

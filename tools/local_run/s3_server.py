@@ -1,8 +1,8 @@
 """An S3 server on a folder: s3proxy with its filesystem store, on this machine only.
 
 Buckets are folders and objects are files, so what was stored is there when the next server starts. What it does not do:
-versions, policies, lifecycle and the like (501), two objects of which one's key is a folder of the other's (`a` and
-`a/b`), and names that the file system refuses (longer than 255 bytes between two slashes).
+versions, policies, lifecycle and the like (501); two objects of which one's key is a folder of the other's (`a` and
+`a/b`); keys with `//`, `/./` or `/../` (they are taken for paths); names longer than 218 bytes between two slashes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOGGING = Path(__file__).resolve().parent / "s3proxy_logback.xml"
 READY_SECONDS = 60.0
+#: File systems take 255 bytes a name, and the server writes under a name that is 37 bytes longer first.
+LONGEST_NAME = 218
 # Jetty's line at start: "Started oeje.ServerConnector@1a2b{HTTP/1.1, (http/1.1)}{127.0.0.1:36277}"
 CONNECTOR = re.compile(r"Started \S*ServerConnector.*\{127\.0\.0\.1:(\d+)\}")
 
