@@ -1,7 +1,7 @@
 """The template as CloudFormation sees it: parsed, and its functions worked out for one region and parameters."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 -- a plain annotation of a local, kept beside the others
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
