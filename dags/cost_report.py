@@ -2,9 +2,10 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 
 from airflow.sdk import dag, get_current_context, task
-from verger import housekeeping
+from verger import cluster_tasks, housekeeping
 from verger.deployment import Deployment
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
@@ -22,6 +23,7 @@ DEPLOYMENT = Deployment.from_environment(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
         "execution_timeout": timedelta(minutes=15),
+        "on_failure_callback": partial(cluster_tasks.mail_failure, DEPLOYMENT),
     },
     tags=["verger"],
 )

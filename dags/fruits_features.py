@@ -2,11 +2,13 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
-from verger import tasks
+from verger import cluster_tasks, tasks
 from verger.deployment import Deployment
+from verger.hold import HoldClusterOperator
 from verger.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
 from verger.params import run_params
 
@@ -36,11 +38,12 @@ def attempts(duration: timedelta) -> int:
         "retries": 0,
         "retry_delay": timedelta(seconds=20),
         "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": partial(cluster_tasks.mail_failure, DEPLOYMENT),
     },
     params=run_params(DEPLOYMENT),
     tags=["verger"],
 )
-def fruits_features() -> None:
+def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no branch
     """Wire the run: read from top to bottom, the last lines are the order."""
 
     @task
@@ -68,15 +71,25 @@ def fruits_features() -> None:
         """Put the Spark jobs and the bootstrap action in the bucket, under their digest."""
         return tasks.publish_code(DEPLOYMENT, get_current_context())
 
+    @task(retries=2)
+    def choose_cluster(plan: dict[str, Any]) -> dict[str, Any]:
+        """Size the cluster for the work, estimate its cost, and stop here when it could cost more than the budget."""
+        return cluster_tasks.choose_cluster(DEPLOYMENT, get_current_context(), plan)
+
     @task
-    def lease_cluster(code_uri: str, model: dict[str, str]) -> dict[str, Any]:
+    def lease_cluster(code_uri: str, model: dict[str, str], choice: dict[str, Any]) -> dict[str, Any]:
         """Name the run's cluster and describe it and its steps."""
-        return tasks.lease_cluster(DEPLOYMENT, get_current_context(), code_uri, model)
+        return cluster_tasks.lease_cluster(DEPLOYMENT, get_current_context(), code_uri, model, choice)
 
     @task(retries=8, retry_delay=timedelta(seconds=30), max_retry_delay=timedelta(minutes=5))
     def terminate_cluster() -> list[str]:
         """End every cluster of this run, and wait until AWS says that it is TERMINATED."""
-        return tasks.terminate_cluster(DEPLOYMENT, get_current_context())
+        return cluster_tasks.terminate_cluster(DEPLOYMENT, get_current_context())
+
+    @task(retries=3)
+    def record_cost(choice: dict[str, Any]) -> float:
+        """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
+        return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
     @task(retries=2)
     def publish_results(cluster_id: str, regions: dict[str, str]) -> str:
@@ -88,7 +101,8 @@ def fruits_features() -> None:
     model: Any = publish_model()
     plan: Any = plan_run(model)
     code_uri: Any = publish_code()
-    lease: Any = lease_cluster(code_uri, model)
+    choice: Any = choose_cluster(plan)
+    lease: Any = lease_cluster(code_uri, model, choice)
 
     # Not deferrable and without retries: RunJobFlow has no client token, and a second call is a second cluster.
     create_cluster: Any = CreateClusterOperator(
@@ -107,6 +121,7 @@ def fruits_features() -> None:
         job_flow_id=cluster_id,
         max_attempts=attempts(timedelta(minutes=CLUSTER_MINUTES)),
         execution_timeout=timedelta(minutes=CLUSTER_MINUTES),
+        on_success_callback=partial(cluster_tasks.mail_cluster_ready, DEPLOYMENT),
         **WAIT,
     )
     add_featurize_step: Any = AddStepOperator(
@@ -143,11 +158,27 @@ def fruits_features() -> None:
         **WAIT,
     )
     published: Any = publish_results(cluster_id, regions)
+    hold_cluster = HoldClusterOperator(
+        task_id="hold_cluster",
+        doc_md="Hold the finished cluster for a demonstration, if asked to. The log says how to look at it.",
+        job_flow_id=cluster_id,
+        minutes="{{ params.keep_for_demo_minutes }}",
+        idle_minutes="{{ params.idle_minutes }}",
+        results_uri=lease["results_uri"],
+        execution_timeout=timedelta(hours=5),
+        **EMR,
+    )
     terminated: Any = terminate_cluster()
+    recorded: Any = record_cost(choice)
+    setups = [lease.as_setup(), create_cluster.as_setup()]
 
-    regions >> [sync_images(), model] >> plan >> code_uri >> lease >> create_cluster >> wait_for_cluster
-    wait_for_cluster >> add_featurize_step >> wait_for_featurize >> add_pca_step >> wait_for_pca >> published
-    wait_for_pca >> terminated.as_teardown(setups=[lease.as_setup(), create_cluster.as_setup()])
+    regions >> [sync_images(), model] >> plan >> [code_uri, choice] >> lease >> create_cluster >> wait_for_cluster
+    wait_for_cluster >> add_featurize_step >> wait_for_featurize >> add_pca_step >> wait_for_pca
+    # The cluster does not wait for the results to be published: it has nothing to do with that.
+    wait_for_pca >> published
+    wait_for_pca >> hold_cluster >> terminated.as_teardown(setups=setups)
+    # A teardown as well, so that a run that failed is accounted for; it adds nothing that could hide the failure.
+    [published, terminated] >> recorded.as_teardown(setups=setups)
 
 
 fruits_features()

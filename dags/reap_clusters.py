@@ -2,10 +2,11 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
-from verger import housekeeping
+from verger import cluster_tasks, housekeeping
 from verger.deployment import Deployment
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
@@ -24,6 +25,7 @@ DEPLOYMENT = Deployment.from_environment(os.environ)
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "execution_timeout": timedelta(minutes=5),
+        "on_failure_callback": partial(cluster_tasks.mail_failure, DEPLOYMENT),
     },
     tags=["verger"],
 )

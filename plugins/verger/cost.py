@@ -62,6 +62,11 @@ class Estimate:
         """The estimate as `cost.json` holds it."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Estimate":
+        """The inverse of `to_dict`."""
+        return cls(**{**content, "nodes": tuple(NodeLine(**line) for line in content["nodes"])})
+
 
 def node_hour(name: str, region: str, market: str, ebs_gb: int, prices: PriceTable) -> float:
     """One machine's hour in all: EC2, EMR, its storage and its address."""

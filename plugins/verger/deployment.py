@@ -20,6 +20,7 @@ class Deployment:
         subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
         security_configuration: EMR's security configuration of the clusters (IMDSv2, encryption); None for none.
         wheelhouse_uri: the folder of the nodes' packages on S3, for clusters without internet; None to use an index.
+        key_name: the EC2 key pair that opens the nodes to SSH; None for no SSH.
         topic_arn: the SNS topic of the mails; None for no mails.
         name: tells apart the installations that share an AWS account: each ends its own clusters only.
         poll_seconds: how often a waiting task asks EMR.
@@ -36,6 +37,7 @@ class Deployment:
     subnet_id: str | None = None
     security_configuration: str | None = None
     wheelhouse_uri: str | None = None
+    key_name: str | None = None
     topic_arn: str | None = None
     name: str = "verger"
     poll_seconds: int = 30
@@ -75,6 +77,7 @@ class Deployment:
             subnet_id=value("SUBNET_ID") or None,
             security_configuration=value("SECURITY_CONFIGURATION") or None,
             wheelhouse_uri=value("WHEELHOUSE_URI").rstrip("/") or None,
+            key_name=value("KEY_NAME") or None,
             topic_arn=value("TOPIC_ARN") or None,
             name=value("NAME", cls.name),
             poll_seconds=whole_number("POLL_SECONDS", cls.poll_seconds),

@@ -6,7 +6,20 @@ from airflow.sdk import Param
 
 from verger.deployment import Deployment
 from verger.eu_guard import EU_REGIONS
-from verger.settings import CHUNK_BOUNDS, CORE_NODE_BOUNDS, ENGINES, IDLE_MINUTE_BOUNDS, K_BOUNDS, Settings
+from verger.prices import InstanceType, load_prices
+from verger.settings import (
+    BUDGET_BOUNDS,
+    CHUNK_BOUNDS,
+    CLUSTER_HOUR_BOUNDS,
+    EBS_GB_BOUNDS,
+    ENGINES,
+    HELD_MINUTE_BOUNDS,
+    IDLE_MINUTE_BOUNDS,
+    K_BOUNDS,
+    NODE_BOUNDS,
+    WANTED_MINUTE_BOUNDS,
+    Settings,
+)
 
 
 def _param(name: str, **schema: Any) -> Param:  # noqa: ANN401 -- JSON schema keywords are of any type
@@ -143,16 +156,106 @@ def _matrix_params() -> dict[str, Param]:
 
 
 def _cluster_params() -> dict[str, Param]:
-    section = "Cluster"
+    return _machine_params() | _size_params() | _limit_params()
+
+
+def _machine_params() -> dict[str, Param]:
+    section = "Cluster: machines"
+    kinds = load_prices().types
     return {
         "release_label": _param("release_label", type="string", title="EMR release", section=section),
-        "instance_type": _param("instance_type", type="string", title="Instance type of the nodes", section=section),
-        "core_nodes": _whole_number("core_nodes", CORE_NODE_BOUNDS, title="Core nodes", section=section),
+        "instance_type": _param(
+            "instance_type",
+            type="string",
+            enum=list(kinds),
+            values_display={name: _describe_type(kind) for name, kind in kinds.items()},
+            title="Instance type of the nodes",
+            description="It also decides the architecture. Spot nodes may be of similar types with as much memory.",
+            section=section,
+        ),
+        "ebs_gb": _whole_number("ebs_gb", EBS_GB_BOUNDS, title="Storage of each node, in GB", section=section),
+        "subnet_id": _param(
+            "subnet_id",
+            type="string",
+            title="Subnet",
+            description="Or several with commas between them. Empty: the installation's own. A private one needs no "
+            "internet when the nodes' packages come from S3.",
+            section=section,
+        ),
+        "like_cluster_id": _param(
+            "like_cluster_id",
+            type="string",
+            title="Same machines as the cluster",
+            description="The id of an earlier cluster, j-..., whose machines are taken whatever the sizes below.",
+            section=section,
+        ),
+    }
+
+
+def _describe_type(kind: InstanceType) -> str:
+    processor = "Graviton" if kind.architecture == "arm64" else "x86"
+    return f"{kind.name}: {kind.vcpus} vCPU, {kind.memory_gib} GiB, {processor}"
+
+
+def _size_params() -> dict[str, Param]:
+    section = "Cluster: size"
+    return {
+        "wanted_minutes": _whole_number(
+            "wanted_minutes",
+            WANTED_MINUTE_BOUNDS,
+            title="Minutes wanted",
+            description="As many nodes as do the pictures in about this time, within the bounds below.",
+            section=section,
+        ),
+        "core_nodes": _whole_number(
+            "core_nodes", NODE_BOUNDS, title="Core nodes at least", description="On-Demand.", section=section
+        ),
+        "max_nodes": _whole_number(
+            "max_nodes", NODE_BOUNDS, title="Nodes at most", description="Core and task nodes.", section=section
+        ),
+        "spot_share": _param(
+            "spot_share",
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Share of Spot",
+            description="Of the computing nodes. AWS may take Spot nodes back; their work is then done elsewhere.",
+            section=section,
+        ),
+    }
+
+
+def _limit_params() -> dict[str, Param]:
+    section = "Cluster: limits"
+    return {
+        "budget_usd": _param(
+            "budget_usd",
+            type="number",
+            minimum=BUDGET_BOUNDS[0],
+            maximum=BUDGET_BOUNDS[1],
+            title="Budget in US dollars",
+            description="The run stops before the cluster exists when it could cost more.",
+            section=section,
+        ),
+        "max_cluster_hours": _whole_number(
+            "max_cluster_hours",
+            CLUSTER_HOUR_BOUNDS,
+            title="Hours at most",
+            description="An older cluster is ended whatever it does, and one that has used up the budget as well.",
+            section=section,
+        ),
         "idle_minutes": _whole_number(
             "idle_minutes",
             IDLE_MINUTE_BOUNDS,
             title="Minutes idle before EMR ends the cluster",
             description="A net below the run's own termination of the cluster.",
+            section=section,
+        ),
+        "keep_for_demo_minutes": _whole_number(
+            "keep_for_demo_minutes",
+            HELD_MINUTE_BOUNDS,
+            title="Minutes to hold the finished cluster",
+            description="For a demonstration: the log of hold_cluster says how to look at it. Then it is ended.",
             section=section,
         ),
     }

@@ -1,16 +1,24 @@
 """Finds every reason to fail that can be known before anything is created."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from verger.cluster_spec import cluster_subnets
 from verger.code_bundle import collect_code
 from verger.deployment import Deployment
 from verger.eu_guard import check_bucket
+from verger.instance_fleets import read_shape
 from verger.model_store import ModelError
-from verger.settings import Settings
+from verger.prices import PriceTable
+from verger.settings import SettingError, Settings
+from verger.subnets import Subnets, check_subnets
 from verger.sync import find_pictures
 
 if TYPE_CHECKING:
+    from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
 
 
@@ -30,3 +38,29 @@ def check_inputs(s3: "S3Client", settings: Settings) -> dict[str, str]:
     if settings.weights and not Path(settings.weights).is_file():
         raise ModelError(f"weights is {settings.weights!r}: there is no such file on this machine")
     return regions
+
+
+def check_cluster(
+    emr: "EMRClient", ec2: Callable[[], Subnets], settings: Settings, deployment: Deployment, prices: PriceTable
+) -> None:
+    """Check what the cluster will be made of; `ec2` is asked only where there is a subnet to check.
+
+    Raises UnknownInstanceTypeError, ShapeError, SubnetMissingError or SettingError.
+    """
+    prices.instance_type(settings.instance_type, settings.region)
+    if settings.like_cluster_id:
+        read_shape(emr, settings.like_cluster_id, settings.region, prices)
+    if subnets := cluster_subnets(settings, deployment):
+        check_subnets(ec2(), subnets, settings.region)
+    if deployment.security_configuration:
+        _check_security_configuration(emr, deployment.security_configuration)
+
+
+def _check_security_configuration(emr: "EMRClient", name: str) -> None:
+    try:
+        emr.describe_security_configuration(Name=name)
+    except ClientError as error:
+        raise SettingError(
+            f"VERGER_SECURITY_CONFIGURATION is {name!r}: EMR does not have it "
+            f"({error.response['Error']['Code']}); correct the name, or deploy infra/template.yaml in this region"
+        ) from error

@@ -100,8 +100,3 @@ def cost_record(
 def _alive_hours(cluster: ClusterCost, now: datetime) -> float:
     ended = datetime.fromisoformat(cluster.ended_at) if cluster.ended_at else now
     return (ended - datetime.fromisoformat(cluster.created_at)).total_seconds() / 3600
-
-
-def outcome_of(description: Mapping[str, Any] | None) -> str:
-    """`published` when the run wrote its run.json, which it does right before `latest.json`; else `failed`."""
-    return "published" if description is not None else "failed"

@@ -3,26 +3,25 @@
 import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger import preflight
-from verger.aws_clients import arrow_filesystem, emr_client, program_environment, s3_client
-from verger.cluster_spec import job_flow
-from verger.clusters import lease_name, terminate_leased
+from verger.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
 from verger.code_bundle import publish_code as put_code
 from verger.deployment import Deployment
 from verger.eu_guard import LOCAL, is_local_endpoint
 from verger.feature_table import list_commits, read_done_images
 from verger.json_objects import read_json
 from verger.layout import BucketLayout, RunLayout
-from verger.model_store import Model, ensure_model
+from verger.model_store import ensure_model
 from verger.planning import list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.prices import load_prices
 from verger.reconciliation import CountsDisagreeError
-from verger.settings import Settings
-from verger.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
+from verger.run_context import run_layout, run_settings
 from verger.sync import sync_folder
 
 if TYPE_CHECKING:
@@ -31,34 +30,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: EMR takes a minute or two to end a cluster; ten are a reason to look.
-_TERMINATION_SECONDS = 600
 _MOST_NAMES_LOGGED = 20
-
-
-def _settings(context: "Context") -> Settings:
-    try:
-        return Settings.from_params(context["params"])
-    except ValueError as error:
-        # Trying again cannot help: the message is all there is to say.
-        raise AirflowFailException(str(error)) from error
-
-
-def _run(settings: Settings, context: "Context") -> RunLayout:
-    run_id = context["run_id"]
-    return RunLayout(BucketLayout(settings.bucket, settings.images_prefix), str(run_id))
 
 
 def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]:
     """Check all that can be known beforehand; returns the region of each resource."""
-    settings = _settings(context)
+    settings = run_settings(context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     try:
         preflight.check_installation(deployment)
         regions = preflight.check_inputs(s3, settings)
+        emr = emr_client(deployment.aws_conn_id, settings.region)
+        preflight.check_cluster(
+            emr,
+            partial(ec2_client, deployment.aws_conn_id, settings.region),
+            settings,
+            deployment,
+            load_prices(),
+        )
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
-    emr = emr_client(deployment.aws_conn_id, settings.region)
     regions["cluster"] = LOCAL if is_local_endpoint(emr.meta.endpoint_url) else settings.region
     log.info("settings are good; regions: %s", regions)
     return regions
@@ -66,7 +57,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
 
 def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     """Copy what changed from the source, if there is one; returns counts."""
-    settings = _settings(context)
+    settings = run_settings(context)
     if not settings.source:
         log.info("no source is given: the bucket's pictures are taken as they are")
         return {}
@@ -87,7 +78,7 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
 
 def publish_model(deployment: Deployment, context: "Context") -> dict[str, str]:
     """Find or prepare the model; returns its fingerprint, address and kind of weights."""
-    settings = _settings(context)
+    settings = run_settings(context)
     layout = BucketLayout(settings.bucket, settings.images_prefix)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     environment = program_environment(deployment.aws_conn_id, settings.region)
@@ -101,8 +92,8 @@ def publish_model(deployment: Deployment, context: "Context") -> dict[str, str]:
 
 def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) -> dict[str, Any]:
     """Freeze the manifest and count the work; returns an empty dict when nothing changed."""
-    settings = _settings(context)
-    run = _run(settings, context)
+    settings = run_settings(context)
+    run = run_layout(settings, context)
     fingerprint = model["fingerprint"]
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     latest = read_json(s3, run.layout.latest)
@@ -150,38 +141,11 @@ def _previous_paths(filesystem: "FileSystem", run: RunLayout, latest: dict[str, 
 
 def publish_code(deployment: Deployment, context: "Context") -> str:
     """Publish what the cluster runs; returns its folder's address."""
-    settings = _settings(context)
+    settings = run_settings(context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     uri = put_code(s3, BucketLayout(settings.bucket, settings.images_prefix), deployment.home)
     log.info("code: %s", uri)
     return uri
-
-
-def lease_cluster(deployment: Deployment, context: "Context", code_uri: str, model: dict[str, str]) -> dict[str, Any]:
-    """Name the cluster after the run and the try; returns it as RunJobFlow takes it, and the steps."""
-    settings = _settings(context)
-    run = _run(settings, context)
-    name = lease_name(run.slug, context["ti"].try_number)
-    found = Model(**model)
-    return {
-        "name": name,
-        "job_flow": job_flow(settings, deployment, run.layout, name=name, run_id=run.run_id, code_uri=code_uri),
-        "featurize_steps": [spark_step(FEATURIZE, code_uri, featurize_arguments(settings, run, found))],
-        "pca_steps": [spark_step(PCA, code_uri, pca_arguments(settings, run, found))],
-        "progress_uri": run.run_file("featurize.progress.json").uri,
-    }
-
-
-def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
-    """End every cluster of the run; returns the ids of those that were alive."""
-    settings = _settings(context)
-    run = _run(settings, context)
-    emr = emr_client(deployment.aws_conn_id, settings.region)
-    ended = terminate_leased(
-        emr, run.slug, poll_seconds=min(10, deployment.poll_seconds), patience_seconds=_TERMINATION_SECONDS
-    )
-    log.info("ended: %s", ", ".join(ended) or "no cluster of this run was alive")
-    return ended
 
 
 def publish_results(deployment: Deployment, context: "Context", cluster_id: str, regions: dict[str, str]) -> str:
@@ -189,8 +153,8 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str,
     # Brings matplotlib, which the DAG processor should not load each time that it reads the DAG.
     from verger import publishing  # noqa: PLC0415
 
-    settings = _settings(context)
-    run = _run(settings, context)
+    settings = run_settings(context)
+    run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     emr = emr_client(deployment.aws_conn_id, settings.region)
     try:

@@ -23,9 +23,9 @@ def operator(dag: DAG, task_id: str) -> BaseOperator:
 def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
     order = [task.task_id for task in dag.topological_sort()]  # type: ignore[no-untyped-call] # Airflow's
     assert set(order) == {
-        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "lease_cluster",
+        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "choose_cluster", "lease_cluster",
         "create_cluster", "wait_for_cluster", "add_featurize_step", "wait_for_featurize", "add_pca_step",
-        "wait_for_pca", "publish_results", "terminate_cluster",
+        "wait_for_pca", "publish_results", "hold_cluster", "terminate_cluster", "record_cost",
     }  # fmt: skip
     assert order.index("check_settings") == 0
     assert order.index("plan_run") < order.index("lease_cluster") < order.index("create_cluster")
@@ -34,7 +34,8 @@ def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
 def test_everything_that_can_be_known_beforehand_is_checked_before_a_cluster_exists(dag: DAG) -> None:
     before = dag.get_task("create_cluster").get_flat_relative_ids(upstream=True)
     assert before == {
-        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "lease_cluster",
+        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "choose_cluster",
+        "lease_cluster",
     }  # fmt: skip
 
 
@@ -48,7 +49,26 @@ def test_the_teardown_belongs_to_the_lease_and_the_cluster(dag: DAG) -> None:
 
 
 def test_a_failed_run_is_never_hidden_by_its_teardown(dag: DAG) -> None:
-    assert [task.task_id for task in dag.leaves if not task.is_teardown] == ["publish_results"]
+    """Airflow goes by the tasks that only teardowns follow."""
+    teardowns = {task.task_id for task in dag.tasks if task.is_teardown}
+    decide = {task.task_id for task in dag.tasks if task.downstream_task_ids <= teardowns} - teardowns
+    assert decide == {"publish_results", "hold_cluster"}
+    assert {operator(dag, name).trigger_rule for name in decide} == {"all_success"}
+
+
+def test_a_cluster_does_not_wait_for_the_results_to_be_published(dag: DAG) -> None:
+    assert "publish_results" not in dag.get_task("terminate_cluster").get_flat_relative_ids(upstream=True)
+
+
+def test_the_cost_is_reckoned_when_the_cluster_has_ended_whatever_became_of_the_run(dag: DAG) -> None:
+    record = operator(dag, "record_cost")
+    assert record.is_teardown
+    assert {"terminate_cluster", "publish_results"} <= record.upstream_task_ids
+    assert not record.on_failure_fail_dagrun
+
+
+def test_every_task_that_fails_for_good_sends_a_mail(dag: DAG) -> None:
+    assert [task.task_id for task in dag.tasks if not vars(operator(dag, task.task_id))["on_failure_callback"]] == []
 
 
 def test_a_cluster_is_created_by_one_call_that_is_not_repeated(dag: DAG) -> None:

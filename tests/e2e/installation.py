@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from tools.local_run.run_view import RunView, apply_event
 
 @dataclass(frozen=True)
 class Verger:
-    """A running installation; `run` runs the DAG once."""
+    """A running installation, with variables of its own in Airflow's environment; `run` runs the DAG once."""
 
     stack: local_stack.Stack
     home: AirflowHome
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layout(self) -> BucketLayout:
@@ -32,7 +33,12 @@ class Verger:
 
     def run(self, watch: Callable[[RunView], None] = lambda _: None, **conf: Any) -> RunView:
         """Run the DAG with these params, and call `watch` four times a second."""
-        environment = {**local_stack.cleared(os.environ), **self.stack.environment, **self.home.environment()}
+        environment = {
+            **local_stack.cleared(os.environ),
+            **self.stack.environment,
+            **self.home.environment(),
+            **self.variables,
+        }
         params = {"bucket": self.stack.settings.bucket, "region": local_stack.REGION, **conf}
         log = self.folder / f"run-{time.time_ns()}.log"
         view = RunView()

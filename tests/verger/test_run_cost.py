@@ -9,7 +9,7 @@ from verger.clusters import lease_name
 from verger.layout import BucketLayout, RunLayout
 from verger.notification import describe_cost
 from verger.prices import PriceTable
-from verger.run_cost import RunFacts, cost_record, outcome_of, read_cluster_cost, run_clusters
+from verger.run_cost import RunFacts, cost_record, read_cluster_cost, run_clusters
 
 RUN = RunLayout(BucketLayout("fruits"), "manual__2026-11-21T10:00:00+00:00")
 
@@ -45,8 +45,3 @@ def test_a_run_without_a_cluster_cost_nothing(prices: PriceTable) -> None:
     record = cost_record(RUN, facts, [], prices_as_of=prices.as_of, now=datetime.now(UTC))
     assert (record["usd"], record["usd_per_1000_images"], record["cluster_hours"]) == (0, None, 0)
     assert "clusters: none" in describe_cost(record)
-
-
-def test_a_run_that_left_no_description_failed() -> None:
-    assert outcome_of(None) == "failed"
-    assert outcome_of({"run_id": "r"}) == "published"

@@ -1,0 +1,220 @@
+"""What the tasks do that decide on, order, account for and end a run's cluster."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from verger.aws_clients import emr_client, s3_client
+from verger.cluster_shape import ClusterShape, ShapeWish, choose_shape
+from verger.cluster_spec import ClusterOrder, job_flow
+from verger.cluster_tags import cluster_tags
+from verger.clusters import lease_name, terminate_leased
+from verger.cost import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
+from verger.deployment import Deployment
+from verger.housekeeping import send_mail
+from verger.instance_fleets import read_shape
+from verger.json_objects import read_json, write_json
+from verger.layout import RunLayout
+from verger.model_store import Model
+from verger.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
+from verger.prices import PriceTable, load_prices
+from verger.run_context import run_layout, run_settings
+from verger.run_cost import COST_FILE, RunFacts, cost_record, read_cluster_cost, run_clusters
+from verger.settings import Settings
+from verger.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
+from verger.throughput import choose_rate, measure
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+#: EMR takes a minute or two to end a cluster; ten are a reason to look.
+_TERMINATION_SECONDS = 600
+
+
+def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, Any]) -> dict[str, Any]:
+    """Choose the cluster's machines, estimate what they cost, and refuse what is above the budget.
+
+    Returns the shape, the estimate, how many hours the cluster may live, and the throughput that was reckoned with.
+    """
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    prices = load_prices()
+    measured = _last_measured(s3, run)
+    try:
+        kind = prices.instance_type(settings.instance_type, settings.region)
+        rate, source = choose_rate(measured, plan, kind, settings.engine)
+        shape = _shape(deployment, settings, prices, plan, rate)
+        estimate = estimate_cost(
+            shape,
+            prices,
+            images_todo=plan["todo"],
+            images=plan["listed"],
+            rate_per_vcpu=rate,
+            held_minutes=settings.keep_for_demo_minutes,
+        )
+        log.info("%s\nthroughput: %s", "\n".join(describe_estimate(estimate)), source)
+        check_budget(estimate, settings.budget_usd)
+        hours = _allowed_hours(estimate, settings)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    return {"shape": shape.to_dict(), "estimate": estimate.to_dict(), "allowed_hours": hours, "measured": measured}
+
+
+def _last_measured(s3: "S3Client", run: RunLayout) -> dict[str, Any] | None:
+    """The throughput that the run before has measured, or has taken over from the one before it."""
+    latest = read_json(s3, run.layout.latest)
+    if latest is None:
+        return None
+    cost = read_json(s3, RunLayout(run.layout, latest["run_id"]).run_file(COST_FILE))
+    return cost.get("measured") if cost else None
+
+
+def _shape(
+    deployment: Deployment, settings: Settings, prices: PriceTable, plan: dict[str, Any], rate: float
+) -> ClusterShape:
+    if settings.like_cluster_id:
+        emr = emr_client(deployment.aws_conn_id, settings.region)
+        return read_shape(emr, settings.like_cluster_id, settings.region, prices)
+    wish = ShapeWish(
+        region=settings.region,
+        instance_type=settings.instance_type,
+        core_nodes=settings.core_nodes,
+        max_nodes=settings.max_nodes,
+        wanted_minutes=settings.wanted_minutes,
+        spot_share=settings.spot_share,
+        ebs_gb=settings.ebs_gb,
+    )
+    return choose_shape(wish, prices, images=plan["todo"], rate_per_vcpu=rate)
+
+
+def _allowed_hours(estimate: Estimate, settings: Settings) -> float:
+    hours = allowed_hours(estimate, settings.budget_usd, settings.max_cluster_hours)
+    if estimate.minutes > hours * 60:
+        raise ValueError(
+            f"the cluster is expected to run {estimate.minutes:.0f} min, and max_cluster_hours allows "
+            f"{settings.max_cluster_hours} h: raise it, or raise max_nodes; no cluster was created"
+        )
+    return hours
+
+
+def lease_cluster(
+    deployment: Deployment, context: "Context", code_uri: str, model: dict[str, str], choice: dict[str, Any]
+) -> dict[str, Any]:
+    """Name the cluster after the run and the try; returns it as RunJobFlow takes it, and the steps."""
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    name = lease_name(run.slug, context["ti"].try_number)
+    found = Model(**model)
+    tags = cluster_tags(
+        installation=deployment.name,
+        dag_id=context["ti"].dag_id,
+        run_id=run.run_id,
+        end_by=datetime.now(UTC) + timedelta(hours=choice["allowed_hours"]),
+    )
+    order = ClusterOrder(name, code_uri, ClusterShape.from_dict(choice["shape"]), tags)
+    return {
+        "name": name,
+        "job_flow": job_flow(settings, deployment, run.layout, order, load_prices()),
+        "featurize_steps": [spark_step(FEATURIZE, code_uri, featurize_arguments(settings, run, found))],
+        "pca_steps": [spark_step(PCA, code_uri, pca_arguments(settings, run, found))],
+        "progress_uri": run.run_file("featurize.progress.json").uri,
+        "results_uri": run.results_uri,
+    }
+
+
+def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
+    """End every cluster of the run; returns the ids of those that were alive."""
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    ended = terminate_leased(
+        emr, run.slug, poll_seconds=min(10, deployment.poll_seconds), patience_seconds=_TERMINATION_SECONDS
+    )
+    log.info("ended: %s", ", ".join(ended) or "no cluster of this run was alive")
+    return ended
+
+
+def record_cost(deployment: Deployment, context: "Context", choice: dict[str, Any]) -> float:
+    """Reckon what the run's clusters cost, write it down, and mail the results with it; returns US dollars."""
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    latest = read_json(s3, run.layout.latest)
+    published = latest is not None and latest["run_id"] == run.run_id
+    cost = _cost(deployment, context, choice, published=published)
+    write_json(s3, run.run_file(COST_FILE), cost)
+    log.info("%s", "\n".join(describe_cost(cost)))
+    if published:
+        description = read_json(s3, run.result_file("run.json")) or {}
+        write_json(s3, run.result_file("run.json"), {**description, "cost": cost})
+        send_mail(deployment, results_mail(description, cost, run.results_uri))
+    return float(cost["usd"])
+
+
+def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *, published: bool) -> dict[str, Any]:
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    shape = ClusterShape.from_dict(choice["shape"])
+    prices = load_prices()
+    now = datetime.now(UTC)
+    featurize = read_json(s3, run.run_file("featurize.json"))
+    plan = read_json(s3, run.run_file("plan.json"))
+    measured = measure(featurize, plan, shape, prices) if plan else None
+    began = context["dag_run"].start_date or now - timedelta(days=1)
+    clusters = [
+        read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
+        for cluster_id in run_clusters(emr, run.slug, began)
+    ]
+    facts = RunFacts(
+        dag_id=context["ti"].dag_id,
+        region=settings.region,
+        outcome="published" if published else "failed",
+        images=featurize["featurized"] + featurize["rejected"] if featurize else 0,
+        estimate=choice["estimate"],
+    )
+    record = cost_record(run, facts, clusters, prices_as_of=prices.as_of, now=now)
+    return {**record, "measured": measured.to_dict() if measured else choice["measured"]}
+
+
+def mail_cluster_ready(deployment: Deployment, context: "Context") -> None:
+    """Tell that the cluster takes steps; a callback of the task that waits for it."""
+    try:
+        ti = context["ti"]
+        choice = ti.xcom_pull(task_ids="choose_cluster")
+        estimate = Estimate.from_dict(choice["estimate"])
+        mail = cluster_ready_mail(
+            run_id=str(context["run_id"]),
+            cluster_id=ti.xcom_pull(task_ids="create_cluster"),
+            region=run_settings(context).region,
+            estimate_lines=describe_estimate(estimate),
+        )
+    except Exception:  # a callback's error would hide what it was called for
+        log.exception("no mail about the cluster")
+        return
+    send_mail(deployment, mail)
+
+
+def mail_failure(deployment: Deployment, context: "Context") -> None:
+    """Tell that a task failed for good, and why; a callback of every task."""
+    try:
+        ti = context["ti"]
+        cause = context.get("exception") or "it ended without a reason: was its process killed?"
+        mail = failure_mail(
+            dag_id=ti.dag_id,
+            run_id=str(context["run_id"]),
+            task_id=ti.task_id,
+            cause=str(cause) or type(cause).__name__,
+            log_url=getattr(ti, "log_url", ""),
+        )
+    except Exception:  # as above
+        log.exception("no mail about the failure")
+        return
+    send_mail(deployment, mail)
