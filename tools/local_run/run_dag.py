@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tools.local_run.run_events import Event, RunEnded, RunKnown, RunRefused, TaskChanged, format_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from airflow.sdk import DAG
@@ -84,7 +85,7 @@ def load_dag() -> DAG:
     return dag
 
 
-def run(dag: DAG, conf: dict[str, Any], emit: Any) -> int:  # noqa: ANN401 (a function; mypy sees it in main)
+def run(dag: DAG, conf: dict[str, Any], emit: Callable[[Event], None]) -> int:
     """Runs the DAG and emits its events. Returns the exit code."""
     from airflow.sdk.exceptions import ParamValidationError  # noqa: PLC0415
     from airflow.sdk.listener import get_listener_manager  # noqa: PLC0415
@@ -107,7 +108,7 @@ def _word(state: object) -> str:
     return str(getattr(state, "value", state) or "none")
 
 
-def task_listener(emit: Any, tasks: tuple[str, ...]) -> object:  # noqa: ANN401 (see run)
+def task_listener(emit: Callable[[Event], None], tasks: tuple[str, ...]) -> object:
     """A listener, in Airflow's sense, that emits what happens to tasks."""
     from airflow.listeners import hookimpl  # noqa: PLC0415
 
