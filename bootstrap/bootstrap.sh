@@ -2,7 +2,9 @@
 # EMR bootstrap action: installs the pinned Python packages of the Spark jobs on a node.
 #
 #   bootstrap.sh --requirements s3://bucket/code/<digest>/requirements.txt --prefix /opt/verger
+#                [--wheelhouse s3://bucket/wheels]
 #
+# With a wheelhouse the packages come from that folder alone, so that the node needs no internet.
 # Makes <prefix>/venv-<digest of the requirements> and points <prefix>/venv at it. Run again, or on an image that has
 # the packages already, it finds that environment and is done. A half-made one is never pointed at.
 set -euo pipefail
@@ -10,13 +12,14 @@ set -euo pipefail
 fail() { echo "bootstrap: error: $*" >&2; exit 1; }
 say() { echo "bootstrap: $*"; }
 
-requirements_uri='' prefix=''
+requirements_uri='' prefix='' wheelhouse=''
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || fail "$1 has no value"
     case $1 in
         --requirements) requirements_uri=$2 ;;
         --prefix) prefix=$2 ;;
-        *) fail "unknown argument $1: there are --requirements and --prefix" ;;
+        --wheelhouse) wheelhouse=${2%/} ;;
+        *) fail "unknown argument $1: there are --requirements, --prefix and --wheelhouse" ;;
     esac
     shift 2
 done
@@ -48,6 +51,15 @@ fetch() {
     esac
 }
 
+fetch_wheels() {
+    mkdir "$2"
+    case $1 in
+        s3://*) aws s3 cp --recursive --only-show-errors "$1/" "$2" || fail "$1 could not be read: may the instance profile read it?" ;;
+        *) cp "$1"/*.whl "$2" || fail "$1 could not be read" ;;
+    esac
+    compgen -G "$2/*.whl" >/dev/null || fail "$1 holds no wheel: fill it as docs/operations.md says"
+}
+
 python=$(find_python)
 make_prefix
 work=$(mktemp -d "$prefix/.bootstrap.XXXXXX")
@@ -61,9 +73,14 @@ if [ -e "$environment/.complete" ]; then
 else
     started=$SECONDS
     rm -rf "$environment"
+    from=()
+    if [ -n "$wheelhouse" ]; then
+        fetch_wheels "$wheelhouse" "$work/wheels"
+        from=(--no-index --find-links "$work/wheels")
+    fi
     "$python" -m venv "$environment" || fail "$python could not make $environment"
     "$environment/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-        --only-binary :all: --require-hashes --requirement "$work/requirements.txt" \
+        "${from[@]}" --only-binary :all: --require-hashes --requirement "$work/requirements.txt" \
         || fail "pip could not install $requirements_uri: its own message stands above"
     touch "$environment/.complete"
     say "$environment made in $((SECONDS - started)) s"

@@ -122,6 +122,7 @@ class Settings:
             "logs",
             "reports",
             "certificates",
+            "wheels",
         }:
             raise SettingError(f"images_prefix is {self.images_prefix!r}: that folder is Verger's own, choose another")
         if self.engine not in ENGINES:

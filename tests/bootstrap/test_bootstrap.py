@@ -1,15 +1,15 @@
 """The bootstrap action, run for real on this machine."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 
-def bootstrap(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", str(project / "bootstrap" / "bootstrap.sh"), *arguments], capture_output=True, text=True, check=False
-    )
+def bootstrap(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(project / "bootstrap" / "bootstrap.sh"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,46 @@ def test_a_package_without_its_hash_is_refused_and_the_old_environment_stays(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("bootstrap: error: pip could not install")
     assert (prefix / "venv").resolve() == before
+
+
+@pytest.fixture(scope="module")
+def wheelhouse(project: Path, prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nodes' packages as files, fetched by pip as docs/operations.md says."""
+    folder = tmp_path_factory.mktemp("wheels")
+    pip = [str(prefix / "venv" / "bin" / "python"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    wanted = ["--only-binary", ":all:", "--require-hashes", "--requirement", "bootstrap/requirements.txt"]
+    subprocess.run([*pip, *wanted, "--dest", str(folder)], check=True, cwd=project)
+    return folder
+
+
+#: Nothing listens there: whoever asks an index fails.
+NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
+
+
+def test_with_a_wheelhouse_no_index_is_asked(project: Path, wheelhouse: Path, tmp_path: Path) -> None:
+    done = bootstrap(project, *arguments(project, tmp_path / "v"), "--wheelhouse", f"{wheelhouse}/", **NO_INDEX)
+    assert done.returncode == 0, done.stderr
+    assert "ready: " in done.stdout
+    assert not (tmp_path / "v").joinpath("wheels").exists()
+
+
+def test_a_wheelhouse_that_lacks_a_package_is_refused_and_never_completed_from_elsewhere(
+    project: Path, wheelhouse: Path, tmp_path: Path
+) -> None:
+    partial = tmp_path / "partial"
+    partial.mkdir()
+    for wheel in wheelhouse.glob("six-*.whl"):
+        partial.joinpath(wheel.name).write_bytes(wheel.read_bytes())
+    done = bootstrap(project, *arguments(project, tmp_path / "v"), "--wheelhouse", str(partial))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("bootstrap: error: pip could not install")
+
+
+def test_an_empty_wheelhouse_is_one_clear_error(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = bootstrap(project, *arguments(project, tmp_path / "v"), "--wheelhouse", str(tmp_path / "empty"))
+    assert done.returncode == 1
+    assert str(tmp_path / "empty") in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
