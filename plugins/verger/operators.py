@@ -1,7 +1,7 @@
 """The provider's EMR operators and sensors, with what a run needs that they lack."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from verger.aws_clients import emr_client, s3_client
 from verger.clusters import find_named
+from verger.layout import S3Address
 from verger.step_logs import LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
 from verger.triggers import ClusterReadyTrigger, StepProgressTrigger
 
@@ -134,15 +135,10 @@ class StepSensor(EmrStepSensor):
 
     def _fail(self, context: "Context") -> None:
         step = self.get_emr_response(context)["Step"]
-        region = str(self.region_name)
-        cluster = emr_client(self.aws_conn_id, region).describe_cluster(ClusterId=self.job_flow_id)["Cluster"]
+        emr = emr_client(self.aws_conn_id, str(self.region_name))
+        cluster = emr.describe_cluster(ClusterId=self.job_flow_id)["Cluster"]
         addresses = [step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name) for name in LOG_NAMES]
-        texts = wait_for_logs(
-            s3_client(self.aws_conn_id, region),
-            addresses,
-            patience_seconds=_LOG_PATIENCE_SECONDS,
-            poll_seconds=min(10, self.poke_interval),
-        )
+        texts = self._read_logs(step["Status"]["Timeline"], addresses)
         for address, text in zip(addresses, texts, strict=True):
             if text.strip():
                 self.log.error("the end of %s:\n%s", address.uri, tail(text))
@@ -151,4 +147,15 @@ class StepSensor(EmrStepSensor):
         folder = addresses[0].uri.rpartition("/")[0]
         raise AirflowFailException(
             f"step {step['Name']} ended as {step['Status']['State']}: {cause} (its logs: {folder}/)"
+        )
+
+    def _read_logs(self, timeline: Mapping[str, Any], addresses: list[S3Address]) -> list[str]:
+        if "StartDateTime" not in timeline:  # it never ran: there will be no log
+            return [""] * len(addresses)
+        return wait_for_logs(
+            s3_client(self.aws_conn_id, str(self.region_name)),
+            addresses,
+            ended_at=timeline.get("EndDateTime") or datetime.now(UTC),
+            patience_seconds=_LOG_PATIENCE_SECONDS,
+            poll_seconds=min(10, self.poke_interval),
         )

@@ -4,7 +4,8 @@ import gzip
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +20,8 @@ LOG_NAMES = ("stdout", "stderr")
 #: What a job puts before its one-line cause (docs/formats.md, "The jobs").
 ERROR_MARK = "verger: error: "
 _TAIL_LINES = 40
+#: S3 tells whole seconds, and its clock is not EMR's.
+_CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str) -> S3Address:
@@ -27,41 +30,50 @@ def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str) -> 
     return S3Address(root.bucket, f"{root.key}/{cluster_id}/steps/{step_id}/{name}.gz".lstrip("/"))
 
 
-def read_log(s3: "S3Client", address: S3Address) -> str | None:
-    """A gzipped log as text; None while it is not there or is not whole."""
+class StepLog(NamedTuple):
+    """What a log object held, and when it was written."""
+
+    text: str
+    written_at: datetime
+
+
+def read_log(s3: "S3Client", address: S3Address) -> StepLog | None:
+    """A gzipped log; None while it is not there or is not whole."""
     try:
-        packed = s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+        answer = s3.get_object(Bucket=address.bucket, Key=address.key)
+        text = gzip.decompress(answer["Body"].read()).decode("utf-8", "replace")
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             return None
         raise
-    try:
-        return gzip.decompress(packed).decode("utf-8", "replace")
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return None
+    return StepLog(text, answer["LastModified"])
 
 
 def wait_for_logs(
     s3: "S3Client",
     addresses: Sequence[S3Address],
     *,
+    ended_at: datetime,
     patience_seconds: float,
     poll_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
-    """Read logs that EMR may still be writing (it copies them every few minutes, and when a cluster ends).
+    """Read the logs of a step that ended, which EMR copies every few minutes and when a cluster ends.
 
-    Returns once one of them names a cause or all have stopped growing, else after `patience_seconds`; a log that never
-    came is empty.
+    Returns once one of them names a cause or all there are were written after the step's end, else after
+    `patience_seconds`; a log that never came is empty.
     """
-    before: list[str] = []
+    newest_needed = ended_at - _CLOCK_TOLERANCE
     for _ in range(max(1, int(patience_seconds / poll_seconds))):
-        texts = [read_log(s3, address) or "" for address in addresses]
-        if cause_of("\n".join(texts)) or (any(texts) and texts == before):
-            return texts
-        before = texts
+        logs = [read_log(s3, address) for address in addresses]
+        texts = [log.text if log else "" for log in logs]
+        found = [log for log in logs if log]
+        if cause_of("\n".join(texts)) or (found and all(log.written_at >= newest_needed for log in found)):
+            break
         sleep(poll_seconds)
-    return before
+    return texts
 
 
 def tail(text: str, lines: int = _TAIL_LINES) -> str:

@@ -1,11 +1,15 @@
 """A failed step's own log."""
 
 import gzip
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.layout import S3Address
 from verger.step_logs import cause_of, read_log, step_log_address, tail, wait_for_logs
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("root", ["s3://b/logs/", "s3://b/logs", "s3n://b/logs/"])
@@ -19,7 +23,9 @@ def test_a_log_that_is_not_there_or_not_whole_is_none(s3: S3Client, bucket: str)
     s3.put_object(Bucket=bucket, Key="stderr.gz", Body=gzip.compress(b"x" * 1000)[:-9])
     assert read_log(s3, address) is None
     s3.put_object(Bucket=bucket, Key="stderr.gz", Body=gzip.compress("é\n".encode()))
-    assert read_log(s3, address) == "é\n"
+    log = read_log(s3, address)
+    assert log
+    assert log.text == "é\n"
 
 
 def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: str) -> None:
@@ -33,22 +39,36 @@ def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: s
         s3.put_object(Bucket=bucket, Key="late.gz", Body=gzip.compress(next(versions)))
 
     none, text = wait_for_logs(
-        s3, [S3Address(bucket, "none.gz"), address], patience_seconds=100, poll_seconds=1, sleep=sleep
+        s3, [S3Address(bucket, "none.gz"), address], ended_at=LATER, patience_seconds=100, poll_seconds=1, sleep=sleep
     )
     assert (none, cause_of(text)) == ("", "no model")
     assert waits == 3
 
 
-def test_waiting_ends_when_a_log_without_a_cause_stops_growing(s3: S3Client, bucket: str) -> None:
+def test_waiting_ends_with_a_log_that_was_written_after_the_step_s_end(s3: S3Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="killed.gz", Body=gzip.compress(b"killed\n"))
     address = S3Address(bucket, "killed.gz")
-    found = wait_for_logs(s3, [address], patience_seconds=100, poll_seconds=1, sleep=lambda _: None)
+    found = wait_for_logs(s3, [address], ended_at=NOW, patience_seconds=100, poll_seconds=1, sleep=lambda _: None)
     assert found == ["killed\n"]
+
+
+def test_a_log_from_before_the_step_s_end_is_waited_for_and_then_taken(s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="stale.gz", Body=gzip.compress(b"half\n"))
+    waits: list[float] = []
+    found = wait_for_logs(
+        s3,
+        [S3Address(bucket, "stale.gz")],
+        ended_at=LATER,
+        patience_seconds=3,
+        poll_seconds=1,
+        sleep=waits.append,
+    )
+    assert (found, len(waits)) == (["half\n"], 3)
 
 
 def test_waiting_for_a_log_that_never_comes_ends(s3: S3Client, bucket: str) -> None:
     address = S3Address(bucket, "never.gz")
-    assert wait_for_logs(s3, [address], patience_seconds=3, poll_seconds=1, sleep=lambda _: None) == [""]
+    assert wait_for_logs(s3, [address], ended_at=NOW, patience_seconds=3, poll_seconds=1, sleep=lambda _: None) == [""]
 
 
 def test_the_last_cause_counts_and_the_tail_is_the_end() -> None:
