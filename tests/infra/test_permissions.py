@@ -33,6 +33,7 @@ BUCKET_ACTIONS = {"s3:GetBucketLocation", "s3:ListBucket"}
 REQUESTS = {
     "ce:GetCostAndUsage": ("*", {"aws:RequestedRegion": "us-east-1"}),
     "ec2:DescribeSubnets": ("*", {}),
+    "elasticmapreduce:DescribeSecurityConfiguration": ("*", {}),
     "elasticmapreduce:ListClusters": ("*", {}),
     "elasticmapreduce:RunJobFlow": ("*", TAGS),
     "sns:Publish": (f"arn:aws:sns:eu-west-1:{ACCOUNT}:Topic", {}),
