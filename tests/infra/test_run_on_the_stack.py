@@ -1,8 +1,8 @@
 """The DAG on what the template made: a whole run with the stack's outputs as Airflow's settings.
 
 moto makes the stack inside the local EMR, so that the cluster is ordered with the roles, the subnets, the security
-configuration and the topic that the stack has. The bucket is played by the local S3 server under the name that the stack
-gives it, since moto's would be gone with the process.
+configuration and the topic that the stack has. The bucket is played by the local S3 server under the name that the
+stack gives it, since a run's S3 is that server here.
 """
 
 import os
@@ -30,7 +30,7 @@ def stack(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[l
     with local_stack.running(settings) as running:
         account = Account(running.emr_url)
         account.deploy()
-        # moto files what CloudFormation makes under its region, and looks for what the local EMR is asked under another.
+        # moto files what CloudFormation makes under the stack's region, and looks for it under its default one.
         running.emr().create_security_configuration(
             Name=account.output("SecurityConfigurationName"), SecurityConfiguration="{}"
         )
