@@ -150,4 +150,4 @@ def written_paths(formats: str) -> Iterator[tuple[str, str]]:
         for path in re.findall(r"`([^`]+)`", paths):
             folder = re.findall(r"`([^`]+/)[^`]*`", paths)[0]
             key = path if "/" in path else folder + path
-            yield re.sub(r"<[^>]*>|\*|\.\.\.", "x", key), writer.strip()
+            yield re.sub(r"<[^>]*>|\*|\.\.\.", "x", key), re.sub(r"\s*\(.*\)", "", writer).strip()
