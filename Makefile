@@ -56,6 +56,12 @@ demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(forea
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
 		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT"
 
+# --- measurements -----------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(foreach env,airflow spark model bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
+	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.bench $(BENCH_ARGS)
+
 # --- checks and tests ---------------------------------------------------------------------------------
 
 .PHONY: check

@@ -1,0 +1,149 @@
+"""Measures Verger's two steps against what they are to be measured against, side by side in one run.
+
+Writes bench-output/bench.json (ratios and figures) and bench-output/bench.md (the same as tables). `--quick` measures
+next to nothing: it shows that the measurements work, and its numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.benchmarks import bench_stack, pictures
+from tools.benchmarks.comparison import FULL, QUICK, Comparison, Sizes, ratios
+from tools.benchmarks.measured_process import BenchError, run_measured
+from tools.benchmarks.measurements import Bench
+from tools.benchmarks.tables import as_markdown
+from tools.local_run.processes import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a few images: does it work?")
+    parser.add_argument("--output", type=Path, default=PROJECT / "bench-output", metavar="DIR")
+    parser.add_argument("--weights", type=Path, metavar="FILE.h5", help="weights of MobileNetV2; random unless given")
+    parser.add_argument("--keep", action="store_true", help="keep what the measurements wrote, logs apart")
+    return parser.parse_args(arguments)
+
+
+def machine() -> dict[str, Any]:
+    """The machine, as far as it tells."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "memory_gib": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "load_at_start": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def prepare_model(stack: bench_stack.BenchStack, output: Path, weights: Path | None) -> Path:
+    """Prepare the model on this machine and publish it; its folder. Raises BenchError."""
+    source = ["--weights", str(weights)] if weights else ["--random"]
+    places = ["--output-dir", str(output / "models"), "--models-uri", f"s3://{bench_stack.BUCKET}/models"]
+    command = [str(stack.python("model")), str(PROJECT / "tools" / "prepare_model.py"), *source, *places]
+    run = run_measured("prepare_model", command, stack.environment(stack.fast), stack.logs / "model.log")
+    return Path(json.loads(run.log.read_text("utf-8").splitlines()[-1])["dir"])
+
+
+def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """Set up, measure, and put together; raises BenchError or ServerError."""
+    sizes = QUICK if asked.quick else FULL
+    output: Path = asked.output.resolve()
+    work = output / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    started = time.monotonic()
+    begun_at = datetime.now(UTC).isoformat(timespec="seconds")
+    described = machine()
+    say("drawing the pictures")
+    small, photographs = draw(output, sizes)
+    with bench_stack.running(PROJECT, work) as stack:
+        say("storing them and preparing the model")
+        pictures.upload(stack.s3(), [*small, *photographs])
+        model = prepare_model(stack, output, asked.weights)
+        bench = Bench(stack, model, described["cores"], sizes.bare_repeats)
+        figures = Comparison(bench, sizes, small, photographs, say).measure()
+    if not asked.keep:
+        for part in ("s3", "spark", "s3proxy"):
+            shutil.rmtree(work / part, ignore_errors=True)
+    return {
+        "format": 1,
+        **{name: round(value, 3) for name, value in ratios(figures, described["cores"]).items()},
+        "quick": asked.quick,
+        "weights": "file" if asked.weights else "random",
+        "started_at": begun_at,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "commit": _commit(),
+        "machine": described,
+        "figures": figures,
+    }
+
+
+def draw(output: Path, sizes: Sizes) -> tuple[list[pictures.Picture], list[pictures.Picture]]:
+    """The pictures; those that are there from an earlier run stay."""
+    most = max(sizes.job_images, sizes.steady_images, *sizes.scaling_images)
+    small = pictures.draw_small(output / "pictures" / "small", most, sizes.job_images)
+    return small, pictures.draw_photographs(output / "pictures" / "photographs", sizes.photographs)
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the person uses
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def main() -> int:
+    """The program."""
+    asked = parse_args(sys.argv[1:])
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{(time.monotonic() - started) / 60:5.1f} min] {text}", flush=True)
+
+    try:
+        result = run(asked, say)
+    except (BenchError, ServerError, OSError) as error:
+        print(f"verger: error: {error}", file=sys.stderr)
+        return 1
+    asked.output.mkdir(parents=True, exist_ok=True)
+    (asked.output / "bench.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    page = as_markdown(result)
+    (asked.output / "bench.md").write_text(page, "utf-8")
+    print(page)
+    print(f"written to {asked.output / 'bench.json'} and bench.md beside it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""All measurements in their order, and the ratios they come to."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tools.benchmarks.measurements import Bench, Featurized
+    from tools.benchmarks.pictures import Picture
+
+FIRST = "small/first"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        job_images, job_k: the whole job; its featurize also on one core, and done the usual way.
+        steady_images: the yardstick, and fast against slow S3.
+        scaling_images: cost against the number of images, ascending; PCA is compared on the last.
+        photographs: of 12 megapixels.
+        bare_images, bare_photographs: of the bare loop.
+        repeats: of the comparisons that decide.
+        bare_repeats: how often the bare loop goes over its pictures.
+    """
+
+    job_images: int = 2400
+    job_k: int = 50
+    steady_images: int = 10_000
+    scaling_images: tuple[int, ...] = (1000, 5000, 20_000)
+    photographs: int = 300
+    bare_images: int = 600
+    bare_photographs: int = 40
+    repeats: int = 2
+    bare_repeats: int = 3
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    job_images=48,
+    job_k=5,
+    steady_images=48,
+    scaling_images=(16, 64),
+    photographs=4,
+    bare_images=16,
+    bare_photographs=2,
+    repeats=1,
+    bare_repeats=1,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measures everything on given pictures.
+
+    Attributes:
+        small: pictures of 100 x 100, at least as many as the largest measurement needs.
+        photographs: pictures of 12 megapixels.
+        say: told what is being measured.
+    """
+
+    bench: Bench
+    sizes: Sizes
+    small: Sequence[Picture]
+    photographs: Sequence[Picture]
+    say: Callable[[str], None]
+
+    def measure(self) -> dict[str, Any]:
+        """Every measurement, by name."""
+        return {
+            "whole_job": self.whole_job(),
+            "one_core": self.one_core(),
+            "steady_state": self.steady_state(),
+            "photographs": self.large_pictures(),
+            "scaling": self.scaling(),
+            "pca": self.pca(),
+        }
+
+    def whole_job(self) -> dict[str, Any]:
+        """Both steps with their JVM starts, and featurize's work done the usual way."""
+        pictures = self.small[: self.sizes.job_images]
+        jobs, keras = [], []
+        for repeat in range(self.sizes.repeats):
+            name = f"job-{repeat}"
+            self.say(f"whole job, {len(pictures)} pictures, k = {self.sizes.job_k}")
+            ours = self.bench.featurize(name, pictures, cores=self.bench.cores)
+            projected, told = self.bench.pca(name, self.sizes.job_k)
+            peaks = [peak for peak in (ours.process.peak_mib, projected.peak_mib) if peak is not None]
+            jobs.append(
+                {
+                    "featurize": ours.as_json(),
+                    "featurize_seconds": round(ours.process.seconds, 2),
+                    "pca_seconds": round(projected.seconds, 2),
+                    "seconds": round(ours.process.seconds + projected.seconds, 2),
+                    "peak_mib": round(max(peaks)) if peaks else None,
+                    "rows": told["rows"],
+                }
+            )
+            self.say(f"the same pictures with Keras in a pandas UDF ({jobs[-1]['seconds']} s was the whole job)")
+            usual, rows = self.bench.keras_udf(name, FIRST)
+            peak = None if usual.peak_mib is None else round(usual.peak_mib)
+            keras.append({"seconds": round(usual.seconds, 2), "peak_mib": peak, "rows": rows})
+        return {"images": len(pictures), "k": self.sizes.job_k, "ours": jobs, "keras_udf": keras}
+
+    def steady_state(self) -> dict[str, Any]:
+        """The step against the bare loop of one process, with a fast and with a slow S3, in turn."""
+        pictures = self.small[: self.sizes.steady_images]
+        bare = [self._bare("bare-0")]
+        fast: list[Featurized] = []
+        slow: list[Featurized] = []
+        for repeat in range(self.sizes.repeats):
+            for runs, is_slow in ((fast, False), (slow, True)):
+                self.say(f"featurize, {len(pictures)} pictures, {'slow' if is_slow else 'fast'} S3")
+                name = f"{'slow' if is_slow else 'fast'}-{repeat}"
+                runs.append(self.bench.featurize(name, pictures, cores=self.bench.cores, slow=is_slow))
+                bare.append(self._bare(f"bare-{len(bare)}"))
+        return {
+            "images": len(pictures),
+            "bare_loop_images_per_second": [round(rate, 1) for rate in bare],
+            "fast": [run.as_json() for run in fast],
+            "slow": [run.as_json() for run in slow],
+        }
+
+    def one_core(self) -> dict[str, Any]:
+        """The whole job's pictures on one core."""
+        pictures = self.small[: self.sizes.job_images]
+        self.say(f"featurize, {len(pictures)} pictures, one core")
+        return self.bench.featurize("one-core", pictures, cores=1).as_json()
+
+    def large_pictures(self) -> dict[str, Any]:
+        """Photographs of 12 megapixels, and the bare loop on some of them."""
+        self.say(f"featurize, {len(self.photographs)} photographs of 12 megapixels")
+        some = self.photographs[: self.sizes.bare_photographs]
+        bare = [self.bench.bare_loop("bare-photographs-0", some)]
+        run = self.bench.featurize("photographs", self.photographs, cores=self.bench.cores)
+        bare.append(self.bench.bare_loop("bare-photographs-1", some))
+        return {"bare_loop_images_per_second": [round(rate, 2) for rate in bare], "featurize": run.as_json()}
+
+    def scaling(self) -> list[dict[str, Any]]:
+        """The step on more and more images."""
+        found = []
+        for images in self.sizes.scaling_images:
+            self.say(f"featurize, {images} pictures")
+            found.append(self.bench.featurize(f"scale-{images}", self.small[:images], cores=self.bench.cores).as_json())
+        return found
+
+    def pca(self) -> dict[str, Any]:
+        """Our fit against Spark ML's on the largest table of `scaling`, in turn."""
+        name = f"scale-{self.sizes.scaling_images[-1]}"
+        ours, theirs = [], []
+        difference = 0.0
+        for _ in range(self.sizes.repeats):
+            self.say(f"PCA of {self.sizes.scaling_images[-1]} x 1280: ours, then Spark ML's")
+            process, told = self.bench.pca(name, self.sizes.job_k)
+            other, spark_ml = self.bench.spark_ml_pca(name, self.sizes.job_k)
+            ours.append({"fit_seconds": told["seconds"]["fit"], "process_seconds": round(process.seconds, 2)})
+            theirs.append(
+                {"fit_seconds": round(spark_ml["fit_seconds"], 3), "process_seconds": round(other.seconds, 2)}
+            )
+            shares = zip(told["explained_variance_ratio"], spark_ml["explained_variance_ratio"], strict=True)
+            difference = max(difference, *(abs(mine / their - 1) for mine, their in shares))
+        return {
+            "rows": told["rows"],
+            "k": self.sizes.job_k,
+            "ours": ours,
+            "spark_ml": theirs,
+            "largest_relative_difference_of_explained_variance": difference,
+        }
+
+    def _bare(self, name: str) -> float:
+        return self.bench.bare_loop(name, self.small[: self.sizes.bare_images])
+
+
+def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
+    """What the measurements say, as ratios; above 1 is better for ours where two are compared."""
+    job, steady, photographs = figures["whole_job"], figures["steady_state"], figures["photographs"]
+    bare = statistics.median(steady["bare_loop_images_per_second"])
+    fast, slow = _rate(steady["fast"]), _rate(steady["slow"])
+    every = _rate([run["featurize"] for run in job["ours"]])
+    bare_photographs = statistics.median(photographs["bare_loop_images_per_second"])
+    slopes = per_image_seconds(figures["scaling"])
+    pca = figures["pca"]
+    return {
+        "featurize_vs_keras_udf": _median(job["keras_udf"], "seconds") / _median(job["ours"], "featurize_seconds"),
+        "featurize_vs_bare_loop_all_cores": fast / (bare * cores),
+        "featurize_slow_s3_vs_fast_s3": slow / fast,
+        "featurize_all_cores_vs_one_core": every / figures["one_core"]["images_per_second"],
+        "featurize_photographs_vs_bare_loop_all_cores": photographs["featurize"]["images_per_second"]
+        / (bare_photographs * cores),
+        # So few images as in a quick run may cost less than the start varies.
+        "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
+        "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),
+        "whole_job_seconds": _median(figures["whole_job"]["ours"], "seconds"),
+    }
+
+
+def per_image_seconds(scaling: Sequence[dict[str, Any]]) -> list[float]:
+    """What each further image costs, between one number of images and the next."""
+    return [
+        (after["process_seconds"] - before["process_seconds"]) / (after["images"] - before["images"])
+        for before, after in itertools.pairwise(scaling)
+    ]
+
+
+def _rate(runs: Sequence[dict[str, Any]]) -> float:
+    return _median(runs, "images_per_second")
+
+
+def _median(runs: Sequence[dict[str, Any]], name: str) -> float:
+    return float(statistics.median(run[name] for run in runs))

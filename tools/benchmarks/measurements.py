@@ -1,0 +1,169 @@
+"""Each measurement: a program or two, run and timed. What is compared runs side by side, in turn."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from verger.code_bundle import zip_package
+
+from tools.benchmarks.bench_stack import BUCKET, BenchStack
+from tools.benchmarks.measured_process import Measured, processor_seconds, run_measured
+from tools.benchmarks.pictures import Picture, put_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Featurized:
+    """One run of featurize.
+
+    Attributes:
+        images: how many.
+        process: the whole process, the JVM's start included.
+        images_per_second: at steady state: from the first chunk's beginning to the last commit.
+        s3_share: the share of all the machine's processor time that the S3 server took meanwhile.
+    """
+
+    images: int
+    process: Measured
+    images_per_second: float
+    s3_share: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures by name."""
+        return {
+            "images": self.images,
+            "process_seconds": round(self.process.seconds, 2),
+            "images_per_second": self.images_per_second,
+            "working_seconds": round(self.images / self.images_per_second, 2),
+            "peak_mib": None if self.process.peak_mib is None else round(self.process.peak_mib),
+            "s3_server_share_of_processors": round(self.s3_share, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every measurement needs.
+
+    Attributes:
+        model: the prepared model's folder on this machine; its name is the fingerprint.
+        cores: how many there are.
+        bare_repeats: how often the bare loop goes over its pictures.
+    """
+
+    stack: BenchStack
+    model: Path
+    cores: int
+    bare_repeats: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's fingerprint."""
+        return self.model.name
+
+    def bare_loop(self, name: str, pictures: Sequence[Picture]) -> float:
+        """Images per second of one process with the pictures in memory: the median of its repeats."""
+        stack = self.stack
+        listed = stack.work / f"{name}.txt"
+        listed.write_text("".join(f"{picture.file}\n" for picture in pictures), "utf-8")
+        command = [str(stack.python("spark")), "-m", "tools.benchmarks.bare_loop", "--pictures", str(listed)]
+        command += ["--model", str(self.model / "model.tflite"), "--repeats", str(self.bare_repeats)]
+        run = run_measured(name, command, stack.environment(stack.fast), stack.logs / f"{name}.log")
+        found = run.result()
+        return float(found["images"] / statistics.median(found["seconds"]))
+
+    def featurize(self, name: str, pictures: Sequence[Picture], *, cores: int, slow: bool = False) -> Featurized:
+        """Run the step on some pictures, into a table of its own."""
+        stack = self.stack
+        manifest = put_manifest(stack.s3(), name, pictures)
+        metrics = f"runs/{name}/featurize.json"
+        arguments = {
+            "--manifest-uri": manifest,
+            "--features-uri": f"s3://{BUCKET}/{name}/features",
+            "--rejects-uri": f"s3://{BUCKET}/{name}/rejects",
+            "--model-uri": f"s3://{BUCKET}/models/{self.fingerprint}",
+            "--metrics-uri": f"s3://{BUCKET}/{metrics}",
+            "--run-id": name,
+        }
+        before = processor_seconds(set(stack.server_pids))
+        process = stack.submit(
+            f"featurize-{name}",
+            [*self._step("featurize"), *_words(arguments)],
+            cores=cores,
+            endpoint=stack.slow if slow else stack.fast,
+        )
+        used = processor_seconds(set(stack.server_pids)) - before
+        told = self._read_json(metrics)
+        return Featurized(
+            len(pictures), process, float(told["images_per_second"]), used / (process.seconds * self.cores)
+        )
+
+    def pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:
+        """Run the step on the table that `featurize` of this name left; the process and `pca.json`."""
+        metrics = f"runs/{name}/pca.json"
+        arguments = {
+            "--manifest-uri": f"s3://{BUCKET}/runs/{name}/manifest.parquet",
+            "--features-uri": f"s3://{BUCKET}/{name}/features",
+            "--rejects-uri": f"s3://{BUCKET}/{name}/rejects",
+            "--model-fingerprint": self.fingerprint,
+            "--output-uri": f"s3://{BUCKET}/{name}/results",
+            "--metrics-uri": f"s3://{BUCKET}/{metrics}",
+            "--run-id": name,
+            "--k": str(k),
+        }
+        process = self.stack.submit(f"pca-{name}", [*self._step("pca"), *_words(arguments)], cores=self.cores)
+        return process, self._read_json(metrics)
+
+    def spark_ml_pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:
+        """Fit Spark's own PCA on the same table."""
+        program = str(self.stack.project / "tools" / "benchmarks" / "spark_ml_pca.py")
+        uri = f"s3://{BUCKET}/{name}/features/model={self.fingerprint}/run={self._run_folder(name)}"
+        process = self.stack.submit(
+            f"spark-ml-{name}",
+            [program, "--features-uri", uri, "--k", str(k)],
+            cores=self.cores,
+            quick_start=False,
+        )
+        return process, process.result()
+
+    def keras_udf(self, name: str, prefix: str) -> tuple[Measured, int]:
+        """Do featurize's work the usual way on the pictures under a prefix; the process and the rows it made."""
+        program = str(self.stack.project / "tools" / "benchmarks" / "keras_udf.py")
+        arguments = {
+            "--images-uri": f"s3://{BUCKET}/{prefix}",
+            "--weights": str(self.model / "weights.h5"),
+            "--output-uri": f"s3://{BUCKET}/{name}/keras",
+        }
+        process = self.stack.submit(
+            f"keras-{name}", [program, *_words(arguments)], environment="bench", cores=self.cores
+        )
+        return process, int(process.result())
+
+    def _step(self, name: str) -> list[str]:
+        """The options and the entry point of one of our steps."""
+        package = self.stack.project / "spark_jobs"
+        archive = self.stack.work / "spark_jobs.zip"
+        archive.write_bytes(zip_package(package))
+        # As on EMR: the entry point lies alone, its modules come out of the archive.
+        entry_point = self.stack.work / "entry" / f"{name}.py"
+        entry_point.parent.mkdir(exist_ok=True)
+        entry_point.write_bytes((package / f"{name}.py").read_bytes())
+        return ["--py-files", str(archive), str(entry_point)]
+
+    def _run_folder(self, name: str) -> str:
+        prefix = f"{name}/features/model={self.fingerprint}/run="
+        found = self.stack.s3().list_objects_v2(Bucket=BUCKET, Prefix=prefix, MaxKeys=1)
+        return found["Contents"][0]["Key"].removeprefix(prefix).partition("/")[0]
+
+    def _read_json(self, key: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.stack.s3().get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return content
+
+
+def _words(arguments: dict[str, str]) -> list[str]:
+    return [word for item in arguments.items() for word in item]

@@ -1,0 +1,69 @@
+"""The pictures of the measurements: drawn, stored, and listed in manifests."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verger.planning import ListedImage, manifest_bytes
+
+from tools.benchmarks.bench_stack import BUCKET
+from tools.draw_images import Drawing, camera_size, file_name, write_images
+from tools.drawing.catalogue import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+UPLOADS_AT_ONCE = 8
+LABELS = 8
+MEGAPIXELS = 12.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on this machine and in the bucket."""
+
+    file: Path
+    key: str
+    label: str
+
+
+def draw_small(folder: Path, images: int, first: int) -> list[Picture]:
+    """Pictures of 100 x 100; the first ones lie under a prefix of their own."""
+    write_images(folder, Drawing(images=images, labels=LABELS))
+    return [_picture(folder, number, f"small/{'first' if number < first else 'more'}") for number in range(images)]
+
+
+def draw_photographs(folder: Path, images: int) -> list[Picture]:
+    """Pictures as large as a camera's."""
+    write_images(folder, Drawing(images=images, labels=LABELS, size=camera_size(MEGAPIXELS)))
+    return [_picture(folder, number, "photographs") for number in range(images)]
+
+
+def _picture(folder: Path, number: int, prefix: str) -> Picture:
+    label, name = labels(LABELS)[number % LABELS], file_name(number // LABELS)
+    return Picture(folder / label / name, f"{prefix}/{label}/{name}", label)
+
+
+def upload(s3: S3Client, pictures: Sequence[Picture]) -> None:
+    """Store pictures in the bucket."""
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        list(pool.map(lambda one: s3.put_object(Bucket=BUCKET, Key=one.key, Body=one.file.read_bytes()), pictures))
+
+
+def put_manifest(s3: S3Client, name: str, pictures: Sequence[Picture]) -> str:
+    """Store the manifest of some pictures; its address."""
+    key = f"runs/{name}/manifest.parquet"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=manifest_bytes(sorted(map(_listed, pictures))))
+    return f"s3://{BUCKET}/{key}"
+
+
+def _listed(picture: Picture) -> ListedImage:
+    content = picture.file.read_bytes()
+    etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return ListedImage(f"s3://{BUCKET}/{picture.key}", etag, picture.label, len(content))

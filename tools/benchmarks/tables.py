@@ -1,0 +1,99 @@
+"""The measurements as tables for people, in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from tools.benchmarks.comparison import per_image_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What each ratio says, and what it is to be.
+MEANINGS = {
+    "featurize_vs_keras_udf": ("the usual Keras pandas UDF / featurize, whole processes, the same pictures", "≥ 4"),
+    "featurize_vs_bare_loop_all_cores": ("featurize / (bare loop of one process x cores), images/s", "≥ 0.85"),
+    "featurize_slow_s3_vs_fast_s3": ("featurize with 30 ms before each answer of S3 / without", "≥ 0.90"),
+    "featurize_all_cores_vs_one_core": ("featurize on all cores / on one", "the number of cores"),
+    "featurize_photographs_vs_bare_loop_all_cores": ("the same as the second, photographs of 12 megapixels", "≥ 0.85"),
+    "featurize_last_slope_vs_first_slope": ("seconds per further image, many images / few", "about 1"),
+    "pca_vs_spark_ml": ("Spark ML's PCA / ours, the fit alone", "≥ 5"),
+    "whole_job_seconds": ("both steps, JVM starts included, seconds", "< 24 with 2,400 pictures"),
+}
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """The whole result."""
+    figures, machine = result["figures"], result["machine"]
+    warning = "**A quick run: it shows that the measurements work; the numbers mean nothing.**\n\n"
+    parts = [
+        (warning if result["quick"] else "")
+        + f"{result['started_at']}, {result['minutes']} minutes, commit {result['commit']}; {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; load before the first "
+        f"measurement {machine['load_at_start']}.",
+        _ratio_table(result),
+        _whole_job_table(figures["whole_job"]),
+        _rate_table(figures),
+        _scaling_table(figures["scaling"]),
+        _pca_table(figures["pca"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _ratio_table(result: dict[str, Any]) -> str:
+    rows = [(f"`{name}`", meaning, f"{result[name]:.2f}", wanted) for name, (meaning, wanted) in MEANINGS.items()]
+    return _table(("in bench.json", "what", "measured", "wanted"), rows)
+
+
+def _whole_job_table(job: dict[str, Any]) -> str:
+    rows = [("featurize + pca", run["seconds"], run["featurize_seconds"], run["peak_mib"]) for run in job["ours"]]
+    rows += [("Keras pandas UDF, featurize only", "", run["seconds"], run["peak_mib"]) for run in job["keras_udf"]]
+    title = f"{job['images']:,} pictures of 100 x 100, k = {job['k']}"
+    return _table((title, "both steps, s", "featurize, s", "peak memory of all processes, MiB"), rows)
+
+
+def _rate_table(figures: dict[str, Any]) -> str:
+    steady, photographs = figures["steady_state"], figures["photographs"]
+    bare = statistics.median(steady["bare_loop_images_per_second"])
+    large = statistics.median(photographs["bare_loop_images_per_second"])
+    rows = [("bare loop, one process, pictures in memory", "100 x 100", f"{bare:.0f}", "")]
+    runs = [("featurize, all cores, fast S3", run) for run in steady["fast"]]
+    runs += [("featurize, all cores, slow S3", run) for run in steady["slow"]]
+    runs += [("featurize, all cores, fast S3", run["featurize"]) for run in figures["whole_job"]["ours"]]
+    runs.append(("featurize, one core, fast S3", figures["one_core"]))
+    rows += [_rate_row(name, "100 x 100", run) for name, run in runs]
+    rows.append(("bare loop, one process, pictures in memory", "12 megapixels", f"{large:.1f}", ""))
+    rows.append(_rate_row("featurize, all cores, fast S3", "12 megapixels", photographs["featurize"]))
+    return _table(("what", "pictures", "images/s", "S3 server's share of the processors"), rows)
+
+
+def _rate_row(name: str, size: str, run: dict[str, Any]) -> tuple[str, str, str, str]:
+    share = f"{run['s3_server_share_of_processors']:.0%}"
+    return (f"{name}, {run['images']:,} images", size, f"{run['images_per_second']:.1f}", share)
+
+
+def _scaling_table(scaling: Sequence[dict[str, Any]]) -> str:
+    slopes = ["", *(f"{1000 * slope:.2f}" for slope in per_image_seconds(scaling))]
+    rows = [
+        (f"{run['images']:,}", run["process_seconds"], run["working_seconds"], slope, run["peak_mib"])
+        for run, slope in zip(scaling, slopes, strict=True)
+    ]
+    return _table(("images", "whole process, s", "working, s", "each further image, ms", "peak memory, MiB"), rows)
+
+
+def _pca_table(pca: dict[str, Any]) -> str:
+    rows = [("ours", run["fit_seconds"], run["process_seconds"]) for run in pca["ours"]]
+    rows += [("Spark ML", run["fit_seconds"], run["process_seconds"]) for run in pca["spark_ml"]]
+    title = f"PCA of {pca['rows']:,} x 1,280, k = {pca['k']}"
+    difference = pca["largest_relative_difference_of_explained_variance"]
+    note = (
+        "Our fit reads the rows from S3; Spark ML's has them in memory before the clock starts. "
+        f"Largest relative difference of the explained variance: {difference:.1e}."
+    )
+    return _table((title, "fit, s", "whole process, s"), rows) + f"\n\n{note}"
