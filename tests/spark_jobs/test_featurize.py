@@ -1,0 +1,151 @@
+"""The featurize step on a real Spark, in this process."""
+
+import numpy as np
+import pytest
+
+from spark_jobs.featurize import featurize, parse_args
+from spark_jobs.job_errors import RefusedError, StepFailedError
+from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
+
+HOSTILE_KEYS = [
+    "Apple Braeburn/a b.jpg",
+    "Pêche/é+%20 100%.jpg",
+    "a=b/c#d&e?.jpg",
+    "odd//double.jpg",
+    "odd/../up.jpg",
+    "odd/./here.jpg",
+    "odd/tab\there.jpg",
+    "odd/quote'\"<>.jpg",
+    "日本/林檎.jpg",
+]
+
+
+def run(world: JobWorld, *more: str, run_id: str = RUN) -> None:
+    featurize(parse_args(world.featurize_arguments(*more, run_id=run_id)))
+
+
+def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world: JobWorld) -> None:
+    world.put_images(many_jpegs(7))
+    run(world)
+    rows = world.table_rows(features=True)
+    assert rows.num_rows == 7
+    assert rows.column_names == ["path", "etag", "label", "width", "height", "thumbnail", "features"]
+    first = rows.to_pylist()[0]
+    assert (first["width"], first["height"], first["label"]) == (100, 80, "fruit 0")
+    assert first["thumbnail"].startswith(b"\xff\xd8")
+    assert np.isfinite(np.stack(rows["features"].to_numpy(zero_copy_only=False))).all()
+    assert len(first["features"]) == 1280
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["listed"], metrics["featurized"], metrics["rejected"]) == (7, 7, 0)
+    assert metrics["weights"] == "random"
+    assert metrics["bytes"] == sum(len(picture) for picture in many_jpegs(7).values())
+    assert world.get_json("runs/r/featurize.progress.json")["images_done"] == 7
+
+
+def test_keys_that_paths_and_addresses_mangle_are_read_as_they_are(world: JobWorld) -> None:
+    pictures = {key: jpeg((number * 20, 90, 10)) for number, key in enumerate(HOSTILE_KEYS)}
+    world.put_images(pictures)
+    run(world)
+    assert world.table_rows(features=True)["path"].to_pylist() == sorted(
+        f"s3://{world.bucket}/images/{key}" for key in HOSTILE_KEYS
+    )
+
+
+def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
+    good = jpeg()
+    world.put_images(
+        {
+            "x/good.jpg": good,
+            "x/cut.jpg": good[: len(good) // 2],
+            "x/empty.jpg": b"",
+            "x/gone.jpg": jpeg((1, 2, 3)),
+            "x/text.jpg": b"hello",
+        }
+    )
+    world.s3.delete_object(Bucket=world.bucket, Key="images/x/gone.jpg")
+    run(world, "--max-reject-rate", "0.9")
+    rejects = world.table_rows(features=False).to_pylist()
+    assert {(row["path"].rsplit("/", 1)[1], row["stage"], row["reason"]) for row in rejects} == {
+        ("cut.jpg", "decode", "truncated"),
+        ("empty.jpg", "decode", "empty"),
+        ("gone.jpg", "read", "gone"),
+        ("text.jpg", "decode", "not_an_image"),
+    }
+    assert world.table_rows(features=True).num_rows == 1
+
+
+def test_too_many_rejects_fail_the_step_and_keep_the_work(world: JobWorld) -> None:
+    world.put_images({"x/good.jpg": jpeg(), "x/text.jpg": b"hello"})
+    with pytest.raises(StepFailedError, match=r"1 of 2 images \(50.0%\).*decode/not_an_image x 1, as s3://.*text.jpg"):
+        run(world)
+    assert world.table_rows(features=True).num_rows == 1
+
+
+def test_no_image_at_all_fails_whatever_the_allowed_rate(world: JobWorld) -> None:
+    world.put_images({"x/text.jpg": b"hello"})
+    with pytest.raises(StepFailedError, match="No image has features"):
+        run(world, "--max-reject-rate", "1")
+
+
+def test_what_is_committed_is_not_done_again(world: JobWorld) -> None:
+    world.put_images(many_jpegs(4))
+    run(world)
+    world.put_images(many_jpegs(6))
+    run(world, run_id="second")
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["done_before"], metrics["featurized"], metrics["total_featurized"]) == (4, 2, 6)
+    assert world.table_rows(features=True).num_rows == 6
+
+
+def test_nothing_to_do_is_done_at_once(world: JobWorld) -> None:
+    world.put_images(many_jpegs(2))
+    run(world)
+    run(world)
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["featurized"], metrics["chunks"], metrics["total_featurized"]) == (0, 0, 2)
+
+
+def test_an_image_replaced_after_it_was_listed_is_stored_with_its_real_etag(world: JobWorld) -> None:
+    world.put_images({"x/a.jpg": jpeg((1, 1, 1))})
+    etag = world.put("images/x/a.jpg", jpeg((2, 200, 2)))
+    run(world)
+    run(world)
+    assert world.table_rows(features=True)["etag"].to_pylist() == [etag]
+    assert world.get_json("runs/r/featurize.json")["featurized"] == 0
+
+
+def test_rejects_are_tried_again_only_on_request(world: JobWorld) -> None:
+    world.put_images({"x/a.jpg": jpeg(), "x/big.jpg": jpeg(size=(200, 200))})
+    run(world, "--max-pixels", "10000", "--max-reject-rate", "0.5")
+    run(world, "--max-reject-rate", "0.5", run_id="second")
+    assert world.table_rows(features=True).num_rows == 1
+    run(world, "--retry-rejects", run_id="third")
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["featurized"], metrics["total_rejected"]) == (1, 0)
+
+
+def test_chunks_are_committed_one_by_one_and_each_image_counts_once(world: JobWorld) -> None:
+    world.put_images(many_jpegs(10))
+    run(world, "--chunk-images", "3")
+    assert world.get_json("runs/r/featurize.json")["chunks"] == 4
+    assert len(set(world.table_rows(features=True)["path"].to_pylist())) == 10
+
+
+def test_features_do_not_depend_on_chunks_batches_or_neighbours(world: JobWorld) -> None:
+    world.put_images(many_jpegs(9))
+    run(world)
+    once = world.table_rows(features=True)
+    keys = [entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]]
+    for key in keys:
+        world.s3.delete_object(Bucket=world.bucket, Key=key)
+    run(world, "--chunk-images", "2", "--batch-size", "1", "--fetch-threads", "1")
+    assert world.table_rows(features=True).select(["path", "features"]).equals(once.select(["path", "features"]))
+
+
+def test_a_model_that_is_not_what_it_says_is_refused(world: JobWorld) -> None:
+    world.put_images(many_jpegs(1))
+    world.put(f"models/{world.fingerprint}/model.tflite", b"something else")
+    with pytest.raises(RefusedError, match=r"model\.tflite has SHA-256"):
+        run(world)

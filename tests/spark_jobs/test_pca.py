@@ -1,0 +1,224 @@
+"""The PCA step on a real Spark, in this process, over tables as featurize leaves them."""
+
+import csv
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
+from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.layout import chunk_folder, run_slug
+from spark_jobs.pca import parse_args, pca
+from spark_jobs.schemas import FEATURE_TABLE, REJECT
+from tests.spark_jobs.job_world import RUN, JobWorld, sha256
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
+
+Vectors = npt.NDArray[np.float32]
+
+
+def vectors_like_features(images: int, seed: int = 7) -> Vectors:
+    """Vectors with a few strong directions, an offset and some constant columns."""
+    rng = np.random.default_rng(seed)
+    strong = rng.normal(size=(images, 12)) * np.linspace(5, 1, 12)
+    vectors = strong @ rng.normal(size=(12, 1280)) + rng.normal(size=(images, 1280)) * 0.1 + 3
+    vectors[:, :5] = 0.25
+    return vectors.astype(np.float32)
+
+
+def path_of(world: JobWorld, number: int) -> str:
+    return f"s3://{world.bucket}/images/fruit/{number:06d}.jpg"
+
+
+def put_table(world: JobWorld, vectors: Vectors, *, files: int, shuffle: bool = False, rejects: int = 0) -> None:
+    """Commit vectors as one chunk of some files, and a manifest that lists them and some rejects behind them."""
+    total = len(vectors) + rejects
+    paths = [path_of(world, number) for number in range(total)]
+    world.put_manifest([(path, f"e{path[-10:]}", f"fruit {n % 3}", 10) for n, path in enumerate(paths)])
+    order = np.random.default_rng(1).permutation(len(vectors)) if shuffle else np.arange(len(vectors))
+    folder = chunk_folder(run_slug(RUN), files)
+    names = []
+    for index, rows in enumerate(np.array_split(order, files)):
+        names.append(f"{folder}/part-{index}.parquet")
+        put_parquet(world, f"{world.layout.features.key}/{names[-1]}", feature_rows(paths, vectors, rows))
+    reject_names = [f"{folder}/part-0.parquet"] if rejects else []
+    if rejects:
+        gone = {name: [""] * rejects for name in REJECT.names} | {"path": paths[len(vectors) :]}
+        gone |= {"etag": [f"e{path[-10:]}" for path in gone["path"]], "reason": ["gone"] * rejects}
+        put_parquet(world, f"{world.layout.rejects.key}/{reject_names[0]}", pa.table(gone, schema=REJECT))
+    write_commit(
+        world.settings,
+        world.layout,
+        CommitRecord(
+            run_id=RUN,
+            model_fingerprint=world.fingerprint,
+            chunk=files,
+            committed_at="2026-11-21T12:00:00Z",
+            features=TableFiles(len(vectors), tuple(names)),
+            rejects=TableFiles(rejects, tuple(reject_names)),
+        ),
+    )
+
+
+def feature_rows(paths: list[str], vectors: Vectors, rows: npt.NDArray[np.int64]) -> pa.Table:
+    columns = {
+        "path": [paths[row] for row in rows],
+        "etag": [f"e{paths[row][-10:]}" for row in rows],
+        "label": [f"fruit {row % 3}" for row in rows],
+        "width": [1] * len(rows),
+        "height": [1] * len(rows),
+        "thumbnail": [b""] * len(rows),
+        "features": list(vectors[rows]),
+    }
+    return pa.table(columns, schema=FEATURE_TABLE)
+
+
+def put_parquet(world: JobWorld, key: str, table: pa.Table) -> None:
+    stored = io.BytesIO()
+    pq.write_table(table, stored, row_group_size=700)
+    world.put(key, stored.getvalue())
+
+
+def run(world: JobWorld, *more: str, output: str = "results/r") -> None:
+    pca(parse_args(world.pca_arguments(*more, output=output)))
+
+
+def scores_of(world: JobWorld, output: str = "results/r") -> npt.NDArray[np.float64]:
+    table = world.get_table(f"{output}/matrix.parquet")
+    return np.stack([column.to_numpy() for column in table.columns[2:]], axis=1)
+
+
+def assert_equal_up_to_sign(ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> None:
+    theirs = theirs * np.sign((ours * theirs).sum(axis=0))
+    assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+def test_the_matrix_equals_scikit_learns_up_to_sign(world: JobWorld) -> None:
+    vectors = vectors_like_features(1500)
+    put_table(world, vectors, files=3, shuffle=True, rejects=2)
+    run(world, "--k", "8")
+    reference = PCA(8, svd_solver="full").fit(vectors.astype(np.float64))
+    assert_equal_up_to_sign(scores_of(world), reference.transform(vectors.astype(np.float64)))
+    with np.load(io.BytesIO(world.get("results/r/pca_model/model.npz"))) as model:
+        assert np.allclose(model["explained_variance"], reference.explained_variance_, rtol=1e-6)
+        assert np.allclose(model["explained_variance_ratio"], reference.explained_variance_ratio_, rtol=1e-6)
+        largest = np.abs(model["components"]).argmax(axis=1)
+        assert (model["components"][np.arange(8), largest] > 0).all()
+    metrics = world.get_json("runs/r/pca.json")
+    assert (metrics["rows"], metrics["rejected"], metrics["k"], metrics["fitted"]) == (1500, 2, 8, True)
+
+
+def test_standardized_it_equals_scikit_learn_and_constant_features_stay_zero(world: JobWorld) -> None:
+    vectors = vectors_like_features(60)
+    put_table(world, vectors, files=1)
+    run(world, "--k", "5", "--standardize")
+    scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
+    assert_equal_up_to_sign(scores_of(world), PCA(5, svd_solver="full").fit_transform(scaled))
+    with np.load(io.BytesIO(world.get("results/r/pca_model/model.npz"))) as model:
+        assert (model["scale"][:5] == 1).all()
+
+
+def test_the_same_features_give_the_same_bytes_however_the_table_is_cut(world: JobWorld) -> None:
+    vectors = vectors_like_features(2500)
+    digests = []
+    for files, shuffle in ((1, False), (7, True)):
+        put_table(world, vectors, files=files, shuffle=shuffle)
+        run(world, "--k", "4", output=f"results/{files}")
+        names = ("matrix.parquet", "matrix.csv", "explained_variance.csv", "pca_model/model.npz")
+        digests.append([sha256(world.get(f"results/{files}/{name}")) for name in names])
+    assert digests[0] == digests[1]
+
+
+def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(20), files=1, rejects=1)
+    run(world, "--k", "3")
+    table = world.get_table("results/r/matrix.parquet")
+    lines = list(csv.reader(io.StringIO(world.get("results/r/matrix.csv").decode())))
+    assert lines[0] == ["path", "label", "pc_1", "pc_2", "pc_3"] == table.column_names
+    assert [line[0] for line in lines[1:]] == table["path"].to_pylist() == sorted(table["path"].to_pylist())
+    assert [float(line[2]) for line in lines[1:]] == table["pc_1"].to_pylist()
+    rejects = list(csv.DictReader(io.StringIO(world.get("results/r/rejects.csv").decode())))
+    assert [(row["path"], row["reason"]) for row in rejects] == [(path_of(world, 20), "gone")]
+
+
+def test_as_many_components_as_reach_the_variance(world: JobWorld) -> None:
+    vectors = vectors_like_features(300)
+    put_table(world, vectors, files=1)
+    run(world, "--variance", "0.9")
+    ratios = np.cumsum(PCA(svd_solver="full").fit(vectors.astype(np.float64)).explained_variance_ratio_)
+    metrics = world.get_json("runs/r/pca.json")
+    assert metrics["k"] == int(np.argmax(ratios >= 0.9)) + 1
+    assert metrics["variance_reached"] == pytest.approx(ratios[metrics["k"] - 1], rel=1e-6)
+    lines = list(csv.DictReader(io.StringIO(world.get("results/r/explained_variance.csv").decode())))
+    assert len(lines) == 300
+    assert sum(line["kept"] == "true" for line in lines) == metrics["k"]
+
+
+def test_new_images_are_projected_onto_a_stored_model(world: JobWorld) -> None:
+    vectors = vectors_like_features(100)
+    put_table(world, vectors, files=1)
+    run(world, "--k", "4")
+    once = scores_of(world)
+    put_table(world, vectors[:1], files=2)
+    fitted = f"s3://{world.bucket}/results/r/pca_model"
+    run(world, "--fitted-model-uri", fitted, output="results/next")
+    assert np.allclose(scores_of(world, "results/next"), once[:1], rtol=1e-12)
+    assert world.get_json("runs/r/pca.json")["fitted"] == fitted
+
+
+def test_a_stored_model_of_other_features_is_refused(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(10), files=1)
+    run(world, "--k", "2")
+    stored = world.get("results/r/pca_model/model.json")
+    world.put("results/r/pca_model/model.json", stored.replace(world.fingerprint.encode(), b"0" * 16))
+    with pytest.raises(RefusedError, match="was fitted on features of the model 0000000000000000"):
+        run(world, "--fitted-model-uri", f"s3://{world.bucket}/results/r/pca_model")
+
+
+def test_two_images_have_one_direction(world: JobWorld) -> None:
+    vectors = vectors_like_features(2)
+    put_table(world, vectors, files=1)
+    run(world, "--k", "2")
+    apart = np.linalg.norm(vectors[0].astype(float) - vectors[1])
+    scores = scores_of(world)
+    assert abs(scores[0, 0] - scores[1, 0]) == pytest.approx(apart)
+    assert np.abs(scores[:, 1]).max() < 1e-9 * apart
+
+
+def test_identical_images_vary_in_nothing(world: JobWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    put_table(world, np.repeat(vectors_like_features(1), 30, axis=0), files=1)
+    run(world, "--variance", "0.5")
+    assert "WARNING: nothing varies" in capsys.readouterr().out
+    assert not scores_of(world).any()
+
+
+@pytest.mark.parametrize(
+    ("images", "k", "message"),
+    [(1, 1, "at least 2 images, there are 1"), (3, 4, "--k 4 is more than the data has: 3 images")],
+)
+def test_more_components_than_the_data_has_are_refused(world: JobWorld, images: int, k: int, message: str) -> None:
+    put_table(world, vectors_like_features(images), files=1)
+    with pytest.raises(RefusedError, match=message):
+        run(world, "--k", str(k))
+
+
+def test_features_that_are_not_finite_are_refused(world: JobWorld) -> None:
+    vectors = vectors_like_features(5)
+    vectors[3, 7] = np.nan
+    put_table(world, vectors, files=1)
+    with pytest.raises(Exception, match=r"part-0.parquet row 3 has features that are not finite"):
+        run(world, "--k", "2")
+
+
+def test_an_image_without_a_row_fails_the_step(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(5), files=1)
+    rows = [(path_of(world, n), f"e{path_of(world, n)[-10:]}", "x", 1) for n in range(6)]
+    world.put_manifest(rows)
+    with pytest.raises(StepFailedError, match="1 of 6 images have no row in the feature table"):
+        run(world, "--k", "2")

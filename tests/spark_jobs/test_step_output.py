@@ -1,0 +1,144 @@
+"""What a step says: progress, reasons, the last line of an error, cells that harm no spreadsheet."""
+
+import csv
+import io
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_jobs.featurize_report import reject_reasons
+from spark_jobs.job_errors import (
+    RefusedError,
+    StepFailedError,
+    StoreUnavailableError,
+    error_from_worker,
+    run_step,
+)
+from spark_jobs.model_files import check_description, fingerprint_of
+from spark_jobs.object_store import StoreSettings, settings_from
+from spark_jobs.progress import Progress, ProgressReporter
+from spark_jobs.results_writer import to_csv
+from spark_jobs.s3_address import S3Address
+from spark_jobs.schemas import REJECT
+from spark_jobs.telemetry import AddTotals, over_hosts
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (RefusedError("no k"), 2, "verger: error: no k"),
+        (StepFailedError("try\nagain"), 1, "verger: error: try again"),
+        (RuntimeError("x spark_jobs.job_errors.StoreUnavailableError: busy\n at ..."), 1, "verger: error: busy"),
+        (RuntimeError("y spark_jobs.job_errors.RefusedError: NaN\n at ..."), 2, "verger: error: NaN"),
+    ],
+)
+def test_an_expected_error_is_one_line(
+    error: Exception, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_step(lambda: raising(error)) == code
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_an_unexpected_error_ends_with_one_line_behind_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_step(lambda: raising(KeyError("x"))) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert lines[-1].startswith("verger: error: KeyError: 'x' (unexpected")
+
+
+def test_a_step_that_works_ends_with_code_0() -> None:
+    assert run_step(lambda: None) == 0
+
+
+def test_errors_of_workers_keep_their_kind() -> None:
+    assert isinstance(error_from_worker("spark_jobs.job_errors.RefusedError: x"), RefusedError)
+    assert isinstance(error_from_worker("spark_jobs.job_errors.StoreUnavailableError: x"), StepFailedError)
+    assert issubclass(StoreUnavailableError, StepFailedError)
+    assert error_from_worker("ValueError: x") is None
+
+
+def test_the_progress_line_tells_rate_and_time_left() -> None:
+    line = Progress(1200, 2400, 3, 8.0).line()
+    assert line == "featurize: 1200/2400 images, 150.0 images/s, 8 s left, 3 rejected"
+    assert "time left not known yet" in Progress(0, 10, 0, 1.0).line()
+    assert Progress(0, 10, 0, 0.0).to_json("r")["seconds_left"] is None
+
+
+def test_progress_that_cannot_be_stored_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressReporter(5, lambda: (9, 1), lambda _: raising(StepFailedError("full"))) as reporter:
+        assert reporter.now().images_done == 5
+    assert "progress could not be stored: full" in capsys.readouterr().out
+
+
+def test_figures_are_added_by_host_and_over_hosts() -> None:
+    add = AddTotals().addInPlace
+    totals = add(add({}, {"a": {"images": 1, "decode": 0.5}}), {"a": {"images": 2}, "b": {"images": 4}})
+    assert totals == {"a": {"images": 3, "decode": 0.5}, "b": {"images": 4}}
+    assert over_hosts(totals) == {"images": 7, "decode": 0.5}
+
+
+def test_reasons_are_counted_the_most_frequent_first() -> None:
+    rows = [("a", "read", "gone"), ("b", "decode", "empty"), ("c", "decode", "empty")]
+    table = pa.Table.from_pylist(
+        [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=REJECT
+    )
+    assert reject_reasons(table) == [
+        {"stage": "decode", "reason": "empty", "images": 2, "example": "b"},
+        {"stage": "read", "reason": "gone", "images": 1, "example": "a"},
+    ]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=5))
+def test_csv_cells_read_back_as_they_were_and_start_no_formula(labels: list[str]) -> None:
+    table = pa.table({"label": pa.array(labels), "pc_1": pa.array([0.1] * len(labels))})
+    read = list(csv.reader(io.StringIO(to_csv(table).decode(), newline="")))
+    for label, (cell, score) in zip(labels, read, strict=True):
+        assert cell[:1] not in {"=", "+", "-", "@", "\t", "\r"}
+        assert cell in {label, f"'{label}"}
+        assert (cell == label) == (label[:1] not in {"=", "+", "-", "@", "\t", "\r"} or not label)
+        assert float(score) == 0.1
+
+
+def test_the_store_is_where_the_environment_says() -> None:
+    def unknown() -> str:
+        raise AssertionError("asked the instance")
+
+    both = {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": "http://s3", "AWS_REGION": "eu-west-1"}
+    assert settings_from(both, unknown) == StoreSettings("http://s3", "eu-west-1")
+    assert settings_from({"AWS_DEFAULT_REGION": "eu-west-3"}, unknown) == StoreSettings(None, "eu-west-3")
+    assert settings_from({}, lambda: "eu-north-1") == StoreSettings(None, "eu-north-1")
+
+
+WEIGHTS = "ab" * 32
+DESCRIPTION = {
+    "fingerprint": fingerprint_of("float32", WEIGHTS),
+    "weights": "file",
+    "weights_sha256": WEIGHTS,
+    "precision": "float32",
+    "input_size": 224,
+    "features": 1280,
+    "files": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights_sha256": "cd" * 32}, "these must be equal"),
+        ({"precision": "int8"}, "these must be equal"),
+        ({"input_size": 96}, r"describes \(96, 1280\)"),
+    ],
+)
+def test_a_model_that_contradicts_itself_is_refused(change: dict[str, object], message: str) -> None:
+    folder = S3Address("b", f"models/{DESCRIPTION['fingerprint']}")
+    check_description(DESCRIPTION, folder)
+    with pytest.raises(RefusedError, match=message):
+        check_description(DESCRIPTION | change, folder)
+    with pytest.raises(RefusedError, match="lacks weights"):
+        check_description({name: value for name, value in DESCRIPTION.items() if name != "weights"}, folder)

@@ -1,0 +1,100 @@
+"""The jobs as the cluster runs them: spark-submit with a zip of the package and the job file alone."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from spark_jobs.object_store import list_keys
+from tests.spark_jobs.job_world import (
+    JobWorld,
+    jpeg,
+    many_jpegs,
+    submit,
+    submit_command,
+    submit_environment,
+)
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.mark.parametrize("master", ["local[2]", "local-cluster[2,1,1024]"])
+def test_both_steps_run_from_the_zip(world: JobWorld, code: Path, master: str) -> None:
+    world.put_images(many_jpegs(12) | {"x/text.jpg": b"hello", "odd//a %41+é.jpg": jpeg()})
+    step = submit(code, "featurize.py", world.featurize_arguments("--max-reject-rate", "0.1"), world.endpoint, master)
+    assert step.returncode == 0, step.stdout[-3000:] + step.stderr[-3000:]
+    assert world.table_rows(features=True).num_rows == 13
+    step = submit(code, "pca.py", world.pca_arguments("--k", "3"), world.endpoint, master)
+    assert step.returncode == 0, step.stdout[-3000:] + step.stderr[-3000:]
+    assert world.get_table("results/r/matrix.parquet").num_rows == 13
+
+
+def test_a_refused_argument_ends_with_code_2_and_one_line(world: JobWorld, code: Path) -> None:
+    step = submit(code, "pca.py", world.pca_arguments("--k", "0"), world.endpoint)
+    assert step.returncode == 2
+    assert step.stderr.splitlines()[-1] == (
+        "verger: error: pca.py: argument --k: '0' is not a whole number from 1 to 1280"
+    )
+    assert "Traceback" not in step.stdout + step.stderr
+
+
+def test_a_failed_step_ends_with_code_1_and_one_line(world: JobWorld, code: Path) -> None:
+    world.put_images({"x/text.jpg": b"hello"})
+    step = submit(code, "featurize.py", world.featurize_arguments(), world.endpoint)
+    assert step.returncode == 1
+    assert step.stderr.splitlines()[-1].startswith("verger: error: No image has features: 1 of 1 images (100.0%)")
+    assert "Traceback" not in step.stdout + step.stderr
+
+
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(world: JobWorld, code: Path) -> None:
+    """Each kill costs at most one chunk, and readers never see a row twice or a chunk in part."""
+    world.put_images(many_jpegs(120))
+    arguments = world.featurize_arguments("--chunk-images", "20")
+    chance = random.Random(5)  # noqa: S311 - a test's choice
+    done = 0
+    for _ in range(3):
+        kill_after_next_commit(world, code, arguments, chance.uniform(0.0, 2.5))
+        seen = world.table_rows(features=True)["path"].to_pylist()
+        assert len(seen) == len(set(seen))
+        assert len(seen) % 20 == 0
+        assert len(seen) > done
+        done = len(seen)
+    step = submit(code, "featurize.py", arguments, world.endpoint)
+    assert step.returncode == 0, step.stdout[-3000:]
+    disturbed = world.table_rows(features=True)
+    assert world.get_json("runs/r/featurize.json")["featurized"] == 120 - done
+    for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]:
+        world.s3.delete_object(Bucket=world.bucket, Key=entry["Key"])
+    assert submit(code, "featurize.py", arguments, world.endpoint).returncode == 0
+    assert world.table_rows(features=True).equals(disturbed)
+
+
+def commits(world: JobWorld) -> int:
+    """How many commit records there are."""
+    return len(list_keys(world.settings, world.layout.commits))
+
+
+def kill_after_next_commit(world: JobWorld, code: Path, arguments: list[str], seconds: float) -> None:
+    """Start a featurize step; some seconds after it committed a chunk, kill all its processes at once."""
+    before = commits(world)
+    step = subprocess.Popen(
+        submit_command(code, "featurize.py", arguments, "local[2]"),
+        env=submit_environment(world.endpoint),
+        cwd=code,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while step.poll() is None and commits(world) == before:
+            time.sleep(0.1)
+        time.sleep(seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(step.pid, signal.SIGKILL)
+        step.wait()
