@@ -1,14 +1,16 @@
 """The guide from an empty account to the first run: the commands that it calls tested are, against moto."""
 
-import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from verger.cluster_shape import ROOT_VOLUME_GB
+from verger.prices import load_prices
 
 from tests.infra import account as accounts
 from tests.infra.account import Account
@@ -48,9 +50,12 @@ class Shell:
         found["proof"] = re.sub("for region in [^;]*;", "for region in eu-west-1 eu-west-3;", found["proof"])
         # Some of the CLI's own commands of EMR do not go by AWS_ENDPOINT_URL.
         aws = f'aws() {{ command aws --endpoint-url {self.account.endpoint} "$@"; }}'
-        script = "\n".join(["set -eu", aws, *(found[name] for name in names)])
+        return self.sh("\n".join([aws, *(found[name] for name in names)]))
+
+    def sh(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script that stops at the first failure."""
         return subprocess.run(
-            ["sh", "-c", script],
+            ["sh", "-euc", script],
             cwd=self.folder,
             env={
                 "PATH": f"{self.project / '.venv' / 'local_emr' / 'bin'}:{os.environ['PATH']}",
@@ -82,6 +87,18 @@ def test_every_tested_block_is_run_here() -> None:
     assert [next(name for name, first in BLOCKS.items() if block.startswith(first)) for block in blocks] == list(BLOCKS)
 
 
+def test_the_prices_are_those_of_the_price_table() -> None:
+    prices = load_prices()
+    kind, region = "m6i.xlarge", "eu-west-1"
+    # The node's disks are the default of the setting `ebs_gb`, and its system's.
+    disks = (32 + ROOT_VOLUME_GB) * prices.ebs_gb_hour
+    hour = prices.on_demand_hour(kind, region) + prices.emr_hour(kind, region) + disks + prices.public_ipv4_hour
+    text = GUIDE.read_text(encoding="utf-8")
+    assert f"**{hour:.2f} an hour**" in text
+    assert f"**{3 * hour:.2f} an hour**" in text
+    assert f"on {prices.as_of.isoformat()};" in text
+
+
 def test_the_guides_command_makes_the_stack(shell: Shell) -> None:
     made = shell.run("who", "deploy")
     assert made.returncode == 0, made.stderr
@@ -100,10 +117,12 @@ def test_the_outputs_become_airflows_settings(shell: Shell) -> None:
     assert settings["VERGER_BUCKET"] == "verger-123456789012-eu-west-1"
     assert settings["VERGER_REGION"] == "eu-west-1"
     assert settings["VERGER_SUBNET_ID"].count(",") == 2
-    connection = json.loads(settings["AIRFLOW_CONN_AWS_VERGER"])
-    assert connection["conn_type"] == "aws"
-    assert connection["extra"]["region_name"] == "eu-west-1"
-    assert ":role/verger-AirflowRole" in connection["extra"]["role_arn"]
+    connection = urlsplit(settings["AIRFLOW_CONN_AWS_VERGER"])
+    assert connection.scheme == "aws"
+    (role,) = parse_qs(connection.query)["role_arn"]
+    assert role == shell.account.output("AirflowRoleArn")
+    sourced = shell.sh('. ./verger.env && printf %s "$AIRFLOW_CONN_AWS_VERGER"')
+    assert sourced.stdout == settings["AIRFLOW_CONN_AWS_VERGER"], "a shell must read the file as Airflow does"
 
 
 def test_what_emr_leaves_in_the_network_is_deleted(shell: Shell) -> None:
