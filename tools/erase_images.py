@@ -1,0 +1,156 @@
+"""Erases what Verger derived from pictures: features and thumbnails, rejects, their lines in manifests and results.
+
+Names pictures by address (s3://bucket/images/Apple/1.jpg), by folder (s3://bucket/images/Apple/) or by --label, and
+erases them for every model at once, old versions of the files included. The picture itself stays unless
+--with-picture is given. Run it again after it was interrupted: it finishes. Last line of stdout: one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
+    PROJECT = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from verger.layout import BucketLayout
+
+from tools.erasure.feature_tables import erase_from_table, fingerprints
+from tools.erasure.objects import StoredObject, open_bucket
+from tools.erasure.removed import Account, ErasureError
+from tools.erasure.run_files import erase_from_results, erase_from_runs
+from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tools.erasure.objects import Bucket
+
+
+def parse_args(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="erase_images.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("uris", nargs="*", metavar="s3://...", help="pictures, or folders of them (ending in /)")
+    parser.add_argument("--label", action="append", default=[], help="every picture in a folder of this name")
+    parser.add_argument(
+        "--from-file", metavar="FILE", help='addresses, one a line (JSON string if it begins with "); - is stdin'
+    )
+    parser.add_argument("--bucket", default=environment.get("VERGER_BUCKET", ""), help="default: VERGER_BUCKET")
+    parser.add_argument("--region", default=environment.get("VERGER_REGION"), help="default: VERGER_REGION, AWS's own")
+    parser.add_argument("--images-prefix", default="images/", help="where the pictures lie")
+    parser.add_argument("--model", action="append", metavar="FINGERPRINT", help="only this model's table; default: all")
+    parser.add_argument("--with-picture", action="store_true", help="delete the picture itself, too")
+    parser.add_argument(
+        "--all-versions",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="in a bucket that keeps versions, delete the old ones, too",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    return parser.parse_args(arguments)
+
+
+def read_request(asked: argparse.Namespace) -> Selection:
+    """The pictures that are meant. Raises RequestError."""
+    uris = list(asked.uris)
+    if asked.from_file:
+        try:
+            raw = sys.stdin.buffer.read() if asked.from_file == "-" else Path(asked.from_file).read_bytes()
+            uris += parse_lines(raw.decode())
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(f"--from-file {asked.from_file}: {error}") from error
+    bucket = asked.bucket if asked.label or not uris else ""
+    return parse_selection(uris, asked.label, bucket, asked.images_prefix)
+
+
+def erase(bucket: Bucket, selection: Selection, asked: argparse.Namespace, *, dry_run: bool) -> Account:
+    """Erase everywhere; what was removed. Raises ErasureError, ClientError."""
+    account = Account()
+    layout = BucketLayout(selection.bucket, selection.images_prefix)
+    # First, so that a run that starts meanwhile does not compute them again.
+    if asked.with_picture:
+        found = selected_pictures(bucket, selection)
+        account["pictures"].deleted = sum(stored.current and not stored.marker for stored in found)
+        account["pictures"].versions = sum(not stored.current and not stored.marker for stored in found)
+        if not dry_run:
+            bucket.delete(found)
+    for fingerprint in asked.model or fingerprints(bucket):
+        erase_from_table(bucket, layout, fingerprint, selection, account, dry_run=dry_run)
+    erase_from_runs(bucket, selection, account, dry_run=dry_run)
+    erase_from_results(bucket, selection, account, dry_run=dry_run)
+    return account
+
+
+def selected_pictures(bucket: Bucket, selection: Selection) -> list[StoredObject]:
+    """The selected pictures that lie in the bucket, all versions of each."""
+    root = f"s3://{selection.bucket}/"
+    keys = [uri.removeprefix(root) for uri in (*selection.paths, *selection.prefixes)]
+    prefixes = {selection.images_prefix} if selection.labels else set()
+    prefixes |= {key for key in keys if not key.startswith(tuple(prefixes) or ("\0",))}
+    found = {stored for prefix in prefixes for stored in bucket.objects(prefix)}
+    ordered = sorted(found, key=lambda stored: (stored.key, stored.version))
+    return [stored for stored in ordered if selection.means(root + stored.key) and not stored.key.endswith("/")]
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Do what was asked; the exit code. Raises RequestError, ErasureError, and botocore's errors."""
+    selection = read_request(asked)
+    config = Config(retries={"mode": "standard", "max_attempts": 6}, max_pool_connections=16)
+    s3 = boto3.client("s3", region_name=asked.region, config=config)
+    bucket = open_bucket(s3, selection.bucket, all_versions=asked.all_versions)
+    account = erase(bucket, selection, asked, dry_run=asked.dry_run)
+    left = 0 if asked.dry_run else _left(bucket, selection, asked)
+    remaining = [stored for stored in selected_pictures(bucket, selection) if stored.current and not stored.marker]
+    print("would be removed:" if asked.dry_run else "removed:")
+    print(account.table())
+    if not account.found_something:
+        print("nothing of these pictures is there (any more)")
+    if remaining and not (asked.with_picture and asked.dry_run):
+        print(
+            f"{len(remaining)} of the pictures themselves are still there: the next run computes them again. "
+            "Delete them (--with-picture), here and in the folder that they are copied from",
+        )
+    told = {
+        "bucket": selection.bucket,
+        "dry_run": asked.dry_run,
+        "removed": account.as_json(),
+        "pictures_left": len(remaining),
+        "versions_searched": bucket.versioned,
+        "clean": None if asked.dry_run else not left,
+    }
+    print(json.dumps(told))
+    if left:
+        raise ErasureError("rows of these pictures came in meanwhile: wait until no run is at work, run again")
+    return 0
+
+
+def _left(bucket: Bucket, selection: Selection, asked: argparse.Namespace) -> bool:
+    """Look again, as a dry run does: whether anything is still there."""
+    return erase(bucket, selection, asked, dry_run=True).found_something
+
+
+def main() -> int:
+    """The program."""
+    asked = parse_args(sys.argv[1:], os.environ)
+    try:
+        return run(asked)
+    except RequestError as error:
+        print(f"verger: error: {error}", file=sys.stderr)
+        return 2
+    except (ErasureError, ClientError, BotoCoreError, OSError) as error:
+        print(f"verger: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Erasing what Verger derived from pictures, on a person's request."""

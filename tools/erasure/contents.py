@@ -1,0 +1,98 @@
+"""Files without the selected pictures: pure functions from a file's bytes to how much they hold and to clean bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tools.erasure.selection import Selection
+
+ERASED = "(erased)"
+#: What Verger's CSV files put before a cell that a spreadsheet would run (docs/formats.md).
+_MADE_HARMLESS = re.compile(r"^'(?=[=+\-@\t\r])")
+
+Cleaned = tuple[int, bytes]
+
+
+def clean_parquet(content: bytes, selection: Selection) -> Cleaned:
+    """How many rows are selected, and the file without them. Raises pa.ArrowInvalid for what is no Parquet."""
+    table = pq.read_table(io.BytesIO(content))
+    mask = selection.mask(table["path"], table["label"])
+    rows = pc.sum(mask).as_py() or 0
+    return rows, parquet_bytes(table.filter(pc.invert(mask))) if rows else content
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet, compressed as all of Verger's are."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def clean_csv(content: bytes, selection: Selection) -> Cleaned:
+    """How many lines are selected, and the file without them; the other lines stay byte by byte."""
+    lines = list(_csv_lines(content.decode()))
+    if not lines:
+        return 0, content
+    header = next(csv.reader([lines[0]]))
+    if "path" not in header:
+        return 0, content
+    kept = [line for line in lines[1:] if not _is_selected(line, header, selection)]
+    return len(lines) - 1 - len(kept), "".join([lines[0], *kept]).encode()
+
+
+def _csv_lines(text: str) -> Iterator[str]:
+    """The records with their line ends; one with line breaks inside quotes is one."""
+    held = ""
+    for part in io.StringIO(text, newline=""):
+        held += part
+        if held.count('"') % 2 == 0:
+            yield held
+            held = ""
+    if held:
+        yield held
+
+
+def _is_selected(line: str, header: list[str], selection: Selection) -> bool:
+    cells = dict(zip(header, next(csv.reader([line])), strict=False))
+    label = _MADE_HARMLESS.sub("", cells.get("label", ""))
+    return label in selection.labels or selection.means(cells.get("path", ""))
+
+
+def clean_json(content: bytes, selection: Selection) -> Cleaned:
+    """How many texts are the address of a selected picture, and the file with `(erased)` in their place."""
+    count = 0
+
+    def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
+        nonlocal count
+        if isinstance(value, dict):
+            return {name: clean(entry) for name, entry in value.items()}
+        if isinstance(value, list):
+            return [clean(entry) for entry in value]
+        if isinstance(value, str) and selection.means(value):
+            count += 1
+            return ERASED
+        return value
+
+    cleaned = clean(json.loads(content))
+    return count, json.dumps(cleaned, indent=1, ensure_ascii=False).encode() if count else content
+
+
+def cleaner_of(key: str) -> Callable[[bytes, Selection], Cleaned] | None:
+    """What cleans a file of this name; None when it holds nothing of single pictures that can be taken out."""
+    name = key.rpartition("/")[2]
+    if name in {"manifest.parquet", "matrix.parquet"}:
+        return clean_parquet
+    if name in {"matrix.csv", "rejects.csv"}:
+        return clean_csv
+    return clean_json if name.endswith(".json") else None

@@ -1,0 +1,172 @@
+"""The bucket's objects with all their versions: listed, read in parts, deleted."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+NOT_OFFERED = {"NotImplemented", "501", "MethodNotAllowed"}
+GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One version of an object.
+
+    Attributes:
+        version: its version id; empty in a bucket that has no versions, or for what is read without asking for one.
+        current: whether it is what a GET without a version gives.
+        marker: a delete marker, which has no content.
+    """
+
+    key: str
+    size: int
+    version: str = ""
+    current: bool = True
+    marker: bool = False
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket.
+
+    Attributes:
+        versioned: whether versions are listed and deleted.
+    """
+
+    s3: S3Client
+    name: str
+    versioned: bool
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """Everything below a prefix: all versions where the bucket is versioned."""
+        return list(self._versions(prefix) if self.versioned else self._current(prefix))
+
+    def _current(self, prefix: str) -> Iterator[StoredObject]:
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                yield StoredObject(entry["Key"], entry["Size"])
+
+    def _versions(self, prefix: str) -> Iterator[StoredObject]:
+        for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+            for entry in page.get("Versions", ()):
+                yield StoredObject(entry["Key"], entry["Size"], entry["VersionId"], entry["IsLatest"])
+            for marker in page.get("DeleteMarkers", ()):
+                yield StoredObject(marker["Key"], 0, marker["VersionId"], marker["IsLatest"], marker=True)
+
+    def read(self, stored: StoredObject) -> bytes | None:
+        """The whole content of a version; None when it is gone."""
+        try:
+            return self.s3.get_object(Bucket=self.name, Key=stored.key, **_version(stored))["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                return None
+            raise
+
+    def open(self, stored: StoredObject) -> RangedObject:
+        """A version as a file to read at any place."""
+        return RangedObject(self, stored)
+
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write an object."""
+        self.s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
+
+    def put_once(self, key: str, content: bytes) -> bool:
+        """Write an object where there is none; whether it is ours that lies there now."""
+        try:
+            self.s3.put_object(Bucket=self.name, Key=key, Body=content, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "412",
+                "409",
+            }:
+                raise
+            # A PUT whose answer was lost is tried again and then finds itself.
+            return self.read(StoredObject(key, 0)) == content
+        return True
+
+    def delete(self, some: Iterable[StoredObject]) -> None:
+        """Delete objects for good: a version by its id, so that no delete marker takes its place."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._delete, some))
+
+    def _delete(self, stored: StoredObject) -> None:
+        self.s3.delete_object(Bucket=self.name, Key=stored.key, **_version(stored))
+
+
+class RangedObject(io.RawIOBase):
+    """Reads parts of a version, each with one request."""
+
+    def __init__(self, bucket: Bucket, stored: StoredObject) -> None:
+        super().__init__()
+        self._bucket = bucket
+        self._stored = stored
+        self._place = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """The place of the next read."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move the place of the next read."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._stored.size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
+        """Read into a buffer; 0 at the end."""
+        target = memoryview(buffer).cast("B")
+        length = min(len(target), self._stored.size - self._place)
+        if length <= 0:
+            return 0
+        asked = f"bytes={self._place}-{self._place + length - 1}"
+        try:
+            answer = self._bucket.s3.get_object(
+                Bucket=self._bucket.name, Key=self._stored.key, Range=asked, **_version(self._stored)
+            )
+            content = answer["Body"].read()
+        except ClientError as error:
+            raise OSError(f"s3://{self._bucket.name}/{self._stored.key}: {error}") from error
+        target[:length] = content
+        self._place += length
+        return length
+
+
+def open_bucket(s3: S3Client, name: str, *, all_versions: bool) -> Bucket:
+    """A bucket, and whether its versions are looked at: when it has any and they are asked for."""
+    return Bucket(s3, name, versioned=all_versions and has_versions(s3, name))
+
+
+def has_versions(s3: S3Client, name: str) -> bool:
+    """Whether the bucket keeps versions, or kept them once; a server without versions has none."""
+    try:
+        return "Status" in s3.get_bucket_versioning(Bucket=name)
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if error.response["Error"]["Code"] in NOT_OFFERED or status == 501:  # noqa: PLR2004 - Not Implemented
+            return False
+        raise
+
+
+def _version(stored: StoredObject) -> dict[str, Any]:
+    return {"VersionId": stored.version} if stored.version else {}

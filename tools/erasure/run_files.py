@@ -1,0 +1,111 @@
+"""Erasing from what runs left behind: manifests, notes, matrices and pages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tools.erasure.contents import cleaner_of
+from tools.erasure.removed import ErasureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tools.erasure.objects import Bucket, StoredObject
+    from tools.erasure.removed import Account
+    from tools.erasure.selection import Selection
+
+#: Files of a result that speak of no single picture: of sums over all of them.
+_SUMS = ("explained_variance.csv", "scree.png", "scree.svg", "pca_model/model.npz", "pca_model/model.json")
+#: Files of a result that can be written again without some pictures. The matrix is last: what is left of a killed
+#: erasure is found by the files that still name a picture, so pages go first.
+_TABLES = ("run.json", "rejects.csv", "matrix.csv", "matrix.parquet")
+_CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
+
+
+def erase_from_runs(bucket: Bucket, selection: Selection, account: Account, *, dry_run: bool) -> None:
+    """Clean every manifest and every JSON file under `runs/`."""
+    for key, versions in by_key(bucket.objects("runs/")).items():
+        place = "manifests" if key.endswith(".parquet") else "run_notes"
+        _clean(bucket, key, versions, selection, account, place=place, dry_run=dry_run)
+
+
+def erase_from_results(bucket: Bucket, selection: Selection, account: Account, *, dry_run: bool) -> None:
+    """Clean the tables of every result that names a selected picture, and delete its pages."""
+    results: dict[str, dict[str, list[StoredObject]]] = defaultdict(dict)
+    for key, versions in by_key(bucket.objects("results/")).items():
+        folder, slash, name = key.removeprefix("results/").partition("/")
+        if slash and name:
+            results[f"results/{folder}/"][name] = versions
+    for folder, files in results.items():
+        tables = [name for name in _TABLES if name in files]
+        if not any(_selected(bucket, stored, selection) for name in tables for stored in files[name]):
+            continue
+        pages = [versions for name, versions in files.items() if name not in {*_SUMS, *_TABLES}]
+        _delete_pages(bucket, pages, account, dry_run=dry_run)
+        for name in tables:
+            place = "run_notes" if name == "run.json" else "matrices"
+            _clean(bucket, folder + name, files[name], selection, account, place=place, dry_run=dry_run)
+
+
+def by_key(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
+    """Versions by key."""
+    found: dict[str, list[StoredObject]] = defaultdict(list)
+    for stored in objects:
+        found[stored.key].append(stored)
+    return found
+
+
+def _delete_pages(bucket: Bucket, pages: Sequence[Sequence[StoredObject]], account: Account, *, dry_run: bool) -> None:
+    for versions in pages:
+        current = sum(stored.current and not stored.marker for stored in versions)
+        account["pages"].deleted += current
+        account["pages"].versions += sum(not stored.marker for stored in versions) - current
+        if not dry_run:
+            bucket.delete(versions)
+
+
+def _selected(bucket: Bucket, stored: StoredObject, selection: Selection) -> int:
+    """How many rows or mentions of selected pictures a version holds."""
+    clean = cleaner_of(stored.key)
+    content = None if clean is None or stored.marker else bucket.read(stored)
+    if clean is None or not content:
+        return 0
+    try:
+        return clean(content, selection)[0]
+    except ValueError as error:  # pyarrow's and json's errors are
+        raise ErasureError(
+            f"s3://{bucket.name}/{stored.key} cannot be read ({error}): delete it, then run again"
+        ) from error
+
+
+def _clean(
+    bucket: Bucket,
+    key: str,
+    versions: Sequence[StoredObject],
+    selection: Selection,
+    account: Account,
+    *,
+    place: str,
+    dry_run: bool,
+) -> None:
+    """Write the current version again without the selected pictures; delete the old versions that hold them."""
+    clean = cleaner_of(key)
+    if clean is None:
+        return
+    dirty = [stored for stored in versions if _selected(bucket, stored, selection)]
+    for stored in dirty:
+        if not stored.current:
+            continue
+        rows, cleaned = clean(bucket.read(stored) or b"", selection)
+        account[place].rows += rows
+        account[place].rewritten += 1
+        if not dry_run:
+            bucket.put(key, cleaned, _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream"))
+    # Where versions are kept, what was current until now is an old version too.
+    old = [stored for stored in dirty if stored.version]
+    account[place].versions += len(old)
+    if old and not dry_run:
+        # Where versions are suspended, the new file has taken the place of the old one, and its version id.
+        still_old = {stored.version for stored in bucket.objects(key) if stored.key == key and not stored.current}
+        bucket.delete(stored for stored in old if stored.version in still_old)
