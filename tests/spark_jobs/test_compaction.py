@@ -1,9 +1,5 @@
 """Hundreds of small runs leave a table that is quick to read, and no reader ever sees it otherwise than whole."""
 
-import gc
-import os
-import sys
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from pyspark.sql import SparkSession
+from verger.aws_clients import arrow_filesystem
+from verger.feature_table import list_commits, read_done_images
+from verger.layout import BucketLayout
 
 from spark_jobs import compaction
 from spark_jobs.commit_records import CommitRecord, TableFiles, read_commits, visible
@@ -23,32 +22,18 @@ from spark_jobs.object_store import StoreSettings
 from spark_jobs.rewrite_plan import commit_time, is_due, replaced_names, small_records
 from spark_jobs.row_precedence import winning_rows
 from spark_jobs.s3_address import S3Address
+from spark_jobs.spark_session import open_session
 from spark_jobs.sweeping import sweep
 from tests.stored_tables import FINGERPRINT, Row, keys_below, put_commit
 
 REGION = "eu-west-1"
 
-# pyspark leaves the sockets of its results to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.executorEnv.AWS_ACCESS_KEY_ID", "testing")
-        .config("spark.executorEnv.AWS_SECRET_ACCESS_KEY", "testing")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
+@pytest.fixture
+def spark(spark_ready: None) -> Iterator[SparkSession]:  # noqa: ARG001 - the JVM's settings
+    session = open_session("compaction")
     yield session
     session.stop()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture
@@ -108,6 +93,13 @@ def test_readers_get_the_same_answers_from_one_record(
     assert visible(read_commits(settings, layout)) == [record]
     assert answers(settings, layout, manifest) == before
     assert (record.features.rows, record.rejects.rows) == (4, 0), "rows that another one beats are not carried along"
+    layout_of_airflow = BucketLayout(bucket)
+    commits = list_commits(s3, layout_of_airflow, FINGERPRINT)
+    done = read_done_images(arrow_filesystem(None, REGION), bucket, commits)
+    rows = read_table_rows(settings, layout)
+    assert done.features == {(row["path"], row["etag"]) for row in rows.keys.to_pylist()}, (
+        "Airflow's side sees the same"
+    )
     changed = manifest_of([("s3://b/kept.jpg", "2")])
     assert answers(settings, layout, changed) == [("s3://b/kept.jpg", "2", 5.0)]
 
