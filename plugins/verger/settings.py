@@ -31,6 +31,10 @@ _CLUSTER_BOUNDS = {
     "keep_for_demo_minutes": HELD_MINUTE_BOUNDS,
     "idle_minutes": IDLE_MINUTE_BOUNDS,
 }
+#: The bucket's top folders that Verger writes itself (docs/formats.md).
+OWN_FOLDERS = frozenset(
+    {"certificates", "code", "features", "logs", "models", "rejects", "reports", "results", "runs", "wheels"}
+)
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -112,18 +116,7 @@ class Settings:
         check_region(self.region)
         if not self.images_prefix.endswith("/") or self.images_prefix.startswith("/"):
             raise SettingError(f"images_prefix is {self.images_prefix!r}: write it like images/")
-        if self.images_prefix.split("/")[0] in {
-            "features",
-            "rejects",
-            "results",
-            "runs",
-            "models",
-            "code",
-            "logs",
-            "reports",
-            "certificates",
-            "wheels",
-        }:
+        if self.images_prefix.split("/")[0] in OWN_FOLDERS:
             raise SettingError(f"images_prefix is {self.images_prefix!r}: that folder is Verger's own, choose another")
         if self.engine not in ENGINES:
             raise SettingError(f"engine is {self.engine!r}: choose one of {', '.join(ENGINES)}")

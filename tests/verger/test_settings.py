@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {"bucket": "fruits-data", "region": "eu-west-1"}
         ("images_prefix", "images"),
         ("images_prefix", "/"),
         ("images_prefix", "results/"),
+        ("images_prefix", "reports/2026/"),
         ("engine", "torch"),
         ("k", 0),
         ("k", 1281),
