@@ -6,6 +6,7 @@ Safe at any moment: readers see the old records until the new one is there, the 
 
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +16,15 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from spark_jobs.commit_records import CommitRecord, TableFiles, commit_once, read_commits
-from spark_jobs.committed_rows import committed_files, read_columns, read_committed_rows
+from spark_jobs.committed_rows import committed_files, read_committed_rows
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.layout import TableLayout, chunk_folder, run_slug
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.object_store import StoreSettings, read_bytes
 from spark_jobs.remote_file import RemoteFile, UploadedFile
 from spark_jobs.rewrite_plan import (
     REWRITES,
     FileToWrite,
+    RowsOfFile,
     commit_time,
     files_to_write,
     is_due,
@@ -34,6 +36,8 @@ from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
 from spark_jobs.spark_session import open_session
 from spark_jobs.sweeping import sweep
+
+READS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -116,16 +120,23 @@ def _table_files(work: Sequence[tuple[FileToWrite, str]], *, is_features: bool) 
 
 
 def _write_file(settings: StoreSettings, layout: TableLayout, task: tuple[FileToWrite, str]) -> None:
-    """Write one new file and check it; a worker holds its rows and one source file at a time."""
+    """Write one new file and check it; a worker holds its rows and READS_AT_ONCE source files."""
     file, name = task
     schema = FEATURE_TABLE if file.is_features else REJECT
     address = (layout.features if file.is_features else layout.rejects).child(name)
-    with UploadedFile(settings, address) as upload, pq.ParquetWriter(upload, schema, compression="zstd") as parquet:
-        for source in file.sources:
-            rows = read_columns(settings, source.address, schema.names).take(pa.array(source.rows))
-            parquet.write_table(rows.cast(schema))
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        parts = list(pool.map(partial(_read_rows, settings, schema), file.sources))
+    with UploadedFile(settings, address) as upload:
+        # One row group: the parts may be hundreds of a few rows each.
+        pq.write_table(pa.concat_tables(parts).combine_chunks(), upload, compression="zstd")
     if (written := _rows_of(settings, address)) != file.rows:
         raise StepFailedError(f"{address.uri} holds {written} rows instead of {file.rows}: not committed")
+
+
+def _read_rows(settings: StoreSettings, schema: pa.Schema, source: RowsOfFile) -> pa.Table:
+    """Some rows of one file, which is read with a single request: every column is needed."""
+    content = pa.BufferReader(read_bytes(settings, source.address))
+    return pq.read_table(content, columns=schema.names).take(pa.array(source.rows)).cast(schema)
 
 
 def _rows_of(settings: StoreSettings, address: S3Address) -> int:

@@ -88,7 +88,11 @@ def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]
         pictures.upload(stack.s3(), [*small, *photographs])
         model = prepare_model(stack, output, asked.weights)
         bench = Bench(stack, model, described["cores"], sizes.bare_repeats)
-        figures = Comparison(bench, sizes, small, photographs, say).measure()
+        figures = {}
+        for name, found in Comparison(bench, sizes, small, photographs, say).measure():
+            figures[name] = found
+            # What was measured is not lost when a later measurement fails.
+            (work / "figures.json").write_text(json.dumps(figures, indent=1), "utf-8")
     if not asked.keep:
         for part in ("s3", "spark", "s3proxy"):
             shutil.rmtree(work / part, ignore_errors=True)

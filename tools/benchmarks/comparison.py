@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tools.benchmarks.measurements import Bench, Featurized
     from tools.benchmarks.pictures import Picture
@@ -71,16 +71,14 @@ class Comparison:
     photographs: Sequence[Picture]
     say: Callable[[str], None]
 
-    def measure(self) -> dict[str, Any]:
-        """Every measurement, by name."""
-        return {
-            "whole_job": self.whole_job(),
-            "one_core": self.one_core(),
-            "steady_state": self.steady_state(),
-            "photographs": self.large_pictures(),
-            "scaling": self.scaling(),
-            "pca": self.pca(),
-        }
+    def measure(self) -> Iterator[tuple[str, Any]]:
+        """Every measurement with its name, as it is done."""
+        yield "whole_job", self.whole_job()
+        yield "one_core", self.one_core()
+        yield "steady_state", self.steady_state()
+        yield "scaling", self.scaling()
+        yield "pca", self.pca()
+        yield "photographs", self.large_pictures()
 
     def whole_job(self) -> dict[str, Any]:
         """Both steps with their JVM starts, and featurize's work done the usual way."""
