@@ -23,6 +23,7 @@ from spark_jobs.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.progress import Progress, ProgressReporter
 from spark_jobs.spark_session import open_session, task_slots
 from spark_jobs.telemetry import AddTotals, TotalsByHost, over_hosts
+from spark_jobs.warm_up import warm_up
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -69,6 +70,7 @@ def compute(
     try:
         totals = spark.sparkContext.accumulator({}, AddTotals())
         job = chunk_job(args, settings, layout, model, spark, totals)
+        warm_up(spark, layout.features)
         first = next_chunk(read_commits(settings, layout), args.run_id)
         began = time.monotonic()
         with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
