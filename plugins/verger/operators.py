@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from verger.aws_clients import emr_client, s3_client
 from verger.clusters import find_named
 from verger.layout import S3Address
-from verger.step_logs import LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
+from verger.step_logs import CONTROLLER, LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
 from verger.triggers import ClusterReadyTrigger, StepProgressTrigger
 
 if TYPE_CHECKING:
@@ -137,8 +137,11 @@ class StepSensor(EmrStepSensor):
         step = self.get_emr_response(context)["Step"]
         emr = emr_client(self.aws_conn_id, str(self.region_name))
         cluster = emr.describe_cluster(ClusterId=self.job_flow_id)["Cluster"]
-        addresses = [step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name) for name in LOG_NAMES]
-        texts = self._read_logs(step["Status"]["Timeline"], addresses)
+        *addresses, controller = [
+            step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name)
+            for name in (*LOG_NAMES, CONTROLLER)
+        ]
+        texts = self._read_logs(step["Status"]["Timeline"], addresses, controller)
         for address, text in zip(addresses, texts, strict=True):
             if text.strip():
                 self.log.error("the end of %s:\n%s", address.uri, tail(text))
@@ -149,12 +152,13 @@ class StepSensor(EmrStepSensor):
             f"step {step['Name']} ended as {step['Status']['State']}: {cause} (its logs: {folder}/)"
         )
 
-    def _read_logs(self, timeline: Mapping[str, Any], addresses: list[S3Address]) -> list[str]:
+    def _read_logs(self, timeline: Mapping[str, Any], addresses: list[S3Address], controller: S3Address) -> list[str]:
         if "StartDateTime" not in timeline:  # it never ran: there will be no log
             return [""] * len(addresses)
         return wait_for_logs(
             s3_client(self.aws_conn_id, str(self.region_name)),
             addresses,
+            controller,
             ended_at=timeline.get("EndDateTime") or datetime.now(UTC),
             patience_seconds=_LOG_PATIENCE_SECONDS,
             poll_seconds=min(10, self.poke_interval),

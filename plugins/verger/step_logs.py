@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: A step's logs. Spark in client mode hands on all that a Python driver says, its errors as well, as its own stdout
 #: (org.apache.spark.deploy.PythonRunner merges the two streams); stderr holds Spark's own log.
 LOG_NAMES = ("stdout", "stderr")
+#: EMR's own account of the step, which it closes when the step has ended: once that is there, there is no more to come.
+CONTROLLER = "controller"
 #: What a job puts before its one-line cause (docs/formats.md, "The jobs").
 ERROR_MARK = "verger: error: "
 _TAIL_LINES = 40
@@ -54,6 +56,7 @@ def read_log(s3: "S3Client", address: S3Address) -> StepLog | None:
 def wait_for_logs(
     s3: "S3Client",
     addresses: Sequence[S3Address],
+    controller: S3Address,
     *,
     ended_at: datetime,
     patience_seconds: float,
@@ -62,15 +65,21 @@ def wait_for_logs(
 ) -> list[str]:
     """Read the logs of a step that ended, which EMR copies every few minutes and when a cluster ends.
 
-    Returns once one of them names a cause or all there are were written after the step's end, else after
+    Returns once one of them names a cause or all there are were written after the step's end, or a look after the
+    controller's log was: a log to which the step's end added nothing is not copied again. Else it returns after
     `patience_seconds`; a log that never came is empty.
     """
     newest_needed = ended_at - _CLOCK_TOLERANCE
+    closed = False
     for _ in range(max(1, int(patience_seconds / poll_seconds))):
+        account = read_log(s3, controller)
+        last_look, closed = closed, account is not None and account.written_at >= newest_needed
         logs = [read_log(s3, address) for address in addresses]
         texts = [log.text if log else "" for log in logs]
         found = [log for log in logs if log]
-        if cause_of("\n".join(texts)) or (found and all(log.written_at >= newest_needed for log in found)):
+        if last_look or cause_of("\n".join(texts)):
+            break
+        if found and all(log.written_at >= newest_needed for log in found):
             break
         sleep(poll_seconds)
     return texts

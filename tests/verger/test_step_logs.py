@@ -39,7 +39,13 @@ def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: s
         s3.put_object(Bucket=bucket, Key="late.gz", Body=gzip.compress(next(versions)))
 
     none, text = wait_for_logs(
-        s3, [S3Address(bucket, "none.gz"), address], ended_at=LATER, patience_seconds=100, poll_seconds=1, sleep=sleep
+        s3,
+        [S3Address(bucket, "none.gz"), address],
+        S3Address(bucket, "controller-none.gz"),
+        ended_at=LATER,
+        patience_seconds=100,
+        poll_seconds=1,
+        sleep=sleep,
     )
     assert (none, cause_of(text)) == ("", "no model")
     assert waits == 3
@@ -48,7 +54,15 @@ def test_waiting_ends_as_soon_as_the_log_names_the_cause(s3: S3Client, bucket: s
 def test_waiting_ends_with_a_log_that_was_written_after_the_step_s_end(s3: S3Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="killed.gz", Body=gzip.compress(b"killed\n"))
     address = S3Address(bucket, "killed.gz")
-    found = wait_for_logs(s3, [address], ended_at=NOW, patience_seconds=100, poll_seconds=1, sleep=lambda _: None)
+    found = wait_for_logs(
+        s3,
+        [address],
+        S3Address(bucket, "controller-none.gz"),
+        ended_at=NOW,
+        patience_seconds=100,
+        poll_seconds=1,
+        sleep=lambda _: None,
+    )
     assert found == ["killed\n"]
 
 
@@ -58,6 +72,7 @@ def test_a_log_from_before_the_step_s_end_is_waited_for_and_then_taken(s3: S3Cli
     found = wait_for_logs(
         s3,
         [S3Address(bucket, "stale.gz")],
+        S3Address(bucket, "controller-none.gz"),
         ended_at=LATER,
         patience_seconds=3,
         poll_seconds=1,
@@ -66,9 +81,45 @@ def test_a_log_from_before_the_step_s_end_is_waited_for_and_then_taken(s3: S3Cli
     assert (found, len(waits)) == (["half\n"], 3)
 
 
+def test_a_log_to_which_the_end_added_nothing_is_taken_one_look_after_emr_closed_its_account(
+    s3: S3Client, bucket: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="unchanged.gz", Body=gzip.compress(b"0 of 600 images\n"))
+    s3.put_object(Bucket=bucket, Key="controller.gz", Body=gzip.compress(b"step failed\n"))
+    ended_at = s3.head_object(Bucket=bucket, Key="controller.gz")["LastModified"]
+    older = ended_at - timedelta(minutes=5)
+
+    class Older:
+        """The store as it is when the step's log was copied long before its end."""
+
+        def get_object(self, **asked: str) -> object:
+            answer = s3.get_object(Bucket=asked["Bucket"], Key=asked["Key"])
+            return answer if asked["Key"] == "controller.gz" else {**answer, "LastModified": older}
+
+    waits: list[float] = []
+    found = wait_for_logs(
+        Older(),  # type: ignore[arg-type] # the one method that is used
+        [S3Address(bucket, "unchanged.gz")],
+        S3Address(bucket, "controller.gz"),
+        ended_at=ended_at,
+        patience_seconds=100,
+        poll_seconds=1,
+        sleep=waits.append,
+    )
+    assert (found, len(waits)) == (["0 of 600 images\n"], 1)
+
+
 def test_waiting_for_a_log_that_never_comes_ends(s3: S3Client, bucket: str) -> None:
     address = S3Address(bucket, "never.gz")
-    assert wait_for_logs(s3, [address], ended_at=NOW, patience_seconds=3, poll_seconds=1, sleep=lambda _: None) == [""]
+    assert wait_for_logs(
+        s3,
+        [address],
+        S3Address(bucket, "controller-none.gz"),
+        ended_at=NOW,
+        patience_seconds=3,
+        poll_seconds=1,
+        sleep=lambda _: None,
+    ) == [""]
 
 
 def test_the_last_cause_counts_and_the_tail_is_the_end() -> None:
