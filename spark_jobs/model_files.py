@@ -67,8 +67,7 @@ def check_description(description: dict[str, Any], folder: S3Address) -> None:
     shape = (description["input_size"], description["features"])
     if shape != (INPUT_SIZE, FEATURES):
         raise RefusedError(f"{uri} describes {shape} (input size, features), not {(INPUT_SIZE, FEATURES)}")
-    calibration = description.get("calibration", {}).get("sha256", "")
-    expected = fingerprint_of(description["precision"], description["weights_sha256"], calibration)
+    expected = fingerprint_of(description["precision"], description["weights_sha256"])
     name = folder.key.rpartition("/")[2]
     if not expected == description["fingerprint"] == name:
         raise RefusedError(
@@ -77,9 +76,7 @@ def check_description(description: dict[str, Any], folder: S3Address) -> None:
         )
 
 
-def fingerprint_of(precision: str, weights_sha256: str, calibration_sha256: str = "") -> str:
-    """The fingerprint of docs/formats.md, 16 hex digits; calibration pictures belong to int8 models only."""
+def fingerprint_of(precision: str, weights_sha256: str) -> str:
+    """The fingerprint of docs/formats.md, 16 hex digits."""
     text = f"verger-model-1\nmobilenet_v2_1.0\n{INPUT_SIZE}\n{precision}\n{weights_sha256}"
-    if calibration_sha256:
-        text += f"\n{calibration_sha256}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.ml import feature as spark_ml
+from pyspark.ml.linalg import DenseVector
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -16,6 +18,7 @@ from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.layout import chunk_folder, run_slug
 from spark_jobs.pca import parse_args, pca
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
+from spark_jobs.spark_session import open_session
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
@@ -112,6 +115,22 @@ def test_the_matrix_equals_scikit_learns_up_to_sign(world: JobWorld) -> None:
         assert (model["components"][np.arange(8), largest] > 0).all()
     metrics = world.get_json("runs/r/pca.json")
     assert (metrics["rows"], metrics["rejected"], metrics["k"], metrics["fitted"]) == (1500, 2, 8, True)
+
+
+def test_the_components_equal_spark_mls_up_to_sign(world: JobWorld) -> None:
+    vectors = vectors_like_features(400)
+    put_table(world, vectors, files=2)
+    run(world, "--k", "6")
+    spark = open_session("Spark ML's PCA")
+    try:
+        rows = spark.createDataFrame([(DenseVector(vector),) for vector in vectors.astype(np.float64)], ["features"])
+        theirs = spark_ml.PCA(k=6, inputCol="features").fit(rows)
+        components, ratios = theirs.pc.toArray(), theirs.explainedVariance.toArray()
+    finally:
+        spark.stop()
+    with np.load(io.BytesIO(world.get("results/r/pca_model/model.npz"))) as model:
+        assert_equal_up_to_sign(model["components"].T, components)
+        assert np.allclose(model["explained_variance_ratio"], ratios, rtol=1e-6)
 
 
 def test_standardized_it_equals_scikit_learn_and_constant_features_stay_zero(world: JobWorld) -> None:
