@@ -70,7 +70,7 @@ def compute(
     try:
         totals = spark.sparkContext.accumulator({}, AddTotals())
         job = chunk_job(args, settings, layout, model, spark, totals)
-        warm_up(spark, layout.features)
+        warm_up(spark, job.model, layout.features, job.slots)
         first = next_chunk(read_commits(settings, layout), args.run_id)
         began = time.monotonic()
         with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
