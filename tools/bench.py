@@ -7,6 +7,7 @@ next to nothing: it shows that the measurements work, and its numbers mean nothi
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -39,6 +40,7 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few images: does it work?")
     parser.add_argument("--output", type=Path, default=PROJECT / "bench-output", metavar="DIR")
     parser.add_argument("--weights", type=Path, metavar="FILE.h5", help="weights of MobileNetV2; random unless given")
+    parser.add_argument("--repeats", type=int, choices=range(1, 6), help="of the comparisons that decide; default: 2")
     parser.add_argument("--keep", action="store_true", help="keep what the measurements wrote, logs apart")
     return parser.parse_args(arguments)
 
@@ -74,6 +76,7 @@ def prepare_model(stack: bench_stack.BenchStack, output: Path, weights: Path | N
 def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """Set up, measure, and put together; raises BenchError or ServerError."""
     sizes = QUICK if asked.quick else FULL
+    sizes = dataclasses.replace(sizes, repeats=asked.repeats or sizes.repeats)
     output: Path = asked.output.resolve()
     work = output / "work"
     shutil.rmtree(work, ignore_errors=True)
