@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=PROJECT / "bench-output", metavar="DIR")
     parser.add_argument("--weights", type=Path, metavar="FILE.h5", help="weights of MobileNetV2; random unless given")
     parser.add_argument("--repeats", type=int, choices=range(1, 6), help="of the comparisons that decide; default: 2")
+    parser.add_argument("--images", type=int, metavar="N", help="the largest number; the others in proportion")
     parser.add_argument("--keep", action="store_true", help="keep what the measurements wrote, logs apart")
     return parser.parse_args(arguments)
 
@@ -75,7 +77,7 @@ def prepare_model(stack: bench_stack.BenchStack, output: Path, weights: Path | N
 
 def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """Set up, measure, and put together; raises BenchError or ServerError."""
-    sizes = QUICK if asked.quick else FULL
+    sizes = QUICK if asked.quick else FULL.up_to(asked.images)
     sizes = dataclasses.replace(sizes, repeats=asked.repeats or sizes.repeats)
     output: Path = asked.output.resolve()
     work = output / "work"
@@ -133,6 +135,8 @@ def _commit() -> str:
 def main() -> int:
     """The program."""
     asked = parse_args(sys.argv[1:])
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     started = time.monotonic()
 
     def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import statistics
 from dataclasses import dataclass
@@ -39,6 +40,18 @@ class Sizes:
     bare_photographs: int = 40
     repeats: int = 2
     bare_repeats: int = 3
+
+    def up_to(self, images: int | None) -> Sizes:
+        """The same with another largest number of images; the whole job, which has a bound to keep, stays."""
+        if images is None:
+            return self
+        share = images / self.scaling_images[-1]
+        return dataclasses.replace(
+            self,
+            steady_images=max(1, round(self.steady_images * share)),
+            scaling_images=tuple(max(1, round(number * share)) for number in self.scaling_images),
+            photographs=max(1, round(self.photographs * share)),
+        )
 
 
 FULL = Sizes()

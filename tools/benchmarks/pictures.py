@@ -35,14 +35,22 @@ class Picture:
 
 def draw_small(folder: Path, images: int, first: int) -> list[Picture]:
     """Pictures of 100 x 100; the first ones lie under a prefix of their own."""
-    write_images(folder, Drawing(images=images, labels=LABELS))
-    return [_picture(folder, number, f"small/{'first' if number < first else 'more'}") for number in range(images)]
+    pictures = [_picture(folder, number, f"small/{'first' if number < first else 'more'}") for number in range(images)]
+    _draw_missing(folder, pictures, Drawing(images=images, labels=LABELS))
+    return pictures
 
 
 def draw_photographs(folder: Path, images: int) -> list[Picture]:
     """Pictures as large as a camera's."""
-    write_images(folder, Drawing(images=images, labels=LABELS, size=camera_size(MEGAPIXELS)))
-    return [_picture(folder, number, "photographs") for number in range(images)]
+    pictures = [_picture(folder, number, "photographs") for number in range(images)]
+    _draw_missing(folder, pictures, Drawing(images=images, labels=LABELS, size=camera_size(MEGAPIXELS)))
+    return pictures
+
+
+def _draw_missing(folder: Path, pictures: Sequence[Picture], drawing: Drawing) -> None:
+    """Draw, unless an earlier run left every picture."""
+    if not all(picture.file.exists() for picture in pictures):
+        write_images(folder, drawing)
 
 
 def _picture(folder: Path, number: int, prefix: str) -> Picture:
