@@ -84,5 +84,5 @@ check-infra: $(ENVS)/infra/.ready ## the AWS template: valid in every region of 
 environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
 
 .PHONY: test
-test: environments $(ENVS)/bench/.ready ## all the tests
+test: environments ## all the tests
 	@$(ENVS)/dev/bin/python -m pytest $(PYTEST_ARGS)
