@@ -114,7 +114,7 @@ def test_a_size_range_is_kept_and_used(tmp_path: Path) -> None:
     assert all(width == height and 40 <= width <= 90 for width, height in sizes)
 
 
-def test_broken_files_are_broken_as_announced(tmp_path: Path) -> None:
+def test_broken_files_are_broken_as_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_images(tmp_path, Drawing(images=8, broken=5))
     truncated, text, empty, huge, png = (file.path for file in written.broken)
     with Image.open(truncated) as image, pytest.raises(OSError, match="truncated"):
@@ -122,8 +122,10 @@ def test_broken_files_are_broken_as_announced(tmp_path: Path) -> None:
     assert text.read_text().startswith("<html>")
     assert empty.stat().st_size == 0
     assert huge.stat().st_size < 200_000
-    with pytest.raises(Image.DecompressionBombError):
-        Image.open(huge)
+    # Pillow's own limit belongs to the whole process, and featurize lifts it for its own.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with Image.open(huge) as image:
+        assert image.size == (30_000, 30_000)
     with Image.open(png) as image:
         image.load()
         assert image.format == "PNG"
