@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from local_emr.node_paths import on_node
 
-ROOT = Path("/work/node")
+ROOT = Path("/srv/node")
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("/opt/verger/venv/bin/python", "/work/node/opt/verger/venv/bin/python"),
-        ("/mnt/tmp", "/work/node/mnt/tmp"),
-        ("/opt", "/work/node/opt"),
-        ("--prefix=/opt/verger", "--prefix=/work/node/opt/verger"),
-        ("KEY=/mnt/x", "KEY=/work/node/mnt/x"),
-        ("/opt/a.jar:/opt/b.jar", "/work/node/opt/a.jar:/work/node/opt/b.jar"),
-        ("file:///opt/app/job.py", "file:///work/node/opt/app/job.py"),
-        ("-Dlog=/mnt/log -Dhome=/opt/x", "-Dlog=/work/node/mnt/log -Dhome=/work/node/opt/x"),
-        ("echo x > /mnt/out; cat '/opt/a b'", "echo x > /work/node/mnt/out; cat '/work/node/opt/a b'"),
+        ("/opt/verger/venv/bin/python", "/srv/node/opt/verger/venv/bin/python"),
+        ("/mnt/tmp", "/srv/node/mnt/tmp"),
+        ("/opt", "/srv/node/opt"),
+        ("--prefix=/opt/verger", "--prefix=/srv/node/opt/verger"),
+        ("KEY=/mnt/x", "KEY=/srv/node/mnt/x"),
+        ("/opt/a.jar:/opt/b.jar", "/srv/node/opt/a.jar:/srv/node/opt/b.jar"),
+        ("file:///opt/app/job.py", "file:///srv/node/opt/app/job.py"),
+        ("-Dlog=/mnt/log -Dhome=/opt/x", "-Dlog=/srv/node/mnt/log -Dhome=/srv/node/opt/x"),
+        ("echo x > /mnt/out; cat '/opt/a b'", "echo x > /srv/node/mnt/out; cat '/srv/node/opt/a b'"),
     ],
 )
 def test_a_path_of_the_node_moves_below_its_root(value: str, expected: str) -> None:
