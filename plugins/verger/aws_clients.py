@@ -62,27 +62,30 @@ def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":
     return cast("CostExplorer", _client("ce", aws_conn_id, _COST_EXPLORER_REGION, _QUICK))
 
 
+def _s3_access(aws_conn_id: str | None, region: str) -> tuple[Any, str | None]:
+    """The connection's credentials, and the address of its S3; None for AWS's own."""
+    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3", region_name=region)
+    endpoint = str(hook.get_conn().meta.endpoint_url)
+    return hook.get_credentials(region_name=region), None if endpoint.endswith("amazonaws.com") else endpoint
+
+
 def arrow_filesystem(aws_conn_id: str | None, region: str) -> pyarrow.fs.S3FileSystem:
     """S3 for pyarrow, with the same credentials and endpoint: reads single columns of Parquet files."""
-    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3", region_name=region)
-    credentials = hook.get_credentials(region_name=region)
-    endpoint = hook.get_conn().meta.endpoint_url
-    scheme, _, host = endpoint.partition("://")
+    credentials, endpoint = _s3_access(aws_conn_id, region)
+    scheme, _, host = (endpoint or "https://").partition("://")
     return pyarrow.fs.S3FileSystem(
         access_key=credentials.access_key,
         secret_key=credentials.secret_key,
         session_token=credentials.token,
         region=region,
         scheme=scheme,
-        endpoint_override=None if host.endswith("amazonaws.com") else host,
+        endpoint_override=host or None,
     )
 
 
 def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
     """The environment of a program that a task starts: this process's own, with the connection's credentials."""
-    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3", region_name=region)
-    credentials = hook.get_credentials(region_name=region)
-    endpoint = hook.get_conn().meta.endpoint_url
+    credentials, endpoint = _s3_access(aws_conn_id, region)
     return {
         **os.environ,
         "AWS_REGION": region,
@@ -90,5 +93,5 @@ def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
         **({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
-        **({} if endpoint.endswith("amazonaws.com") else {"AWS_ENDPOINT_URL_S3": endpoint}),
+        **({"AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {}),
     }
