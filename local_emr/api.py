@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ import botocore.session
 
 from local_emr import cluster_operations, node_group_operations, step_operations
 from local_emr.errors import ApiError, invalid_request, validation_error
+from local_emr.faulty_calls import FAULTS_PATH, AnswerLostError, FaultsApi, FaultyCalls
 from local_emr.request_shape import checked_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from local_emr.faults import Faults
     from local_emr.service import Service
 
 _log = logging.getLogger(__name__)
@@ -73,21 +76,31 @@ class EmrApi:
         others: WSGIApplication,
         default_region: str,
         has_security_configuration: Callable[[str, str], bool],
+        faults: Faults,
     ) -> None:
         """`has_security_configuration` tells whether a region has one of that name."""
         self._service = service
         self._others = others
         self._default_region = default_region
         self._has_security_configuration = has_security_configuration
+        self._faults_api = FaultsApi(faults)
+        self._calls = FaultyCalls(faults, service.find)
         self._model = botocore.session.get_session().get_service_model("emr")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        if environ.get("PATH_INFO") == FAULTS_PATH:
+            return self._faults_api(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         operation = target.removeprefix(_TARGET)
         if not target.startswith(_TARGET) or operation in MOTO_OPERATIONS:
             return self._others(environ, start_response)
-        status, body = self._answer(operation, environ)
+        try:
+            status, body = self._answer(operation, environ)
+        except AnswerLostError:
+            # Werkzeug would wait on the connection for the client's next request.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise
         headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
         start_response(f"{status} {'OK' if status == 200 else 'Error'}", headers)  # noqa: PLR2004 - HTTP
         return [body]
@@ -97,6 +110,8 @@ class EmrApi:
             return 200, _to_json(self._perform(operation, environ))
         except ApiError as error:
             return error.status, _to_json({"__type": error.code, "Message": str(error)})
+        except AnswerLostError:
+            raise
         except Exception:  # noqa: BLE001 - a client gets an answer whatever is wrong here
             _log.exception("%s failed", operation)
             return 500, _to_json({"__type": "InternalServerException", "Message": f"{operation} failed."})
@@ -112,7 +127,7 @@ class EmrApi:
         name = request.get("SecurityConfiguration")
         if name and not self._has_security_configuration(region, name):
             raise validation_error(f"Security configuration with name '{name}' does not exist.")
-        return perform(self._service, region, request)
+        return self._calls.perform(operation, request, lambda: perform(self._service, region, request))
 
 
 def _to_json(answer: Mapping[str, Any]) -> bytes:

@@ -119,7 +119,7 @@ class ClusterRunner:
     def _start_steps(self, node: Node) -> None:
         while (step := self._start_next_step()) is not None:
             logs = self._logs(f"steps/{step.step_id}")
-            job = Job(step.step_id, node, logs, self._around.storage, self._settings.log_seconds)
+            job = Job(step.step_id, node, logs, self._around.storage, self._settings.log_seconds, step.name)
             self._jobs[step.step_id] = job
             self._work(node, self._run_step, step, job, logs)
 

@@ -24,9 +24,12 @@ _EXECUTABLE = 0o755
 class Job:
     """Runs one command on a node, its logs stored again and again while it runs."""
 
-    def __init__(self, name: str, node: Node, logs: JobLogs, storage: Storage, log_seconds: float) -> None:
-        """Start nothing yet."""
+    def __init__(
+        self, name: str, node: Node, logs: JobLogs, storage: Storage, log_seconds: float, step: str | None = None
+    ) -> None:
+        """Start nothing yet; `step` is the step's name, none for a bootstrap action."""
         self._name = name
+        self._step = step
         self._node = node
         self._logs = logs
         self._storage = storage
@@ -66,6 +69,7 @@ class Job:
             stdout=self._logs.stdout,
             stderr=self._logs.stderr,
             sweep=sweep,
+            step=self._step,
         )
         with self._lock:
             if self._cancelled:

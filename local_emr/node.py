@@ -37,6 +37,7 @@ class Command:
     Attributes:
         sweep: End what the command leaves behind in its session (a step), or let it live as long as the node (a
             bootstrap action may start a service).
+        step: The step's name; none for a bootstrap action.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Command:
     stdout: Path
     stderr: Path
     sweep: bool
+    step: str | None = None
 
 
 class Running(Protocol):
@@ -68,9 +70,12 @@ class Running(Protocol):
     def kill(self) -> None:
         """SIGKILL to the command and everything below it, as EMR's TERMINATE_PROCESS."""
 
+    def freeze(self) -> None:
+        """SIGSTOP to the command and everything below it: it hangs."""
+
 
 class Node(Protocol):
-    """A machine that runs commands. Faults are put in by wrapping one."""
+    """A machine that runs commands. Faults are put in by wrapping one (`faulty_node.py`)."""
 
     @property
     def root(self) -> Path:
@@ -86,6 +91,9 @@ class Node(Protocol):
 
     def stop(self, grace: float) -> None:
         """End every process of the node (SIGTERM, after `grace` seconds SIGKILL) and wait until they have ended."""
+
+    def vanish(self) -> None:
+        """Go away at once with everything that runs, without having been asked to, as a machine that fails."""
 
 
 @dataclass
@@ -110,7 +118,13 @@ class _ProcessRunning:
         self.node.request({"op": "signal", "id": self.name, "signal": int(signal.SIGTERM), "tree": False})
 
     def kill(self) -> None:
-        self.node.request({"op": "signal", "id": self.name, "signal": int(signal.SIGKILL), "tree": True})
+        self._signal_all(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        self._signal_all(signal.SIGSTOP)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        self.node.request({"op": "signal", "id": self.name, "signal": int(number), "tree": True})
 
 
 class ProcessNode:
@@ -179,6 +193,10 @@ class ProcessNode:
         self._reader.join()
         with contextlib.suppress(OSError):
             self._input.close()
+
+    def vanish(self) -> None:
+        """Go away at once (see `Node.vanish`)."""
+        self._process.kill()
 
     @property
     def _input(self) -> IO[bytes]:

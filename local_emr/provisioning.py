@@ -29,7 +29,7 @@ class ProvisioningError(RuntimeError):
 
 
 class Provisioner(Protocol):
-    """Finds machines for clusters. Faults are put in by wrapping one."""
+    """Finds machines for clusters. Faults are put in by wrapping one (`faulty_node.py`)."""
 
     def provision(self, cluster: Cluster, on_lost: Callable[[], None]) -> Node:
         """The cluster's primary node; `on_lost` is called if it goes away by itself.

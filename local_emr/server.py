@@ -19,6 +19,8 @@ from werkzeug.serving import make_server
 from local_emr.api import EmrApi
 from local_emr.cluster_runner import Surroundings
 from local_emr.environment import Endpoints, local_spark
+from local_emr.faults import Faults
+from local_emr.faulty_node import FaultyProvisioner
 from local_emr.provisioning import LocalProvisioner
 from local_emr.service import Service
 from local_emr.storage import Storage
@@ -54,17 +56,18 @@ class LocalEmr:
         # What listens everywhere is reached here.
         host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
         self.endpoint = f"http://{host}:{self._server.server_port}"
+        faults = Faults()
         endpoints = Endpoints(aws=self.endpoint, s3=settings.s3_endpoint or self.endpoint)
         around = Surroundings(
             settings=settings,
             endpoints=endpoints,
             storage=Storage(settings, endpoints.s3),
             spark=local_spark(settings, endpoints.s3),
-            provisioner=provisioner or LocalProvisioner(settings),
+            provisioner=FaultyProvisioner(provisioner or LocalProvisioner(settings), faults),
         )
         self._service = Service(around, DEFAULT_ACCOUNT_ID)
         moto = DomainDispatcherApplication(create_backend_app)
-        self._api = EmrApi(self._service, moto, settings.region, _has_security_configuration)
+        self._api = EmrApi(self._service, moto, settings.region, _has_security_configuration, faults)
         self._thread = threading.Thread(target=self._server.serve_forever, name="local-emr", daemon=True)
 
     def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -82,9 +82,13 @@ class Service:
             raise validation_error(f"{len(cluster_ids)} job flow ids; at most {MAX_IDS} are allowed.")
         return [self.job_flow(cluster_id, region) for cluster_id in cluster_ids]
 
-    def _find(self, cluster_id: str, region: str) -> Cluster | None:
+    def find(self, cluster_id: str) -> Cluster | None:
+        """The cluster of that id, wherever it is; none if there is none."""
         try:
-            cluster = self.clusters.get(cluster_id)
+            return self.clusters.get(cluster_id)
         except KeyError:
             return None
-        return cluster if cluster.region == region else None
+
+    def _find(self, cluster_id: str, region: str) -> Cluster | None:
+        cluster = self.find(cluster_id)
+        return cluster if cluster and cluster.region == region else None

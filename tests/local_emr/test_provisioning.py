@@ -36,6 +36,7 @@ class _Broken:
     def __init__(self, node: Node) -> None:
         self.root = node.root
         self.stop = node.stop
+        self.vanish = node.vanish
 
     def run(self, command: Command) -> Running:
         raise ZeroDivisionError(command.name)
