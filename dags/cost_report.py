@@ -6,7 +6,7 @@ from functools import partial
 
 from airflow.sdk import dag, get_current_context, task
 from verger import cluster_tasks, housekeeping
-from verger.deployment import Deployment
+from verger.run.deployment import Deployment
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
 

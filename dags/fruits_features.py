@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 from verger import cluster_tasks, tasks
-from verger.deployment import Deployment
-from verger.hold import HoldClusterOperator
-from verger.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
-from verger.params import run_params
+from verger.cluster.hold import HoldClusterOperator
+from verger.cluster.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
+from verger.run.deployment import Deployment
+from verger.run.params import run_params
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
 REGION = "{{ params.region }}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from verger.layout import BucketLayout, RunLayout
+from verger.storage.layout import BucketLayout, RunLayout
 
 from tools import local_stack
 from tools.local_run import clusters, dag_process, processes, summary

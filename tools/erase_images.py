@@ -21,7 +21,7 @@ if __name__ == "__main__":  # run as a file: Python then looks for modules besid
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from verger.layout import BucketLayout
+from verger.storage.layout import BucketLayout
 
 from tools.erasure.feature_tables import erase_from_table, fingerprints
 from tools.erasure.objects import StoredObject, open_bucket

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from verger.aws_clients import emr_client, s3_client
-from verger.cluster_shape import ClusterShape, ShapeWish, choose_shape
-from verger.cluster_spec import ClusterOrder, job_flow
-from verger.cluster_tags import cluster_tags
-from verger.clusters import lease_name, terminate_leased
-from verger.cost import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
-from verger.deployment import Deployment
+from verger.artifacts.model_store import Model
+from verger.cluster.clusters import lease_name, terminate_leased
+from verger.cluster.instance_fleets import read_shape
+from verger.cluster.shape import ClusterShape, ShapeWish, choose_shape
+from verger.cluster.spec import ClusterOrder, job_flow
+from verger.cluster.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
+from verger.cluster.tags import cluster_tags
+from verger.cluster.throughput import choose_rate, measure
+from verger.cost.reckoning import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
+from verger.cost.run_cost import COST_FILE, RunFacts, cost_record, read_cluster_cost, run_clusters
 from verger.housekeeping import send_mail
-from verger.instance_fleets import read_shape
-from verger.json_objects import read_json, write_json
-from verger.layout import RunLayout
-from verger.model_store import Model
-from verger.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
+from verger.mail.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
 from verger.prices import PriceTable, load_prices
-from verger.run_context import run_layout, run_settings
-from verger.run_cost import COST_FILE, RunFacts, cost_record, read_cluster_cost, run_clusters
-from verger.settings import Settings
-from verger.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
-from verger.throughput import choose_rate, measure
+from verger.run.context import run_layout, run_settings
+from verger.run.deployment import Deployment
+from verger.run.settings import Settings
+from verger.storage.aws_clients import emr_client, s3_client
+from verger.storage.json_objects import read_json, write_json
+from verger.storage.layout import RunLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

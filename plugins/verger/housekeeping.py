@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from verger import notification
-from verger.aws_clients import cost_explorer_client, emr_client, s3_client, sns_client
-from verger.billing import read_bill
-from verger.cost_report import make_report, read_cost_records, report_csv, report_html, report_mail
-from verger.deployment import Deployment
-from verger.eu_guard import EU_REGIONS
-from verger.layout import BucketLayout
-from verger.reaping import CountAliveRuns, Judge, check_problems, reap_regions
+from verger.cluster.reaping import CountAliveRuns, Judge, check_problems, reap_regions
+from verger.cost.billing import read_bill
+from verger.cost.report import make_report, read_cost_records, report_csv, report_html, report_mail
+from verger.mail import notification
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import EU_REGIONS
+from verger.storage.aws_clients import cost_explorer_client, emr_client, s3_client, sns_client
+from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

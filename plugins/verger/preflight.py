@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from verger.cluster_spec import cluster_subnets
-from verger.code_bundle import collect_code
-from verger.deployment import Deployment
-from verger.eu_guard import check_bucket
-from verger.instance_fleets import read_shape
-from verger.model_store import ModelError
+from verger.artifacts.code_bundle import collect_code
+from verger.artifacts.model_store import ModelError
+from verger.cluster.instance_fleets import read_shape
+from verger.cluster.spec import cluster_subnets
+from verger.cluster.subnets import Subnets, check_subnets
 from verger.prices import PriceTable
-from verger.settings import SettingError, Settings
-from verger.subnets import Subnets, check_subnets
-from verger.sync import find_pictures
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import check_bucket
+from verger.run.settings import SettingError, Settings
+from verger.sync.folder import find_pictures
 
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger import preflight
-from verger.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
-from verger.code_bundle import publish_code as put_code
-from verger.deployment import Deployment
-from verger.eu_guard import LOCAL, is_local_endpoint
-from verger.feature_table import list_commits, read_done_images
-from verger.json_objects import read_json
-from verger.layout import BucketLayout, RunLayout
-from verger.model_store import ensure_model
-from verger.planning import list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.artifacts.code_bundle import publish_code as put_code
+from verger.artifacts.model_store import ensure_model
+from verger.plan.feature_table import list_commits, read_done_images
+from verger.plan.planning import list_images, make_plan, manifest_bytes, read_manifest_paths
 from verger.prices import load_prices
-from verger.reconciliation import CountsDisagreeError
-from verger.run_context import run_layout, run_settings
-from verger.sync import sync_folder
+from verger.publish.reconciliation import CountsDisagreeError
+from verger.run.context import run_layout, run_settings
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import LOCAL, is_local_endpoint
+from verger.storage.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
+from verger.storage.json_objects import read_json
+from verger.storage.layout import BucketLayout, RunLayout
+from verger.sync.folder import sync_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -151,23 +151,23 @@ def publish_code(deployment: Deployment, context: "Context") -> str:
 def publish_results(deployment: Deployment, context: "Context", cluster_id: str, regions: dict[str, str]) -> str:
     """Check the counts and publish; returns the address of the results."""
     # Brings matplotlib, which the DAG processor should not load each time that it reads the DAG.
-    from verger import publishing  # noqa: PLC0415
+    from verger.publish import results  # noqa: PLC0415
 
     settings = run_settings(context)
     run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     emr = emr_client(deployment.aws_conn_id, settings.region)
     try:
-        description = publishing.publish(
+        description = results.publish(
             s3,
             arrow_filesystem(deployment.aws_conn_id, settings.region),
             run,
             settings,
-            cluster=publishing.describe_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]),
+            cluster=results.describe_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]),
             regions=regions,
             published_at=_now(),
         )
-    except (CountsDisagreeError, publishing.StepOutputMissingError) as error:
+    except (CountsDisagreeError, results.StepOutputMissingError) as error:
         raise AirflowFailException(str(error)) from error
     for warning in description["warnings"]:
         log.warning("%s", warning)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from verger import layout as dag_layout
-from verger import planning, settings, steps
-from verger.layout import BucketLayout, RunLayout
-from verger.model_store import Model
+from verger.artifacts.model_store import Model
+from verger.cluster import steps
+from verger.plan import planning
+from verger.run import settings
+from verger.storage import layout as dag_layout
+from verger.storage.layout import BucketLayout, RunLayout
 
 from spark_jobs import featurize_arguments, pca_arguments, schemas
 from spark_jobs import layout as spark_layout

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from verger.layout import BucketLayout
+from verger.storage.layout import BucketLayout
 
 from spark_jobs import commit_records, rewrite_plan
 from spark_jobs.commit_records import CommitRecord, TableFiles

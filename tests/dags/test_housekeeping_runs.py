@@ -16,9 +16,9 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 from mypy_boto3_emr import EMRClient
-from verger.cluster_tags import cluster_tags
-from verger.deployment import Deployment
+from verger.cluster.tags import cluster_tags
 from verger.housekeeping import report_costs
+from verger.run.deployment import Deployment
 
 from tools.local_run.airflow_home import AirflowHome
 from tools.local_stack import cleared

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verger.json_objects import read_json
-from verger.layout import BucketLayout, RunLayout, S3Address
+from verger.storage.json_objects import read_json
+from verger.storage.layout import BucketLayout, RunLayout, S3Address
 
 from tools import local_stack
 from tools.draw_images import Drawing, write_images

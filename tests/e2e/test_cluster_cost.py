@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from verger.layout import RunLayout
+from verger.storage.layout import RunLayout
 
 from tests.e2e.installation import Verger, draw
 from tools import local_stack

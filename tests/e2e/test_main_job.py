@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from verger.layout import RunLayout
+from verger.storage.layout import RunLayout
 
 from tests.e2e.installation import Verger, draw
 from tools.local_run.run_view import RunView

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mypy_boto3_s3 import S3Client
-from verger.aws_clients import arrow_filesystem
-from verger.feature_table import list_commits, read_done_images
-from verger.layout import BucketLayout
+from verger.plan.feature_table import list_commits, read_done_images
+from verger.storage.aws_clients import arrow_filesystem
+from verger.storage.layout import BucketLayout
 
 from spark_jobs.commit_records import read_commits, visible
 from spark_jobs.committed_rows import read_table_rows

@@ -57,6 +57,49 @@ def test_an_import_inside_a_function_counts() -> None:
     assert list(imported_packages("def f():\n    from pyspark.sql import Row\n    import a.b\n")) == ["pyspark", "a"]
 
 
+#: The parts of `verger` from what knows least to what knows all; each may import those before it, and itself.
+LAYERS = (
+    "storage", "prices", "run", "sync", "plan", "artifacts", "cluster", "publish", "mail", "cost",
+    "preflight", "tasks", "housekeeping", "cluster_tasks",
+)  # fmt: skip
+
+
+def imported_parts(source: str) -> Iterator[str]:
+    """The parts of `verger` that a module imports when it runs: what is needed for its types alone does not count."""
+    tree = ast.parse(source)
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node in for_types or not node.module:
+            continue
+        package, _, inside = node.module.partition(".")
+        if package == "verger":
+            yield from [inside.partition(".")[0]] if inside else (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("part", LAYERS)
+def test_the_parts_of_the_dag_side_know_one_another_in_one_direction_only(part: str) -> None:
+    folder = PROJECT / "plugins" / "verger" / part
+    modules = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    may = set(LAYERS[: LAYERS.index(part) + 1])
+    wrong = {
+        f"{module.name} imports {name}"
+        for module in modules
+        for name in imported_parts(module.read_text(encoding="utf-8"))
+        if name not in may
+    }
+    assert not wrong
+
+
+def test_every_part_of_the_dag_side_has_its_place_in_the_order() -> None:
+    parts = {path.stem for path in (PROJECT / "plugins" / "verger").iterdir() if not path.name.startswith("__")}
+    assert parts - {"prices"} == set(LAYERS) - {"prices"}
+
+
 @pytest.mark.parametrize("word", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])
 def test_no_module_has_a_name_that_says_nothing(word: str) -> None:
     ours = [place for place in PROJECT.iterdir() if place.is_dir() and not place.name.startswith(".")]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
-from verger.deployment import Deployment
-from verger.eu_guard import EU_REGIONS
-from verger.steps import FEATURIZE, PCA
+from verger.cluster.steps import FEATURIZE, PCA
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import EU_REGIONS
 
 from tests.infra.account import Account, parse_object
 from tests.infra.policies import Request, Statement, is_allowed
@@ -178,7 +178,7 @@ def test_clusters_that_begin_or_end_and_steps_that_fail_are_told_to_the_topic(ac
 
 
 def test_the_names_of_clusters_begin_as_the_rule_expects(deployed: Deployed) -> None:
-    from verger.clusters import lease_name  # noqa: PLC0415 -- beside what it is compared with
+    from verger.cluster.clusters import lease_name  # noqa: PLC0415 -- beside what it is compared with
 
     pattern = one(deployed.of_type("AWS::Events::Rule"), "ClusterStateRule")["EventPattern"]["detail"]["name"]
     assert lease_name("a-run", 1).startswith(pattern[0]["prefix"])

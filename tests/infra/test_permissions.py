@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from verger.cluster_tags import cluster_tags
-from verger.eu_guard import EU_REGIONS
+from verger.cluster.tags import cluster_tags
+from verger.run.eu_guard import EU_REGIONS
 
 from tests.infra import code_calls
 from tests.infra.policies import Request, Statement, as_list, is_allowed, matches, policy_documents, role_statements

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from verger.cluster_shape import ROOT_VOLUME_GB
+from verger.cluster.shape import ROOT_VOLUME_GB
 from verger.prices import load_prices
 
 from tests.infra import account as accounts

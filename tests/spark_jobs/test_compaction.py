@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from pyspark.sql import SparkSession
-from verger.aws_clients import arrow_filesystem
-from verger.feature_table import list_commits, read_done_images
-from verger.layout import BucketLayout
+from verger.plan.feature_table import list_commits, read_done_images
+from verger.storage.aws_clients import arrow_filesystem
+from verger.storage.layout import BucketLayout
 
 from spark_jobs import compaction
 from spark_jobs.commit_records import CommitRecord, TableFiles, read_commits, visible

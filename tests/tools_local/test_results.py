@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from verger.layout import BucketLayout, RunLayout
+from verger.storage.layout import BucketLayout, RunLayout
 
 from tools.local_run.results import RESULT_FILES, ResultsError, copy_results, read_published
 

@@ -1,8 +1,8 @@
 """The price table: complete, plausible and honest about where it comes from."""
 
 import pytest
-from verger.eu_guard import EU_REGIONS
 from verger.prices import PriceTable, UnknownInstanceTypeError, load_prices
+from verger.run.eu_guard import EU_REGIONS
 
 
 @pytest.fixture(scope="module")

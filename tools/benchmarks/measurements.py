@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from verger.code_bundle import zip_package
+from verger.artifacts.code_bundle import zip_package
 
 from tools.benchmarks.bench_stack import BUCKET, BenchStack
 from tools.benchmarks.measured_process import Measured, processor_seconds, run_measured

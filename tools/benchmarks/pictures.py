@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verger.planning import ListedImage, manifest_bytes
+from verger.plan.planning import ListedImage, manifest_bytes
 
 from tools.benchmarks.bench_stack import BUCKET
 from tools.draw_images import Drawing, camera_size, file_name, write_images

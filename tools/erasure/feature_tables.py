@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from verger.layout import run_slug
+from verger.storage.layout import run_slug
 
 from spark_jobs.row_precedence import Flags, winning_rows
 from tools.erasure.contents import parquet_bytes
@@ -28,7 +28,7 @@ from tools.erasure.run_files import by_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from verger.layout import BucketLayout
+    from verger.storage.layout import BucketLayout
 
     from tools.erasure.objects import Bucket, StoredObject
     from tools.erasure.removed import Account

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from verger.layout import label_of, parse_uri
+from verger.storage.layout import label_of, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

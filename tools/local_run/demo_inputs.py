@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verger.settings import K_BOUNDS
-from verger.sync import PICTURE_SUFFIXES, SourceError, find_pictures
+from verger.run.settings import K_BOUNDS
+from verger.sync.folder import PICTURE_SUFFIXES, SourceError, find_pictures
 
 from tools.local_run.results import RESULT_FILES
 from tools.local_run.s3_server import LONGEST_NAME

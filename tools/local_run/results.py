@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from verger.layout import BucketLayout, RunLayout
+from verger.storage.layout import BucketLayout, RunLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""What a cluster needs on S3 before it exists: the model and the code."""

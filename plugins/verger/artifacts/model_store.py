@@ -1,0 +1,121 @@
+"""Finds the model that a run uses, and has it prepared when the bucket does not hold it yet."""
+
+import hashlib
+import json
+import logging
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verger.run.deployment import Deployment
+from verger.storage.json_objects import read_json
+from verger.storage.layout import BucketLayout
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+#: Building, converting and checking the model takes half a minute; a download of the weights is 9 MB.
+_PREPARE_SECONDS = 900
+
+
+class ModelError(ValueError):
+    """There is no usable model, and the message says how to get one."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A published model.
+
+    Attributes:
+        fingerprint: 16 hex digits.
+        uri: its folder, without `/` at its end.
+        weights: where its weights came from: `file`, `imagenet` or `random`.
+    """
+
+    fingerprint: str
+    uri: str
+    weights: str
+
+
+def fingerprint_of(weights_file: Path, precision: str = "float32") -> str:
+    """The fingerprint of the model that a weights file makes (docs/formats.md, `model.json`)."""
+    with weights_file.open("rb") as stream:
+        weights = hashlib.file_digest(stream, "sha256").hexdigest()
+    text = f"verger-model-1\nmobilenet_v2_1.0\n224\n{precision}\n{weights}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def find_model(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> Model | None:
+    """The published model of a fingerprint; `model.json` is written last, so its presence means it is whole."""
+    description = read_json(s3, layout.address(layout.model_key(fingerprint)))
+    if description is None:
+        return None
+    uri = layout.address(layout.model_key(fingerprint, "")).uri.rstrip("/")
+    return Model(fingerprint, uri, str(description["weights"]))
+
+
+def find_wanted_model(s3: "S3Client", layout: BucketLayout, weights: str) -> Model | None:
+    """The model of a weights file, or the bucket's default one; None when the bucket does not hold it."""
+    if weights:
+        file = Path(weights)
+        if not file.is_file():
+            raise ModelError(f"weights is {weights!r}: there is no such file on this machine")
+        return find_model(s3, layout, fingerprint_of(file))
+    default = read_json(s3, layout.address("models/default.json"))
+    return find_model(s3, layout, str(default["fingerprint"])) if default else None
+
+
+def prepare_command(python: Path | str, home: Path, layout: BucketLayout, weights: str) -> list[str]:
+    """The command that prepares and publishes the model."""
+    tool = home / "tools" / "prepare_model.py"
+    chosen = ["--weights", weights] if weights else ["--make-default"]
+    return [str(python), str(tool), "--models-uri", layout.models_uri, *chosen]
+
+
+def ensure_model(
+    s3: "S3Client", layout: BucketLayout, deployment: Deployment, weights: str, environment: Mapping[str, str]
+) -> Model:
+    """Return the wanted model, prepared first where the bucket lacks it; raises ModelError when that fails.
+
+    `environment` is that of the program that prepares it; it holds the credentials.
+    """
+    model = find_wanted_model(s3, layout, weights)
+    if model is None:
+        _prepare(deployment, layout, weights, environment)
+        model = find_wanted_model(s3, layout, weights)
+    if model is None:
+        raise ModelError(f"the model was prepared, but {layout.models_uri} does not hold it: look at the log above")
+    if model.weights == "random":
+        log.warning("THE MODEL HAS RANDOM WEIGHTS: features and matrix carry no meaning. Give ImageNet weights.")
+    return model
+
+
+def _prepare(deployment: Deployment, layout: BucketLayout, weights: str, environment: Mapping[str, str]) -> None:
+    if deployment.model_python is None or not deployment.model_python.exists():
+        command = " ".join(prepare_command("python", Path(), layout, weights))
+        raise ModelError(
+            f"{layout.models_uri} does not hold the model yet, and this machine has no environment to prepare it "
+            f"(VERGER_MODEL_PYTHON is {str(deployment.model_python or '')!r}): run once, where the environment of "
+            f"requirements/model.txt is installed: {command}"
+        )
+    command_line = prepare_command(deployment.model_python, deployment.home, layout, weights)
+    log.info("Preparing the model: %s", " ".join(command_line))
+    done = subprocess.run(  # noqa: S603 -- our own tool, with arguments of our own making
+        command_line,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_PREPARE_SECONDS,
+        check=False,
+        env=environment,
+    )
+    for line in done.stderr.splitlines():
+        log.info("prepare_model: %s", line)
+    if done.returncode != 0:
+        reason = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+        raise ModelError(f"the model could not be prepared: {reason.removeprefix('verger: error: ')}")
+    log.info("prepare_model: %s", json.loads(done.stdout.splitlines()[-1]))

@@ -1,0 +1,112 @@
+"""The cluster of a run, as RunJobFlow takes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from verger.cluster.instance_fleets import instance_fleets
+from verger.cluster.shape import ROOT_VOLUME_GB, ClusterShape, spark_properties
+from verger.cluster.subnets import subnet_ids
+from verger.prices import PriceTable
+from verger.run.deployment import Deployment
+from verger.run.settings import Settings
+from verger.storage.layout import BucketLayout
+
+#: Where the bootstrap action puts the nodes' Python, and where Spark finds it.
+NODE_PREFIX = "/opt/verger"
+NODE_PYTHON = f"{NODE_PREFIX}/venv/bin/python"
+
+
+@dataclass(frozen=True)
+class ClusterOrder:
+    """What is particular to one cluster.
+
+    Attributes:
+        name: its leased name.
+        code_uri: the folder of the code that it runs.
+        shape: its machines.
+        tags: its tags.
+    """
+
+    name: str
+    code_uri: str
+    shape: ClusterShape
+    tags: Mapping[str, str]
+
+
+def job_flow(
+    settings: Settings, deployment: Deployment, layout: BucketLayout, order: ClusterOrder, prices: PriceTable
+) -> dict[str, Any]:
+    """Describe the cluster: https://docs.aws.amazon.com/emr/latest/APIReference/API_RunJobFlow.html."""
+    # Livy is how a notebook on somebody's own machine reaches Spark while the cluster is held.
+    applications = ["Spark", *(["Livy"] if settings.keep_for_demo_minutes else [])]
+    security = deployment.security_configuration
+    return {
+        "Name": order.name,
+        "ReleaseLabel": settings.release_label,
+        "Applications": [{"Name": name} for name in applications],
+        "LogUri": layout.log_uri,
+        "ServiceRole": deployment.service_role,
+        "JobFlowRole": deployment.instance_profile,
+        "VisibleToAllUsers": True,
+        "Instances": _instances(settings, deployment, order.shape),
+        "EbsRootVolumeSize": ROOT_VOLUME_GB,
+        "BootstrapActions": [_bootstrap_action(order.code_uri, deployment.wheelhouse_uri)],
+        "Configurations": _configurations(settings.region, spark_properties(order.shape, prices)),
+        "AutoTerminationPolicy": {"IdleTimeout": settings.idle_minutes * 60},
+        # Two steps at once would fight for the cores, and EMR refuses TERMINATE_CLUSTER above 1.
+        "StepConcurrencyLevel": 1,
+        "Tags": [{"Key": key, "Value": value} for key, value in order.tags.items()],
+        # It demands IMDSv2 of the nodes, and encrypts their volumes and the traffic between them.
+        **({"SecurityConfiguration": security} if security else {}),
+    }
+
+
+def cluster_subnets(settings: Settings, deployment: Deployment) -> list[str]:
+    """The subnets of a run's cluster: the run's own, else the installation's; EMR takes the one with most capacity."""
+    return subnet_ids(settings.subnet_id or deployment.subnet_id or "")
+
+
+def _instances(settings: Settings, deployment: Deployment, shape: ClusterShape) -> dict[str, Any]:
+    subnets = cluster_subnets(settings, deployment)
+    return {
+        "InstanceFleets": instance_fleets(shape),
+        # The steps come one by one, after the cluster; idle auto-termination and the run's teardown end it.
+        "KeepJobFlowAliveWhenNoSteps": True,
+        "TerminationProtected": False,
+        **({"Ec2SubnetIds": subnets} if subnets else {}),
+        **({"Ec2KeyName": deployment.key_name} if deployment.key_name else {}),
+    }
+
+
+def _bootstrap_action(code_uri: str, wheelhouse_uri: str | None) -> dict[str, Any]:
+    return {
+        "Name": "install the nodes' Python packages",
+        "ScriptBootstrapAction": {
+            "Path": f"{code_uri}/bootstrap.sh",
+            "Args": [
+                "--requirements", f"{code_uri}/requirements.txt",
+                "--prefix", NODE_PREFIX,
+                *(["--wheelhouse", wheelhouse_uri] if wheelhouse_uri else []),
+            ],
+        },
+    }  # fmt: skip
+
+
+def _configurations(region: str, executors: Mapping[str, str]) -> list[dict[str, Any]]:
+    # The jobs read pictures with an S3 client of their own, which asks the environment for the region: the driver's
+    # is spark-env's, the executors' is Spark's to set.
+    environment = {"Classification": "export", "Properties": {"AWS_REGION": region}}
+    return [
+        {"Classification": "spark-env", "Properties": {}, "Configurations": [environment]},
+        {
+            "Classification": "spark-defaults",
+            "Properties": {
+                # Executors that come and go would each fetch the model and warm an interpreter again.
+                "spark.dynamicAllocation.enabled": "false",
+                "spark.pyspark.python": NODE_PYTHON,
+                "spark.executorEnv.AWS_REGION": region,
+                **executors,
+            },
+        },
+    ]

@@ -1,0 +1,96 @@
+"""Reads a step's own log from S3, so that a failure's cause stands in Airflow's."""
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from verger.storage.layout import S3Address, parse_uri
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+#: A step's logs. Spark in client mode hands on all that a Python driver says, its errors as well, as its own stdout
+#: (org.apache.spark.deploy.PythonRunner merges the two streams); stderr holds Spark's own log.
+LOG_NAMES = ("stdout", "stderr")
+#: EMR's own account of the step, which it closes when the step has ended: once that is there, there is no more to come.
+CONTROLLER = "controller"
+#: What a job puts before its one-line cause (docs/formats.md, "The jobs").
+ERROR_MARK = "verger: error: "
+_TAIL_LINES = 40
+#: S3 tells whole seconds, and its clock is not EMR's.
+_CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str) -> S3Address:
+    """Where EMR puts a step's log."""
+    root = parse_uri(log_uri.replace("s3n://", "s3://", 1).rstrip("/"))
+    return S3Address(root.bucket, f"{root.key}/{cluster_id}/steps/{step_id}/{name}.gz".lstrip("/"))
+
+
+class StepLog(NamedTuple):
+    """What a log object held, and when it was written."""
+
+    text: str
+    written_at: datetime
+
+
+def read_log(s3: "S3Client", address: S3Address) -> StepLog | None:
+    """A gzipped log; None while it is not there or is not whole."""
+    try:
+        answer = s3.get_object(Bucket=address.bucket, Key=address.key)
+        text = gzip.decompress(answer["Body"].read()).decode("utf-8", "replace")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+            return None
+        raise
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return None
+    return StepLog(text, answer["LastModified"])
+
+
+def wait_for_logs(
+    s3: "S3Client",
+    addresses: Sequence[S3Address],
+    controller: S3Address,
+    *,
+    ended_at: datetime,
+    patience_seconds: float,
+    poll_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Read the logs of a step that ended, which EMR copies every few minutes and when a cluster ends.
+
+    Returns once one of them names a cause or all there are were written after the step's end, or a look after the
+    controller's log was: a log to which the step's end added nothing is not copied again. Else it returns after
+    `patience_seconds`; a log that never came is empty.
+    """
+    newest_needed = ended_at - _CLOCK_TOLERANCE
+    closed = False
+    for _ in range(max(1, int(patience_seconds / poll_seconds))):
+        account = read_log(s3, controller)
+        last_look, closed = closed, account is not None and account.written_at >= newest_needed
+        logs = [read_log(s3, address) for address in addresses]
+        texts = [log.text if log else "" for log in logs]
+        found = [log for log in logs if log]
+        if last_look or cause_of("\n".join(texts)):
+            break
+        if found and all(log.written_at >= newest_needed for log in found):
+            break
+        sleep(poll_seconds)
+    return texts
+
+
+def tail(text: str, lines: int = _TAIL_LINES) -> str:
+    """The last lines of a log."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def cause_of(text: str) -> str | None:
+    """The one-line cause that a job gave; None when it gave none."""
+    lines = [line for line in text.splitlines() if ERROR_MARK in line]
+    return lines[-1].partition(ERROR_MARK)[2].strip() if lines else None

@@ -1,0 +1,65 @@
+"""The two steps of a run, as AddJobFlowSteps takes them."""
+
+from typing import Any
+
+from verger.artifacts.model_store import Model
+from verger.cluster.spec import NODE_PYTHON
+from verger.run.settings import Settings
+from verger.storage.layout import RunLayout
+
+FEATURIZE = "featurize"
+PCA = "pca"
+
+
+def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]:
+    """The arguments of `featurize.py` (docs/formats.md, "The jobs")."""
+    return [
+        "--manifest-uri", run.run_file("manifest.parquet").uri,
+        "--features-uri", run.layout.features_uri,
+        "--rejects-uri", run.layout.rejects_uri,
+        "--model-uri", model.uri,
+        "--metrics-uri", run.run_file("featurize.json").uri,
+        "--run-id", run.run_id,
+        "--engine", settings.engine,
+        "--chunk-images", str(settings.chunk_images),
+        "--max-reject-rate", str(settings.max_reject_rate),
+        *(["--retry-rejects"] if settings.retry_rejects else []),
+    ]  # fmt: skip
+
+
+def pca_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]:
+    """The arguments of `pca.py` (docs/formats.md, "The jobs")."""
+    wanted = ["--k", str(settings.k)] if settings.variance is None else ["--variance", str(settings.variance)]
+    return [
+        "--manifest-uri", run.run_file("manifest.parquet").uri,
+        "--features-uri", run.layout.features_uri,
+        "--rejects-uri", run.layout.rejects_uri,
+        "--model-fingerprint", model.fingerprint,
+        "--output-uri", run.results_uri,
+        "--metrics-uri", run.run_file("pca.json").uri,
+        "--run-id", run.run_id,
+        *wanted,
+        *(["--standardize"] if settings.standardize else []),
+    ]  # fmt: skip
+
+
+def spark_step(name: str, code_uri: str, arguments: list[str]) -> dict[str, Any]:
+    """A step that runs an entry point with spark-submit; a failure ends the cluster."""
+    return {
+        "Name": name,
+        "ActionOnFailure": "TERMINATE_CLUSTER",
+        "HadoopJarStep": {
+            "Jar": "command-runner.jar",
+            "Args": [
+                "spark-submit",
+                "--deploy-mode", "client",
+                "--master", "yarn",
+                "--name", f"verger-{name}",
+                "--conf", f"spark.pyspark.python={NODE_PYTHON}",
+                "--conf", f"spark.pyspark.driver.python={NODE_PYTHON}",
+                "--py-files", f"{code_uri}/spark_jobs.zip",
+                f"{code_uri}/{name}.py",
+                *arguments,
+            ],
+        },
+    }  # fmt: skip

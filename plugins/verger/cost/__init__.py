@@ -1,0 +1,1 @@
+"""What clusters cost: before, after, and week by week."""

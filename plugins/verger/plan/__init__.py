@@ -1,0 +1,1 @@
+"""Freezing the list of pictures, and subtracting what the feature table already answers."""

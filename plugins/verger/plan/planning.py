@@ -1,0 +1,170 @@
+"""What a run has to do: the frozen list of images, less what the feature table already has."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from verger.plan.feature_table import DoneImages
+from verger.run.settings import FEATURES, SettingError, Settings
+from verger.storage.layout import BucketLayout, S3Address, label_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("etag", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+    ]
+)
+
+
+class NoImagesError(ValueError):
+    """There is no image to work on."""
+
+
+@dataclass(frozen=True, order=True)
+class ListedImage:
+    """One object under the images prefix, as it was when it was listed."""
+
+    path: str
+    etag: str
+    label: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run found and has to do, in numbers of images (docs/formats.md, `plan.json`)."""
+
+    run_id: str
+    bucket: str
+    prefix: str
+    model_fingerprint: str
+    listed: int
+    done: int
+    todo: int
+    new: int
+    changed: int
+    gone: int
+    bytes_todo: int
+    inputs_digest: str
+    created_at: str
+
+    def to_json(self) -> bytes:
+        """The plan as `plan.json` holds it."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+
+def list_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
+    """List the objects under the images prefix once, ascending by path; raises NoImagesError when there is none."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=layout.bucket, Prefix=layout.images_prefix)
+    images = sorted(_listed_images(pages, layout))
+    if not images:
+        raise NoImagesError(
+            f"no picture lies under s3://{layout.bucket}/{layout.images_prefix}: copy some there, "
+            "or name a folder in the parameter `source`"
+        )
+    return images
+
+
+def _listed_images(pages: Iterable[Mapping[str, Any]], layout: BucketLayout) -> Iterator[ListedImage]:
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            key = entry["Key"]
+            if key.endswith("/"):  # what consoles create for an empty folder
+                continue
+            yield ListedImage(
+                path=layout.address(key).uri,
+                etag=entry["ETag"].strip('"'),
+                label=label_of(key, layout.images_prefix),
+                size=entry["Size"],
+            )
+
+
+def manifest_bytes(images: Iterable[ListedImage]) -> bytes:
+    """The manifest as a Parquet file."""
+    rows = list(images)
+    table = pa.table(
+        {name: [getattr(image, name) for image in rows] for name in MANIFEST_SCHEMA.names},
+        schema=MANIFEST_SCHEMA,
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def read_manifest_paths(filesystem: pyarrow.fs.FileSystem, address: S3Address) -> frozenset[str]:
+    """The paths of an earlier run's manifest; empty when somebody deleted it."""
+    try:
+        with filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
+            return frozenset(pq.ParquetFile(file).read(columns=["path"])["path"].to_pylist())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Settings) -> str:
+    """A digest of all that decides the matrix: equal digests, equal results."""
+    decides = {
+        "model": fingerprint,
+        "k": None if settings.variance is not None else settings.k,
+        "variance": settings.variance,
+        "standardize": settings.standardize,
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
+    for image in images:
+        digest.update(f"\0{image.path}\0{image.etag}".encode())
+    return digest.hexdigest()
+
+
+def check_k(settings: Settings, listed: int) -> None:
+    """Raise SettingError when more components are wanted than the images can have."""
+    if settings.variance is None and settings.k > listed:
+        raise SettingError(
+            f"k is {settings.k}, but there are {listed} images: k can be at most the smaller of the number of images "
+            f"and {FEATURES:,}; lower k or add pictures"
+        )
+
+
+def make_plan(
+    images: list[ListedImage],
+    done: DoneImages,
+    settings: Settings,
+    *,
+    previous_paths: frozenset[str],
+    run_id: str,
+    fingerprint: str,
+    created_at: str,
+) -> Plan:
+    """Count what is new, changed, gone and to do; raises SettingError when `k` is out of reach.
+
+    `previous_paths` are those of the run that `latest.json` points to: what is gone is gone since then.
+    """
+    check_k(settings, len(images))
+    answered = done.answered(retry_rejects=settings.retry_rejects)
+    todo = [image for image in images if (image.path, image.etag) not in answered]
+    known_paths = {path for path, _ in done.features | done.rejects}
+    return Plan(
+        run_id=run_id,
+        bucket=settings.bucket,
+        prefix=settings.images_prefix,
+        model_fingerprint=fingerprint,
+        listed=len(images),
+        done=len(images) - len(todo),
+        todo=len(todo),
+        new=sum(image.path not in known_paths for image in todo),
+        changed=sum(image.path in known_paths for image in todo),
+        gone=len(previous_paths - {image.path for image in images}),
+        bytes_todo=sum(image.size for image in todo),
+        inputs_digest=inputs_digest(images, fingerprint, settings),
+        created_at=created_at,
+    )

@@ -1,0 +1,1 @@
+"""From the steps' outputs to what people read: reconciled, drawn, described."""

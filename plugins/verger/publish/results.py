@@ -1,0 +1,152 @@
+"""Publishes a run's results: reconciled, described in `run.json` and a report, and only then pointed to."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from verger.publish.plots import draw_map, draw_scree
+from verger.publish.reconciliation import Counts, collect_counts, reconcile
+from verger.publish.report import render_report
+from verger.run.settings import Settings
+from verger.storage.json_objects import read_json, write_json
+from verger.storage.layout import RunLayout, S3Address
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class StepOutputMissingError(RuntimeError):
+    """A step ended well and yet its output is not there."""
+
+
+@dataclass(frozen=True)
+class StepOutputs:
+    """What the steps of a run left behind."""
+
+    plan: Mapping[str, Any]
+    featurize: Mapping[str, Any]
+    pca: Mapping[str, Any]
+    matrix: pa.Table
+    explained_variance: list[float]
+
+
+def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayout) -> StepOutputs:
+    """Read the metrics, and of the matrix what the report shows (path, label and the first two components)."""
+
+    def metrics(name: str) -> dict[str, Any]:
+        address = run.run_file(name)
+        found = read_json(s3, address)
+        if found is None:
+            raise StepOutputMissingError(f"{address.uri} is missing, though the step that writes it ended well")
+        return found
+
+    matrix = run.result_file("matrix.parquet")
+    with filesystem.open_input_file(f"{matrix.bucket}/{matrix.key}") as stream:
+        file = pq.ParquetFile(stream)
+        shown = [name for name in ("path", "label", "pc_1", "pc_2") if name in file.schema_arrow.names]
+        table = file.read(columns=shown)
+    pca = metrics("pca.json")
+    return StepOutputs(
+        plan=metrics("plan.json"),
+        featurize=metrics("featurize.json"),
+        pca=pca,
+        matrix=table,
+        explained_variance=list(pca["explained_variance_ratio"]),
+    )
+
+
+def describe_run(
+    run: RunLayout,
+    settings: Settings,
+    counts: Counts,
+    outputs: StepOutputs,
+    *,
+    cluster: Mapping[str, Any],
+    regions: Mapping[str, str],
+    published_at: str,
+) -> dict[str, Any]:
+    """The whole run as `run.json` holds it."""
+    random_weights = outputs.featurize["weights"] == "random"
+    return {
+        "format": 1,
+        "run_id": run.run_id,
+        "slug": run.slug,
+        "published_at": published_at,
+        "warnings": ["The model has RANDOM weights: the matrix carries no meaning."] if random_weights else [],
+        "settings": asdict(settings),
+        "counts": asdict(counts),
+        "plan": dict(outputs.plan),
+        "featurize": dict(outputs.featurize),
+        "pca": dict(outputs.pca),
+        "model": {"fingerprint": outputs.plan["model_fingerprint"], "weights": outputs.featurize["weights"]},
+        "cluster": dict(cluster),
+        "regions": dict(regions),
+    }
+
+
+def describe_cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` keeps of DescribeCluster's answer."""
+    timeline = cluster["Status"]["Timeline"]
+    return {
+        "id": cluster["Id"],
+        "name": cluster["Name"],
+        "release_label": cluster["ReleaseLabel"],
+        "state_when_published": cluster["Status"]["State"],
+        "created_at": timeline["CreationDateTime"].isoformat(),
+        "ready_at": timeline["ReadyDateTime"].isoformat() if "ReadyDateTime" in timeline else None,
+    }
+
+
+def publish(
+    s3: "S3Client",
+    filesystem: pyarrow.fs.FileSystem,
+    run: RunLayout,
+    settings: Settings,
+    *,
+    cluster: Mapping[str, Any],
+    regions: Mapping[str, str],
+    published_at: str,
+) -> dict[str, Any]:
+    """Check the counts, write the report and `run.json`, and move `latest.json` last; returns `run.json`'s content.
+
+    Raises CountsDisagreeError or StepOutputMissingError, and then leaves `latest.json` where it was.
+    """
+    outputs = read_outputs(s3, filesystem, run)
+    counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, outputs.matrix.num_rows))
+    description = describe_run(
+        run, settings, counts, outputs, cluster=cluster, regions=regions, published_at=published_at
+    )
+    _write_pages(s3, run, description, outputs)
+    write_json(s3, run.result_file("run.json"), description)
+    write_json(
+        s3,
+        run.layout.latest,
+        {
+            "run_id": run.run_id,
+            "slug": run.slug,
+            "results_uri": run.results_uri,
+            "inputs_digest": outputs.plan["inputs_digest"],
+            "model_fingerprint": outputs.plan["model_fingerprint"],
+            "published_at": published_at,
+        },
+    )
+    return description
+
+
+def _write_pages(s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs) -> None:
+    scree = {kind: draw_scree(outputs.explained_variance, kind) for kind in ("svg", "png")}
+    picture_map = draw_map(outputs.matrix, "svg")
+    page = render_report(description, map_svg=picture_map.decode(), scree_svg=scree["svg"].decode())
+    _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
+    _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
+    _put(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")
+    _put(s3, run.result_file("report.html"), page.encode(), "text/html; charset=utf-8")
+
+
+def _put(s3: "S3Client", address: S3Address, body: bytes, content_type: str) -> None:
+    s3.put_object(Bucket=address.bucket, Key=address.key, Body=io.BytesIO(body), ContentType=content_type)

@@ -1,0 +1,85 @@
+"""What belongs to an installation of Verger and not to a run: read once, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One installation of Verger.
+
+    Attributes:
+        home: the folder that holds `spark_jobs/`, `bootstrap/` and `tools/`.
+        bucket: the default of the parameter `bucket`.
+        region: the default of the parameter `region`.
+        aws_conn_id: Airflow's connection to AWS; None for boto3's own search for credentials.
+        model_python: a Python that has TensorFlow, to prepare a model with; None where there is none.
+        service_role: EMR's service role.
+        instance_profile: the instance profile of the cluster's nodes.
+        subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
+        security_configuration: EMR's security configuration of the clusters (IMDSv2, encryption); None for none.
+        wheelhouse_uri: the folder of the nodes' packages on S3, for clusters without internet; None to use an index.
+        key_name: the EC2 key pair that opens the nodes to SSH; None for no SSH.
+        topic_arn: the SNS topic of the mails; None for no mails.
+        name: tells apart the installations that share an AWS account: each ends its own clusters only.
+        poll_seconds: how often a waiting task asks EMR.
+        grace_minutes: how old a cluster must be before the reaper asks whether its run is alive.
+    """
+
+    home: Path
+    bucket: str = ""
+    region: str = "eu-west-1"
+    aws_conn_id: str | None = None
+    model_python: Path | None = None
+    service_role: str = "EMR_DefaultRole_V2"
+    instance_profile: str = "EMR_EC2_DefaultRole"
+    subnet_id: str | None = None
+    security_configuration: str | None = None
+    wheelhouse_uri: str | None = None
+    key_name: str | None = None
+    topic_arn: str | None = None
+    name: str = "verger"
+    poll_seconds: int = 30
+    grace_minutes: int = 10
+
+    def __post_init__(self) -> None:
+        if self.poll_seconds < 1:
+            raise ValueError(f"VERGER_POLL_SECONDS is {self.poll_seconds}: it must be at least 1")
+        if self.wheelhouse_uri and not self.wheelhouse_uri.startswith("s3://"):
+            raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
+        if self.topic_arn and not self.topic_arn.startswith("arn:"):
+            raise ValueError(f"VERGER_TOPIC_ARN is {self.topic_arn!r}: give the whole ARN of an SNS topic")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Deployment":
+        """Read the variables `VERGER_*`; an empty one counts as not set."""
+
+        def value(name: str, default: str = "") -> str:
+            return environment.get(f"VERGER_{name}", "").strip() or default
+
+        model_python = value("MODEL_PYTHON")
+
+        def whole_number(name: str, default: int) -> int:
+            number = value(name, str(default))
+            if not number.isdigit():
+                raise ValueError(f"VERGER_{name} is {number!r}: it must be a whole number")
+            return int(number)
+
+        return cls(
+            home=Path(value("HOME", str(Path(__file__).resolve().parents[3]))),
+            bucket=value("BUCKET"),
+            region=value("REGION", cls.region),
+            aws_conn_id=value("AWS_CONN_ID") or None,
+            model_python=Path(model_python) if model_python else None,
+            service_role=value("SERVICE_ROLE", cls.service_role),
+            instance_profile=value("INSTANCE_PROFILE", cls.instance_profile),
+            subnet_id=value("SUBNET_ID") or None,
+            security_configuration=value("SECURITY_CONFIGURATION") or None,
+            wheelhouse_uri=value("WHEELHOUSE_URI").rstrip("/") or None,
+            key_name=value("KEY_NAME") or None,
+            topic_arn=value("TOPIC_ARN") or None,
+            name=value("NAME", cls.name),
+            poll_seconds=whole_number("POLL_SECONDS", cls.poll_seconds),
+            grace_minutes=whole_number("GRACE_MINUTES", cls.grace_minutes),
+        )

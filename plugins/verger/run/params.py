@@ -1,0 +1,261 @@
+"""The form of a run: each setting as an Airflow Param with its title, help and bounds."""
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from verger.prices import InstanceType, load_prices
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import EU_REGIONS
+from verger.run.settings import (
+    BUDGET_BOUNDS,
+    CHUNK_BOUNDS,
+    CLUSTER_HOUR_BOUNDS,
+    EBS_GB_BOUNDS,
+    ENGINES,
+    HELD_MINUTE_BOUNDS,
+    IDLE_MINUTE_BOUNDS,
+    K_BOUNDS,
+    NODE_BOUNDS,
+    WANTED_MINUTE_BOUNDS,
+    Settings,
+)
+
+
+def _param(name: str, **schema: Any) -> Param:  # noqa: ANN401 -- JSON schema keywords are of any type
+    """A Param whose default is the setting's own."""
+    schema.setdefault("default", getattr(Settings, name, None))
+    return Param(**schema)
+
+
+def _whole_number(name: str, bounds: tuple[int, int], **schema: Any) -> Param:  # noqa: ANN401 -- as above
+    return _param(name, type="integer", minimum=bounds[0], maximum=bounds[1], **schema)
+
+
+def run_params(deployment: Deployment) -> dict[str, Param]:
+    """The params of `fruits_features`, with defaults that work for this deployment."""
+    return _data_params(deployment) | _model_params() | _matrix_params() | _cluster_params()
+
+
+def _data_params(deployment: Deployment) -> dict[str, Param]:
+    section = "Pictures"
+    return {
+        "bucket": _param(
+            "bucket",
+            default=deployment.bucket or None,
+            type="string",
+            title="Bucket",
+            description="Holds the pictures, the features and the results. Its real location must be in the EU.",
+            section=section,
+        ),
+        "region": _param(
+            "region",
+            default=deployment.region,
+            type="string",
+            enum=list(EU_REGIONS),
+            title="Region",
+            description="Where the bucket is and the cluster runs: EU only.",
+            section=section,
+        ),
+        "images_prefix": _param(
+            "images_prefix",
+            type="string",
+            pattern="^[^/].*/$",
+            title="Folder of the pictures",
+            description="Pictures lie in it as <label>/<file>.",
+            section=section,
+        ),
+        "source": _param(
+            "source",
+            type="string",
+            title="Copy pictures from",
+            description="A folder on Airflow's machine whose new and changed pictures are copied to the bucket first.",
+            section=section,
+        ),
+        "delete_missing": _param(
+            "delete_missing",
+            type="boolean",
+            title="Delete what the source does not have",
+            description="Makes the bucket's pictures the same as the source's.",
+            section=section,
+        ),
+        "max_reject_rate": _param(
+            "max_reject_rate",
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Share of rejects allowed",
+            description="The run fails when a larger share of the pictures cannot be used.",
+            section=section,
+        ),
+        "retry_rejects": _param(
+            "retry_rejects",
+            type="boolean",
+            title="Try earlier rejects again",
+            section=section,
+        ),
+        "force": _param(
+            "force",
+            type="boolean",
+            title="Run though nothing changed",
+            section=section,
+        ),
+    }
+
+
+def _model_params() -> dict[str, Param]:
+    section = "Model"
+    return {
+        "weights": _param(
+            "weights",
+            type="string",
+            title="Weights file",
+            description="An .h5 file of MobileNetV2 (alpha 1.0, 224 px, no top) on Airflow's machine. "
+            "Empty: the bucket's default model.",
+            section=section,
+        ),
+        "engine": _param(
+            "engine",
+            type="string",
+            enum=list(ENGINES),
+            values_display={"litert": "LiteRT (fast)", "keras": "Keras (reference)"},
+            title="Inference engine",
+            section=section,
+        ),
+        "chunk_images": _whole_number(
+            "chunk_images",
+            CHUNK_BOUNDS,
+            title="Pictures per commit",
+            description="A step that is killed and retried redoes at most this many.",
+            section=section,
+        ),
+    }
+
+
+def _matrix_params() -> dict[str, Param]:
+    section = "Matrix"
+    return {
+        "k": _whole_number("k", K_BOUNDS, title="Components", description="Columns of the matrix.", section=section),
+        "variance": _param(
+            "variance",
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Share of variance",
+            description="If given, the fewest components that reach it are kept, whatever the number above.",
+            section=section,
+        ),
+        "standardize": _param(
+            "standardize",
+            type="boolean",
+            title="Standardize the features",
+            description="Divides each feature by its standard deviation before the components are computed.",
+            section=section,
+        ),
+    }
+
+
+def _cluster_params() -> dict[str, Param]:
+    return _machine_params() | _size_params() | _limit_params()
+
+
+def _machine_params() -> dict[str, Param]:
+    section = "Cluster: machines"
+    kinds = load_prices().types
+    return {
+        "release_label": _param("release_label", type="string", title="EMR release", section=section),
+        "instance_type": _param(
+            "instance_type",
+            type="string",
+            enum=list(kinds),
+            values_display={name: _describe_type(kind) for name, kind in kinds.items()},
+            title="Instance type of the nodes",
+            description="It also decides the architecture. Spot nodes may be of similar types with as much memory.",
+            section=section,
+        ),
+        "ebs_gb": _whole_number("ebs_gb", EBS_GB_BOUNDS, title="Storage of each node, in GB", section=section),
+        "subnet_id": _param(
+            "subnet_id",
+            type="string",
+            title="Subnet",
+            description="Or several with commas between them. Empty: the installation's own. A private one needs no "
+            "internet when the nodes' packages come from S3.",
+            section=section,
+        ),
+        "like_cluster_id": _param(
+            "like_cluster_id",
+            type="string",
+            title="Same machines as the cluster",
+            description="The id of an earlier cluster, j-..., whose machines are taken whatever the sizes below.",
+            section=section,
+        ),
+    }
+
+
+def _describe_type(kind: InstanceType) -> str:
+    processor = "Graviton" if kind.architecture == "arm64" else "x86"
+    return f"{kind.name}: {kind.vcpus} vCPU, {kind.memory_gib} GiB, {processor}"
+
+
+def _size_params() -> dict[str, Param]:
+    section = "Cluster: size"
+    return {
+        "wanted_minutes": _whole_number(
+            "wanted_minutes",
+            WANTED_MINUTE_BOUNDS,
+            title="Minutes wanted",
+            description="As many nodes as do the pictures in about this time, within the bounds below.",
+            section=section,
+        ),
+        "core_nodes": _whole_number(
+            "core_nodes", NODE_BOUNDS, title="Core nodes at least", description="On-Demand.", section=section
+        ),
+        "max_nodes": _whole_number(
+            "max_nodes", NODE_BOUNDS, title="Nodes at most", description="Core and task nodes.", section=section
+        ),
+        "spot_share": _param(
+            "spot_share",
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Share of Spot",
+            description="Of the computing nodes. AWS may take Spot nodes back; their work is then done elsewhere.",
+            section=section,
+        ),
+    }
+
+
+def _limit_params() -> dict[str, Param]:
+    section = "Cluster: limits"
+    return {
+        "budget_usd": _param(
+            "budget_usd",
+            type="number",
+            minimum=BUDGET_BOUNDS[0],
+            maximum=BUDGET_BOUNDS[1],
+            title="Budget in US dollars",
+            description="The run stops before the cluster exists when it could cost more.",
+            section=section,
+        ),
+        "max_cluster_hours": _whole_number(
+            "max_cluster_hours",
+            CLUSTER_HOUR_BOUNDS,
+            title="Hours at most",
+            description="An older cluster is ended whatever it does, and one that has used up the budget as well.",
+            section=section,
+        ),
+        "idle_minutes": _whole_number(
+            "idle_minutes",
+            IDLE_MINUTE_BOUNDS,
+            title="Minutes idle before EMR ends the cluster",
+            description="A net below the run's own termination of the cluster.",
+            section=section,
+        ),
+        "keep_for_demo_minutes": _whole_number(
+            "keep_for_demo_minutes",
+            HELD_MINUTE_BOUNDS,
+            title="Minutes to hold the finished cluster",
+            description="For a demonstration: the log of hold_cluster says how to look at it. Then it is ended.",
+            section=section,
+        ),
+    }

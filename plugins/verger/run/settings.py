@@ -1,0 +1,168 @@
+"""The settings of one run: built and checked once, from the DAG's params."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from verger.run.eu_guard import check_region
+
+#: MobileNetV2 without its top gives this many features; there are no more components than that.
+FEATURES = 1280
+ENGINES = ("litert", "keras")
+#: Bounds that the form shows and the settings enforce: (smallest, largest).
+K_BOUNDS = (1, FEATURES)
+NODE_BOUNDS = (1, 100)
+WANTED_MINUTE_BOUNDS = (5, 720)
+#: EMR takes up to 16 TB; pictures are not stored on the nodes.
+EBS_GB_BOUNDS = (10, 1000)
+BUDGET_BOUNDS = (0.01, 10_000)
+CLUSTER_HOUR_BOUNDS = (1, 48)
+HELD_MINUTE_BOUNDS = (0, 240)
+#: EMR accepts 60 to 604,800 s (API_AutoTerminationPolicy); more than two hours idle is a forgotten cluster.
+IDLE_MINUTE_BOUNDS = (1, 120)
+CHUNK_BOUNDS = (100, 1_000_000)
+_CLUSTER_BOUNDS = {
+    "core_nodes": NODE_BOUNDS,
+    "max_nodes": NODE_BOUNDS,
+    "wanted_minutes": WANTED_MINUTE_BOUNDS,
+    "ebs_gb": EBS_GB_BOUNDS,
+    "max_cluster_hours": CLUSTER_HOUR_BOUNDS,
+    "keep_for_demo_minutes": HELD_MINUTE_BOUNDS,
+    "idle_minutes": IDLE_MINUTE_BOUNDS,
+}
+#: The bucket's top folders that Verger writes itself (docs/formats.md).
+OWN_FOLDERS = frozenset(
+    {"certificates", "code", "features", "logs", "models", "rejects", "reports", "results", "runs", "wheels"}
+)
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_CLUSTER_ID = re.compile(r"j-[A-Z0-9]+")
+_SUBNETS = re.compile(r"subnet-[0-9a-f]+(\s*,\s*subnet-[0-9a-f]+)*")
+
+
+class SettingError(ValueError):
+    """A setting cannot be used; the message names it, its value and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run is to do.
+
+    Attributes:
+        bucket: the bucket of the pictures, features and results.
+        region: the AWS region of the bucket and the cluster, in the EU.
+        images_prefix: the prefix of the pictures in the bucket, ending in `/`.
+        source: a folder to copy pictures from before the run; empty for none.
+        delete_missing: whether pictures that are not in the source are deleted from the bucket.
+        weights: an .h5 file of MobileNetV2 weights; empty for the bucket's default model.
+        engine: `litert`, or `keras` as the reference.
+        k: how many components to keep, unless `variance` is given.
+        variance: the share of variance to reach with as few components as possible; None to use `k`.
+        standardize: whether features are divided by their standard deviation first.
+        max_reject_rate: the share of rejects above which the run fails.
+        chunk_images: images a commit holds: what a killed step may have to do again.
+        retry_rejects: whether earlier rejects are tried again.
+        force: whether the run goes on though nothing changed.
+        release_label: EMR's release.
+        instance_type: the preferred type of every node; it decides the architecture (x86_64 or Graviton).
+        core_nodes: at least this many nodes compute, bought On-Demand, beside the primary.
+        max_nodes: at most this many compute.
+        wanted_minutes: within these bounds there are as many nodes as do the pictures in about this time.
+        spot_share: the share of the computing nodes that is bought as Spot.
+        ebs_gb: gp3 storage of each node.
+        budget_usd: the run stops before create when the cluster could cost more.
+        max_cluster_hours: the reaper ends the cluster when it is older, or when the budget is used up.
+        keep_for_demo_minutes: how long a finished cluster is held for a demonstration.
+        like_cluster_id: an earlier cluster whose shape is taken instead; empty for none.
+        subnet_id: the cluster's subnet, or several with commas between them; empty for the installation's own.
+        idle_minutes: after how many idle minutes EMR ends the cluster by itself.
+    """
+
+    bucket: str
+    region: str
+    images_prefix: str = "images/"
+    source: str = ""
+    delete_missing: bool = False
+    weights: str = ""
+    engine: str = "litert"
+    k: int = 10
+    variance: float | None = None
+    standardize: bool = False
+    max_reject_rate: float = 0.05
+    chunk_images: int = 20_000
+    retry_rejects: bool = False
+    force: bool = False
+    release_label: str = "emr-spark-8.1.0"
+    instance_type: str = "m6i.xlarge"
+    core_nodes: int = 1
+    max_nodes: int = 10
+    wanted_minutes: int = 30
+    spot_share: float = 0.5
+    ebs_gb: int = 32
+    budget_usd: float = 20.0
+    max_cluster_hours: int = 6
+    keep_for_demo_minutes: int = 0
+    like_cluster_id: str = ""
+    subnet_id: str = ""
+    idle_minutes: int = 15
+
+    def __post_init__(self) -> None:
+        """Raise SettingError for the first setting that cannot be used."""
+        if not _BUCKET.fullmatch(self.bucket or ""):
+            raise SettingError(f"bucket is {self.bucket!r}: give the name of an S3 bucket, for example fruits-data")
+        check_region(self.region)
+        if not self.images_prefix.endswith("/") or self.images_prefix.startswith("/"):
+            raise SettingError(f"images_prefix is {self.images_prefix!r}: write it like images/")
+        if self.images_prefix.split("/")[0] in OWN_FOLDERS:
+            raise SettingError(f"images_prefix is {self.images_prefix!r}: that folder is Verger's own, choose another")
+        if self.engine not in ENGINES:
+            raise SettingError(f"engine is {self.engine!r}: choose one of {', '.join(ENGINES)}")
+        _check_bounds("k", self.k, K_BOUNDS)
+        if self.variance is not None and not 0 < self.variance <= 1:
+            raise SettingError(f"variance is {self.variance}: give a share above 0 and up to 1, for example 0.9")
+        if not 0 <= self.max_reject_rate <= 1:
+            raise SettingError(f"max_reject_rate is {self.max_reject_rate}: give a share from 0 to 1")
+        _check_bounds("chunk_images", self.chunk_images, CHUNK_BOUNDS)
+        self._check_cluster()
+
+    def _check_cluster(self) -> None:
+        for name, bounds in _CLUSTER_BOUNDS.items():
+            _check_bounds(name, getattr(self, name), bounds)
+        if self.max_nodes < self.core_nodes:
+            raise SettingError(
+                f"max_nodes is {self.max_nodes!r}, less than core_nodes, {self.core_nodes}: raise it or lower the other"
+            )
+        _check_number("spot_share", self.spot_share, (0, 1))
+        _check_number("budget_usd", self.budget_usd, BUDGET_BOUNDS)
+        if self.like_cluster_id and not _CLUSTER_ID.fullmatch(self.like_cluster_id):
+            raise SettingError(f"like_cluster_id is {self.like_cluster_id!r}: write it like j-2AXXXXXXGAPLF")
+        if self.subnet_id and not _SUBNETS.fullmatch(self.subnet_id.strip()):
+            raise SettingError(f"subnet_id is {self.subnet_id!r}: write it like subnet-0123456789abcdef0")
+        if not re.fullmatch(r"emr-(spark-)?\d+\.\d+\.\d+", self.release_label):
+            raise SettingError(f"release_label is {self.release_label!r}: write it like emr-spark-8.1.0")
+        if not _INSTANCE_TYPE.fullmatch(self.instance_type):
+            raise SettingError(f"instance_type is {self.instance_type!r}: write it like m6i.xlarge")
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "Settings":
+        """Build the settings from a DAG run's params; raises SettingError."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(params) - known)
+        if unknown:
+            raise SettingError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
+        return cls(**params)
+
+
+def _check_bounds(name: str, value: int, bounds: tuple[int, int]) -> None:
+    smallest, largest = bounds
+    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
+        raise SettingError(f"{name} is {value!r}: give a whole number from {smallest:,} to {largest:,}")
+
+
+def _check_number(name: str, value: float, bounds: tuple[float, float]) -> None:
+    smallest, largest = bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value <= largest:
+        raise SettingError(f"{name} is {value!r}: give a number from {smallest:,} to {largest:,}")

@@ -1,0 +1,97 @@
+"""The AWS clients, built in one place through Airflow's connection, so that every task uses the same account."""
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow.fs
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_emr import EMRClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+    from verger.cluster.subnets import Subnets
+    from verger.cost.billing import CostExplorer
+
+#: Sixteen threads copy and read; the default pool of ten would make them wait for one another.
+_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 6})
+
+
+#: A mail or a bill is a courtesy: a run does not wait for it.
+_QUICK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
+#: The one endpoint of Cost Explorer, whatever the region of what it tells about.
+_COST_EXPLORER_REGION = "us-east-1"
+
+
+def _client(
+    service: str,
+    aws_conn_id: str | None,
+    region: str,
+    config: Config = _CONFIG,
+) -> Any:  # noqa: ANN401 -- one of boto3's made-up classes
+    hook: AwsGenericHook[Any] = AwsGenericHook(
+        aws_conn_id=aws_conn_id, client_type=service, region_name=region, config=config
+    )
+    return hook.get_conn()
+
+
+def s3_client(aws_conn_id: str | None, region: str) -> "S3Client":
+    """A client of S3 in a region."""
+    return cast("S3Client", _client("s3", aws_conn_id, region))
+
+
+def emr_client(aws_conn_id: str | None, region: str) -> "EMRClient":
+    """A client of EMR in a region."""
+    return cast("EMRClient", _client("emr", aws_conn_id, region))
+
+
+def sns_client(aws_conn_id: str | None, region: str) -> "SNSClient":
+    """A client of SNS that gives up soon."""
+    return cast("SNSClient", _client("sns", aws_conn_id, region, _QUICK))
+
+
+def ec2_client(aws_conn_id: str | None, region: str) -> "Subnets":
+    """A client of EC2, of which only the subnets are of interest."""
+    return cast("Subnets", _client("ec2", aws_conn_id, region))
+
+
+def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":
+    """A client of Cost Explorer that gives up soon."""
+    return cast("CostExplorer", _client("ce", aws_conn_id, _COST_EXPLORER_REGION, _QUICK))
+
+
+def _s3_access(aws_conn_id: str | None, region: str) -> tuple[Any, str | None]:
+    """The connection's credentials, and the address of its S3; None for AWS's own."""
+    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3", region_name=region)
+    endpoint = str(hook.get_conn().meta.endpoint_url)
+    return hook.get_credentials(region_name=region), None if endpoint.endswith("amazonaws.com") else endpoint
+
+
+def arrow_filesystem(aws_conn_id: str | None, region: str) -> pyarrow.fs.S3FileSystem:
+    """S3 for pyarrow, with the same credentials and endpoint: reads single columns of Parquet files."""
+    credentials, endpoint = _s3_access(aws_conn_id, region)
+    scheme, _, host = (endpoint or "https://").partition("://")
+    return pyarrow.fs.S3FileSystem(
+        access_key=credentials.access_key,
+        secret_key=credentials.secret_key,
+        session_token=credentials.token,
+        region=region,
+        scheme=scheme,
+        endpoint_override=host or None,
+    )
+
+
+def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
+    """The environment of a program that a task starts: this process's own, with the connection's credentials."""
+    credentials, endpoint = _s3_access(aws_conn_id, region)
+    return {
+        **os.environ,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        **({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        **({"AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {}),
+    }

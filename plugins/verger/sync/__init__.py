@@ -1,0 +1,1 @@
+"""Bringing pictures into the bucket: only what changed."""

@@ -1,0 +1,136 @@
+"""What a run has to do."""
+
+import io
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mypy_boto3_s3 import S3Client
+from verger.plan.feature_table import DoneImages
+from verger.plan.planning import (
+    MANIFEST_SCHEMA,
+    ListedImage,
+    NoImagesError,
+    Plan,
+    inputs_digest,
+    list_images,
+    make_plan,
+    manifest_bytes,
+)
+from verger.run.settings import SettingError, Settings
+from verger.storage.layout import BucketLayout
+
+SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=1)
+HOSTILE_KEYS = [
+    "images/Apple Braeburn/0 100.jpg",
+    "images/Pêche/é.jpg",
+    "images/a+b/c+d.jpg",
+    "images/100%/%20.jpg",
+    "images/hash#/x#y.jpg",
+    "images/a=b/c=d.jpg",
+    "images/<img onerror=alert(1)>/'\".jpg",
+    "images//double.jpg",
+    "images/🍎/🍏.jpg",
+]
+NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+ETAGS = st.sampled_from(["1", "2", "3"])
+
+
+def image(name: str, etag: str = "1") -> ListedImage:
+    return ListedImage(f"s3://fruits/images/{name}", etag, "", 7)
+
+
+def plan_of(images: list[ListedImage], done: DoneImages, settings: Settings = SETTINGS) -> Plan:
+    return make_plan(
+        images, done, settings, previous_paths=frozenset(), run_id="r", fingerprint="f" * 16, created_at="now"
+    )
+
+
+def pairs(items: dict[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((image(name).path, etag) for name, etag in items.items())
+
+
+@given(
+    listed=st.dictionaries(NAMES, ETAGS, min_size=1),
+    featurized=st.dictionaries(NAMES, ETAGS),
+    rejected=st.dictionaries(NAMES, ETAGS),
+    retry=st.booleans(),
+)
+def test_every_listed_image_is_either_done_or_to_do(
+    listed: dict[str, str], featurized: dict[str, str], rejected: dict[str, str], retry: bool
+) -> None:
+    settings = Settings(bucket="fruits", region="eu-west-1", k=1, retry_rejects=retry)
+    images = [image(name, etag) for name, etag in listed.items()]
+    plan = plan_of(images, DoneImages(pairs(featurized), pairs(rejected)), settings)
+    assert plan.done + plan.todo == plan.listed == len(listed)
+    assert plan.new + plan.changed == plan.todo
+    expected = {n for n, e in listed.items() if featurized.get(n) != e and (retry or rejected.get(n) != e)}
+    assert plan.todo == len(expected)
+    assert plan.bytes_todo == 7 * len(expected)
+
+
+def test_an_image_whose_content_changed_is_to_do_again() -> None:
+    plan = plan_of([image("a", "new")], DoneImages(pairs({"a": "old"}), frozenset()))
+    assert (plan.todo, plan.changed, plan.new) == (1, 1, 0)
+
+
+def test_what_the_last_run_had_and_the_bucket_lacks_is_gone() -> None:
+    plan = make_plan(
+        [image("a")],
+        DoneImages(frozenset(), frozenset()),
+        SETTINGS,
+        previous_paths=frozenset({image("a").path, image("b").path}),
+        run_id="r",
+        fingerprint="f",
+        created_at="now",
+    )
+    assert plan.gone == 1
+
+
+def test_the_digest_changes_with_whatever_decides_the_matrix() -> None:
+    base = inputs_digest([image("a")], "model", SETTINGS)
+    others = [
+        inputs_digest([image("a", "2")], "model", SETTINGS),
+        inputs_digest([image("b")], "model", SETTINGS),
+        inputs_digest([image("a"), image("b")], "model", SETTINGS),
+        inputs_digest([image("a")], "other", SETTINGS),
+        inputs_digest([image("a")], "model", Settings(bucket="fruits", region="eu-west-1", k=2)),
+        inputs_digest([image("a")], "model", Settings(bucket="fruits", region="eu-west-1", k=1, variance=0.5)),
+        inputs_digest([image("a")], "model", Settings(bucket="fruits", region="eu-west-1", k=1, standardize=True)),
+    ]
+    assert len({base, *others}) == len(others) + 1
+    # What only changes where and how fast it runs does not.
+    assert base == inputs_digest(
+        [image("a")], "model", Settings(bucket="fruits", region="eu-west-1", k=1, core_nodes=9)
+    )
+
+
+def test_more_components_than_images_are_refused_with_both_numbers() -> None:
+    with pytest.raises(SettingError, match=r"k is 3, but there are 2 images"):
+        plan_of(
+            [image("a"), image("b")],
+            DoneImages(frozenset(), frozenset()),
+            Settings(bucket="fruits", region="eu-west-1", k=3),
+        )
+
+
+def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3Client, bucket: str) -> None:
+    for key in HOSTILE_KEYS:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    s3.put_object(Bucket=bucket, Key="images/folder/", Body=b"")
+    s3.put_object(Bucket=bucket, Key="other/x.jpg", Body=b"x")
+    images = list_images(s3, BucketLayout(bucket))
+    table = pq.read_table(io.BytesIO(manifest_bytes(images)))
+    assert table.schema.remove_metadata() == MANIFEST_SCHEMA
+    assert table["path"].to_pylist() == sorted(f"s3://{bucket}/{key}" for key in HOSTILE_KEYS)
+    assert set(table["label"].to_pylist()) >= {"Apple Braeburn", "Pêche", "a+b", "100%", "hash#", "a=b", "", "🍎"}
+    assert table["size"].to_pylist() == [
+        len(path.removeprefix(f"s3://{bucket}/").encode()) for path in table["path"].to_pylist()
+    ]
+    assert not any('"' in etag for etag in table["etag"].to_pylist())
+
+
+def test_an_empty_folder_is_one_clear_error(s3: S3Client, bucket: str) -> None:
+    with pytest.raises(NoImagesError, match=f"s3://{bucket}/images/"):
+        list_images(s3, BucketLayout(bucket))

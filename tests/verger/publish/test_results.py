@@ -1,0 +1,129 @@
+"""Results become readable whole, or not at all."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mypy_boto3_s3 import S3Client
+from verger.publish.reconciliation import CountsDisagreeError
+from verger.publish.results import StepOutputMissingError, describe_cluster, publish
+from verger.run.settings import Settings
+from verger.storage.aws_clients import arrow_filesystem
+from verger.storage.json_objects import read_json, write_json
+from verger.storage.layout import BucketLayout, RunLayout
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": "f" * 16}
+FEATURIZE = {
+    "weights": "random",
+    "featurized": 3,
+    "rejected": 1,
+    "total_featurized": 3,
+    "total_rejected": 1,
+    "images_per_second": 12.5,
+    "seconds": {"total": 8.0, "fetch": 1.0, "decode": 2.0, "infer": 3.0},
+    "reject_reasons": [{"stage": "decode", "reason": "truncated", "images": 1, "example": f"s3://b/{HOSTILE}.jpg"}],
+}
+PCA = {
+    "featurized": 3,
+    "rejected": 1,
+    "k": 2,
+    "explained_variance_ratio": [0.6, 0.3],
+    "variance_reached": 0.9,
+    "explained_variance_total": 286.04,
+    "seconds": {"total": 4.0},
+}
+CLUSTER = {"id": "j-1", "release_label": "emr-spark-8.1.0"}
+
+
+@pytest.fixture
+def run(bucket: str, s3: S3Client) -> RunLayout:
+    run = RunLayout(BucketLayout(bucket), "manual__1")
+    sink = pa.BufferOutputStream()
+    matrix = {
+        "path": ["a", "b", "c"],
+        "label": ["", HOSTILE, "_x$y$"],
+        "pc_1": [1.0, 2.0, 3.0],
+        "pc_2": [0.1, 0.2, 0.3],
+    }
+    pq.write_table(pa.table(matrix), sink)
+    address = run.result_file("matrix.parquet")
+    s3.put_object(Bucket=bucket, Key=address.key, Body=sink.getvalue().to_pybytes())
+    for name, content in {"plan.json": PLAN, "featurize.json": FEATURIZE, "pca.json": PCA}.items():
+        write_json(s3, run.run_file(name), content)
+    return run
+
+
+def publish_now(s3: S3Client, run: RunLayout) -> dict[str, Any]:
+    return publish(
+        s3,
+        arrow_filesystem(None, "eu-west-1"),
+        run,
+        Settings(bucket=run.layout.bucket, region="eu-west-1"),
+        cluster=CLUSTER,
+        regions={"bucket": "eu-west-1"},
+        published_at="2026-11-21T12:00:00+00:00",
+    )
+
+
+def test_the_pointer_moves_to_a_run_whose_counts_agree(s3: S3Client, run: RunLayout) -> None:
+    description = publish_now(s3, run)
+    latest = read_json(s3, run.layout.latest)
+    assert latest
+    assert (latest["run_id"], latest["results_uri"]) == ("manual__1", run.results_uri)
+    assert read_json(s3, run.result_file("run.json")) == json.loads(json.dumps(description))
+    assert "RANDOM weights" in description["warnings"][0]
+
+
+def test_the_pointer_stays_when_a_picture_is_missing(s3: S3Client, run: RunLayout) -> None:
+    write_json(s3, run.layout.latest, {"run_id": "before"})
+    write_json(s3, run.run_file("plan.json"), {**PLAN, "listed": 5})
+    with pytest.raises(CountsDisagreeError, match="listed 5 is not featurized"):
+        publish_now(s3, run)
+    assert read_json(s3, run.layout.latest) == {"run_id": "before"}
+
+
+def test_the_pointer_stays_when_a_step_left_nothing(s3: S3Client, run: RunLayout) -> None:
+    s3.delete_object(Bucket=run.layout.bucket, Key=run.run_file("pca.json").key)
+    with pytest.raises(StepOutputMissingError, match=r"pca\.json is missing"):
+        publish_now(s3, run)
+    assert read_json(s3, run.layout.latest) is None
+
+
+def test_a_hostile_label_is_text_in_the_report(s3: S3Client, run: RunLayout) -> None:
+    publish_now(s3, run)
+    page = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("report.html").key)["Body"].read().decode()
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "<svg" in page
+    assert "<b>90.0%</b>" in page
+    assert "http://" not in page.replace("http://www.w3.org/", "").replace("http://purl.org/", "").replace(
+        "http://creativecommons.org/", ""
+    )
+
+
+def test_publishing_twice_gives_the_same_bytes(s3: S3Client, run: RunLayout) -> None:
+    def everything() -> dict[str, str]:
+        listed = s3.list_objects_v2(Bucket=run.layout.bucket, Prefix="results/")["Contents"]
+        return {entry["Key"]: entry["ETag"] for entry in listed}
+
+    publish_now(s3, run)
+    first = everything()
+    publish_now(s3, run)
+    assert everything() == first
+    assert {key.rpartition("/")[2] for key in first} >= {"run.json", "report.html", "scree.png", "scree.svg", "map.svg"}
+
+
+def test_a_cluster_that_never_became_ready_has_no_ready_time() -> None:
+    created = datetime(2026, 11, 21, tzinfo=UTC)
+    cluster = {
+        "Id": "j-1",
+        "Name": "verger",
+        "ReleaseLabel": "emr-spark-8.1.0",
+        "Status": {"State": "WAITING", "Timeline": {"CreationDateTime": created}},
+    }
+    described = describe_cluster(cluster)
+    assert (described["created_at"], described["ready_at"]) == ("2026-11-21T00:00:00+00:00", None)
