@@ -105,11 +105,17 @@ def manifest_bytes(images: Iterable[ListedImage]) -> bytes:
 
 def read_manifest_paths(filesystem: pyarrow.fs.FileSystem, address: S3Address) -> frozenset[str]:
     """The paths of an earlier run's manifest; empty when somebody deleted it."""
+    manifest = read_manifest(filesystem, address, ["path"])
+    return frozenset() if manifest is None else frozenset(manifest["path"].to_pylist())
+
+
+def read_manifest(filesystem: pyarrow.fs.FileSystem, address: S3Address, columns: list[str]) -> pa.Table | None:
+    """Columns of a run's manifest; None when somebody deleted it."""
     try:
         with filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
-            return frozenset(pq.ParquetFile(file).read(columns=["path"])["path"].to_pylist())
+            return pq.ParquetFile(file).read(columns=columns)
     except FileNotFoundError:
-        return frozenset()
+        return None
 
 
 def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Settings) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
+from verger.publish.changes import describe_changes, find_run_before, read_changed_images
 from verger.publish.plots import draw_map, draw_scree
 from verger.publish.reconciliation import Counts, collect_counts, reconcile
 from verger.publish.report import render_report
@@ -121,6 +122,7 @@ def publish(
     description = describe_run(
         run, settings, counts, outputs, cluster=cluster, regions=regions, published_at=published_at
     )
+    description["changes"] = _changes(s3, filesystem, run, description)
     _write_pages(s3, run, description, outputs)
     write_json(s3, run.result_file("run.json"), description)
     write_json(
@@ -136,6 +138,15 @@ def publish(
         },
     )
     return description
+
+
+def _changes(
+    s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayout, description: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    before = find_run_before(s3, run)
+    if before is None:
+        return None
+    return describe_changes(before, description, read_changed_images(filesystem, before.run, run))
 
 
 def _write_pages(s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs) -> None:

@@ -1,6 +1,7 @@
 """Results become readable whole, or not at all."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +77,20 @@ def test_the_pointer_moves_to_a_run_whose_counts_agree(s3: S3Client, run: RunLay
     assert (latest["run_id"], latest["results_uri"]) == ("manual__1", run.results_uri)
     assert read_json(s3, run.result_file("run.json")) == json.loads(json.dumps(description))
     assert "RANDOM weights" in description["warnings"][0]
+
+
+def test_what_changed_since_the_run_before_is_told(s3: S3Client, run: RunLayout) -> None:
+    assert publish_now(s3, run)["changes"] is None
+    second = replace(run, run_id="manual__2")
+    for name in ("plan.json", "featurize.json", "pca.json"):
+        content = read_json(s3, run.run_file(name))
+        assert content
+        write_json(s3, second.run_file(name), content | {"k": 1} if name == "pca.json" else content)
+    matrix = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("matrix.parquet").key)["Body"].read()
+    s3.put_object(Bucket=run.layout.bucket, Key=second.result_file("matrix.parquet").key, Body=matrix)
+    changes = publish_now(s3, second)["changes"]
+    assert changes["since"]["run_id"] == "manual__1"
+    assert changes["values"]["k"] == {"before": 2, "now": 1}
 
 
 def test_the_pointer_stays_when_a_picture_is_missing(s3: S3Client, run: RunLayout) -> None:
