@@ -145,5 +145,8 @@ def _thumbnail(small: Image.Image, width: int, height: int) -> bytes:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     stored = io.BytesIO()
     # Plain averages: as good as bicubic at a third of the size, and a quarter of a millisecond faster.
-    small.resize(size, Image.Resampling.BOX).save(stored, "JPEG", quality=THUMBNAIL_QUALITY)
+    thumbnail = small.resize(size, Image.Resampling.BOX)
+    # Pillow writes the comment of the picture it came from, which can name a person or a place: pixels only.
+    thumbnail.info.clear()
+    thumbnail.save(stored, "JPEG", quality=THUMBNAIL_QUALITY)
     return stored.getvalue()

@@ -66,6 +66,20 @@ def test_the_thumbnail_keeps_the_proportions_and_is_at_most_64_px() -> None:
     for size, expected in (((300, 100), (64, 21)), ((10, 40), (10, 40)), ((2000, 4), (64, 1))):
         assert Image.open(io.BytesIO(decoded(photo(size), "PNG").thumbnail)).size == expected
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+def test_a_thumbnail_holds_pixels_alone_whatever_the_file_said_of_people_and_places(form: str) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x013B] = "the garden of Jane Roe", "Jane Roe"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.0)})
+    notes: dict[str, object] = {"comment": b"Jane Roe"} if form in {"JPEG", "GIF"} else {}
+    content = stored(photo(), form, **notes, **({} if form == "GIF" else {"exif": exif}))
+    assert b"Jane Roe" in content, "else this test would show nothing"
+    thumbnail = decode_image(content, LIMIT).thumbnail
+    assert b"Jane" not in thumbnail
+    with Image.open(io.BytesIO(thumbnail)) as picture:
+        assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert not picture.getexif()
+
 
 @pytest.mark.parametrize(
     ("mode", "form"),
