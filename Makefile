@@ -62,6 +62,12 @@ demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(forea
 bench: $(foreach env,airflow spark model bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.bench $(BENCH_ARGS)
 
+# --- documents ---------------------------------------------------------------------------------------
+
+.PHONY: diagrams
+diagrams: $(ENVS)/dev/.ready ## the diagrams of docs/, drawn from their text; the DAGs' from Airflow itself
+	@PYTHONPATH=.:plugins $(ENVS)/dev/bin/python -m tools.draw_diagrams
+
 # --- checks and tests ---------------------------------------------------------------------------------
 
 .PHONY: check
@@ -82,6 +88,12 @@ check-infra: $(ENVS)/infra/.ready ## the AWS template: valid in every region of 
 
 .PHONY: environments
 environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
+
+TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
+
+.PHONY: quick
+quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tests/verger/plan for some of them
+	@$(ENVS)/dev/bin/python -m pytest --quiet -m "not spark and not e2e and not shared" $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test
 test: environments ## all the tests

@@ -12,6 +12,7 @@ import pytest
 from verger.cluster.shape import ROOT_VOLUME_GB
 from verger.prices import load_prices
 
+from tests.docs.documents import blocks
 from tests.infra import account as accounts
 from tests.infra.account import Account
 from tests.infra.template import TEMPLATE_FILE
@@ -32,7 +33,7 @@ BLOCKS = {
 
 
 def guide_blocks() -> list[str]:
-    return re.findall(r"<!-- tested -->\n```sh\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    return [block.content for block in blocks(GUIDE) if block.run_by == "tests/infra/test_setup_guide.py"]
 
 
 @dataclass

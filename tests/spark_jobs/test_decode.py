@@ -66,6 +66,7 @@ def test_the_thumbnail_keeps_the_proportions_and_is_at_most_64_px() -> None:
     for size, expected in (((300, 100), (64, 21)), ((10, 40), (10, 40)), ((2000, 4), (64, 1))):
         assert Image.open(io.BytesIO(decoded(photo(size), "PNG").thumbnail)).size == expected
 
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
 def test_a_thumbnail_holds_pixels_alone_whatever_the_file_said_of_people_and_places(form: str) -> None:
     exif = Image.Exif()

@@ -1,0 +1,1 @@
+"""What the documents are made with: drawn diagrams, slides."""
