@@ -7,12 +7,16 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 from verger import cluster_tasks, tasks
+from verger.arrivals.schedule import pictures_asset, run_schedule
 from verger.cluster.hold import HoldClusterOperator
 from verger.cluster.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
 from verger.run.deployment import Deployment
 from verger.run.params import run_params
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
+PICTURES = pictures_asset(DEPLOYMENT)
+# What the two tasks that list the pictures have seen, they tell the watcher through the asset.
+SEEN: dict[str, Any] = {"inlets": [PICTURES] if PICTURES else []}
 REGION = "{{ params.region }}"
 EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
 WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds}
@@ -29,7 +33,7 @@ def attempts(duration: timedelta) -> int:
     dag_id="fruits_features",
     description="150,528 pixel values -> 1,280 MobileNetV2 features -> about ten principal components",
     doc_md=__doc__,
-    schedule=None,
+    schedule=run_schedule(DEPLOYMENT, PICTURES),
     catchup=False,
     max_active_runs=1,
     # No dagrun_timeout: it skips teardowns. Every task has a time limit of its own instead.
@@ -51,7 +55,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Refuse, before anything is created, what cannot work: settings, region, bucket, source, weights."""
         return tasks.check_settings(DEPLOYMENT, get_current_context())
 
-    @task(retries=2, execution_timeout=timedelta(hours=6))
+    @task(retries=2, execution_timeout=timedelta(hours=6), **SEEN)
     def sync_images() -> dict[str, int]:
         """Copy new and changed pictures from the source folder to the bucket, if one is given."""
         return tasks.sync_images(DEPLOYMENT, get_current_context())
@@ -61,7 +65,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Find the model in the bucket, or prepare it there."""
         return tasks.publish_model(DEPLOYMENT, get_current_context())
 
-    @task.short_circuit(retries=2)
+    @task.short_circuit(retries=2, **SEEN)
     def plan_run(model: dict[str, str]) -> dict[str, Any]:
         """List the pictures once, freeze the list, and end the run here when nothing changed."""
         return tasks.plan_run(DEPLOYMENT, get_current_context(), model)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger import preflight
+from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.plan.feature_table import list_commits, read_done_images
-from verger.plan.planning import list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.plan.planning import find_images, list_images, make_plan, manifest_bytes, read_manifest_paths
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import run_layout, run_settings
@@ -64,6 +65,8 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     layout = BucketLayout(settings.bucket, settings.images_prefix)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     done = sync_folder(s3, layout, Path(settings.source), delete_missing=settings.delete_missing)
+    # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
+    remember_listing(deployment, settings, context, find_images(s3, layout))
     for name in done.left_out[:_MOST_NAMES_LOGGED]:
         log.warning("left out, no picture: %r", name)
     counts = {
@@ -112,6 +115,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
         )
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
+    remember_listing(deployment, settings, context, images)
     log.info(
         "%d images: %d new, %d changed, %d gone since the last run",
         plan.listed,

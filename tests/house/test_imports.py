@@ -59,7 +59,7 @@ def test_an_import_inside_a_function_counts() -> None:
 
 #: The parts of `verger` from what knows least to what knows all; each may import those before it, and itself.
 LAYERS = (
-    "storage", "prices", "run", "sync", "plan", "artifacts", "cluster", "publish", "mail", "cost",
+    "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "mail", "cost",
     "preflight", "tasks", "housekeeping", "cluster_tasks",
 )  # fmt: skip
 

@@ -17,16 +17,17 @@ ACTION_OF = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
 }
-#: What the provider's classes call, read in their sources (apache-airflow-providers-amazon 9.39.0).
+#: The actions of what the provider's classes call, read in their sources (apache-airflow-providers-amazon 9.39.0).
 PROVIDER_CALLS = {
     "AwsBaseWaiterTrigger": set[str](),
     "AwsGenericHook": set[str](),
-    "EmrAddStepsOperator": {"AddJobFlowSteps"},
-    "EmrCreateJobFlowOperator": {"RunJobFlow", "TerminateJobFlows"},
-    "EmrHook": {"DescribeCluster"},
-    "EmrJobFlowSensor": {"DescribeCluster"},
-    "EmrStepSensor": {"DescribeStep"},
-    "EmrStepSensorTrigger": {"DescribeStep"},
+    "EmrAddStepsOperator": {"elasticmapreduce:AddJobFlowSteps"},
+    "EmrCreateJobFlowOperator": {"elasticmapreduce:RunJobFlow", "elasticmapreduce:TerminateJobFlows"},
+    "EmrHook": {"elasticmapreduce:DescribeCluster"},
+    "EmrJobFlowSensor": {"elasticmapreduce:DescribeCluster"},
+    "EmrStepSensor": {"elasticmapreduce:DescribeStep"},
+    "EmrStepSensorTrigger": {"elasticmapreduce:DescribeStep"},
+    "SqsSensorTrigger": {"sqs:ReceiveMessage", "sqs:DeleteMessage"},
 }
 #: What obstore's functions ask S3 for (a large put goes up in parts).
 OBSTORE_CALLS = {

@@ -147,10 +147,11 @@ def test_new_pictures_reach_an_encrypted_queue_that_keeps_what_nobody_could_read
 def test_only_the_bucket_may_report_pictures_and_it_reports_those_under_the_prefix() -> None:
     """Asked of the template: moto's CloudFormation makes no queue policies and no notifications."""
     there = Deployed(parameters={"BucketName": "my-fruits", "ImagesPrefix": "fruits/fresh/"})
-    (report,) = one(there.of_type("AWS::S3::Bucket"), "DataBucket")["NotificationConfiguration"]["QueueConfigurations"]
-    assert report["Event"] == "s3:ObjectCreated:*"
-    assert report["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "fruits/fresh/"}]
-    queue = report["Queue"]
+    reports = one(there.of_type("AWS::S3::Bucket"), "DataBucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert {report["Event"] for report in reports} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
+    for report in reports:
+        assert report["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "fruits/fresh/"}]
+    (queue,) = {report["Queue"] for report in reports}
     statements = there.resources["NewImagesQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     def may_report(bucket: str) -> bool:

@@ -67,14 +67,19 @@ class Plan:
 
 def list_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
     """List the objects under the images prefix once, ascending by path; raises NoImagesError when there is none."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=layout.bucket, Prefix=layout.images_prefix)
-    images = sorted(_listed_images(pages, layout))
+    images = find_images(s3, layout)
     if not images:
         raise NoImagesError(
             f"no picture lies under s3://{layout.bucket}/{layout.images_prefix}: copy some there, "
             "or name a folder in the parameter `source`"
         )
     return images
+
+
+def find_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
+    """The objects under the images prefix, ascending by path; there may be none."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=layout.bucket, Prefix=layout.images_prefix)
+    return sorted(_listed_images(pages, layout))
 
 
 def _listed_images(pages: Iterable[Mapping[str, Any]], layout: BucketLayout) -> Iterator[ListedImage]:

@@ -13,6 +13,12 @@ class Deployment:
         home: the folder that holds `spark_jobs/`, `bootstrap/` and `tools/`.
         bucket: the default of the parameter `bucket`.
         region: the default of the parameter `region`.
+        images_prefix: the default of the parameter `images_prefix`: where the pictures lie that are watched.
+        source: the default of the parameter `source`.
+        schedule: a cron expression (UTC), or a preset like `@daily`, by which runs start; None for none.
+        watch_seconds: how often the bucket is listed for new pictures; 0 to start no run for them.
+        quiet_seconds: how long the pictures must be at rest before a run starts.
+        queue_url: the SQS queue of the bucket's notifications, which spares listing it; None for none.
         aws_conn_id: Airflow's connection to AWS; None for boto3's own search for credentials.
         model_python: a Python that has TensorFlow, to prepare a model with; None where there is none.
         service_role: EMR's service role.
@@ -30,6 +36,12 @@ class Deployment:
     home: Path
     bucket: str = ""
     region: str = "eu-west-1"
+    images_prefix: str = "images/"
+    source: str = ""
+    schedule: str | None = None
+    watch_seconds: int = 30
+    quiet_seconds: int = 60
+    queue_url: str | None = None
     aws_conn_id: str | None = None
     model_python: Path | None = None
     service_role: str = "EMR_DefaultRole_V2"
@@ -50,6 +62,13 @@ class Deployment:
             raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
         if self.topic_arn and not self.topic_arn.startswith("arn:"):
             raise ValueError(f"VERGER_TOPIC_ARN is {self.topic_arn!r}: give the whole ARN of an SNS topic")
+        self._check_starts()
+
+    def _check_starts(self) -> None:
+        if self.queue_url and not self.queue_url.startswith(("https://", "http://")):
+            raise ValueError(f"VERGER_QUEUE_URL is {self.queue_url!r}: give the whole address of an SQS queue")
+        if self.schedule and not self.bucket:
+            raise ValueError(f"VERGER_SCHEDULE is {self.schedule!r}, but which bucket? Set VERGER_BUCKET as well")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Deployment":
@@ -70,6 +89,12 @@ class Deployment:
             home=Path(value("HOME", str(Path(__file__).resolve().parents[3]))),
             bucket=value("BUCKET"),
             region=value("REGION", cls.region),
+            images_prefix=value("IMAGES_PREFIX", cls.images_prefix),
+            source=value("SOURCE"),
+            schedule=value("SCHEDULE") or None,
+            watch_seconds=whole_number("WATCH_SECONDS", cls.watch_seconds),
+            quiet_seconds=whole_number("QUIET_SECONDS", cls.quiet_seconds),
+            queue_url=value("QUEUE_URL") or None,
             aws_conn_id=value("AWS_CONN_ID") or None,
             model_python=Path(model_python) if model_python else None,
             service_role=value("SERVICE_ROLE", cls.service_role),

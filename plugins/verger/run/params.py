@@ -59,6 +59,7 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
         ),
         "images_prefix": _param(
             "images_prefix",
+            default=deployment.images_prefix,
             type="string",
             pattern="^[^/].*/$",
             title="Folder of the pictures",
@@ -67,6 +68,7 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
         ),
         "source": _param(
             "source",
+            default=deployment.source,
             type="string",
             title="Copy pictures from",
             description="A folder on Airflow's machine whose new and changed pictures are copied to the bucket first.",
