@@ -15,7 +15,8 @@ from verger.prices import PriceTable
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import check_bucket
 from verger.run.settings import SettingError, Settings
-from verger.sync.folder import find_pictures
+from verger.storage.layout import BucketLayout
+from verger.sync.source_address import check_source
 
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
@@ -34,7 +35,8 @@ def check_inputs(s3: "S3Client", settings: Settings) -> dict[str, str]:
     """
     regions = {"bucket": check_bucket(s3, settings.bucket), "cluster": settings.region}
     if settings.source:
-        find_pictures(Path(settings.source), settings.images_prefix)
+        source_region = check_source(settings.source, s3, BucketLayout(settings.bucket, settings.images_prefix))
+        regions |= {"source": source_region} if source_region else {}
     if settings.weights and not Path(settings.weights).is_file():
         raise ModelError(f"weights is {settings.weights!r}: there is no such file on this machine")
     return regions

@@ -4,7 +4,6 @@ import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -21,9 +20,10 @@ from verger.run.context import run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import LOCAL, is_local_endpoint
 from verger.storage.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
-from verger.storage.json_objects import read_json
+from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import BucketLayout, RunLayout
-from verger.sync.folder import sync_folder
+from verger.sync.source_address import open_source, shown_source
+from verger.sync.synchronize import synchronize
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,19 +62,24 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     if not settings.source:
         log.info("no source is given: the bucket's pictures are taken as they are")
         return {}
-    layout = BucketLayout(settings.bucket, settings.images_prefix)
+    run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
-    done = sync_folder(s3, layout, Path(settings.source), delete_missing=settings.delete_missing)
+    try:
+        with open_source(settings.source, s3, run.layout) as source:
+            done = synchronize(s3, run.layout, source, delete_missing=settings.delete_missing)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
-    remember_listing(deployment, settings, context, find_images(s3, layout))
-    for name in done.left_out[:_MOST_NAMES_LOGGED]:
-        log.warning("left out, no picture: %r", name)
-    counts = {
-        "copied": len(done.upload),
-        "unchanged": done.unchanged,
-        "deleted": len(done.delete),
-        "left_out": len(done.left_out),
-    }
+    remember_listing(deployment, settings, context, find_images(s3, run.layout))
+    record = run.run_file("sync.json")
+    write_json(s3, record, {"run_id": run.run_id, "source": shown_source(settings.source), **done.to_dict()})
+    for entry in done.left_out[:_MOST_NAMES_LOGGED]:
+        log.warning("left out: %r: %s", entry.name, entry.reason)
+    if len(done.left_out) > _MOST_NAMES_LOGGED:
+        log.warning(
+            "left out: %d more; all of them are named in %s", len(done.left_out) - _MOST_NAMES_LOGGED, record.uri
+        )
+    counts = done.counts()
     log.info("%s", counts)
     return counts
 

@@ -12,6 +12,7 @@ from botocore import xform_name
 #: What a call of an operation needs, where IAM's action is not named like the operation.
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 ACTION_OF = {
+    "s3:CopyObject": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verger.run.settings import K_BOUNDS
-from verger.sync.folder import PICTURE_SUFFIXES, SourceError, find_pictures
+from verger.sync.folder import FolderSource
+from verger.sync.pictures import PICTURE_SUFFIXES, SourceError
 
 from tools.local_run.results import RESULT_FILES
 from tools.local_run.s3_server import LONGEST_NAME
@@ -64,14 +65,14 @@ def _check_images(images: Path) -> None:
     if not images.is_dir():
         raise InputError(f"IMAGES={images} is a file: give the folder that holds one folder of pictures per label")
     try:
-        pictures, _ = find_pictures(images, "images/")
+        pictures, _ = FolderSource(images, "images/").pictures()
     except SourceError:
         endings = ", ".join(sorted(PICTURE_SUFFIXES))
         raise InputError(f"IMAGES={images} holds no picture (file names that end in {endings})") from None
     for picture in pictures:
         if any(len(name.encode()) > LONGEST_NAME for name in picture.key.split("/")):
             raise InputError(
-                f"{picture.file}: the local S3 server takes names of at most {LONGEST_NAME} bytes, rename it"
+                f"{images / picture.name}: the local S3 server takes names of at most {LONGEST_NAME} bytes, rename it"
             )
 
 

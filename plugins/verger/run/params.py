@@ -71,7 +71,9 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             default=deployment.source,
             type="string",
             title="Copy pictures from",
-            description="A folder on Airflow's machine whose new and changed pictures are copied to the bucket first.",
+            description="New and changed pictures are copied from here to the bucket first: a folder or a zip file on "
+            "Airflow's machine, s3://bucket/folder/ of a bucket in the EU, or the https address of a zip file. "
+            "Empty: the bucket's pictures are taken as they are.",
             section=section,
         ),
         "delete_missing": _param(

@@ -55,7 +55,7 @@ class Settings:
         bucket: the bucket of the pictures, features and results.
         region: the AWS region of the bucket and the cluster, in the EU.
         images_prefix: the prefix of the pictures in the bucket, ending in `/`.
-        source: a folder to copy pictures from before the run; empty for none.
+        source: what to copy pictures from before the run (`sync/source_address.py`); empty for none.
         delete_missing: whether pictures that are not in the source are deleted from the bucket.
         weights: an .h5 file of MobileNetV2 weights; empty for the bucket's default model.
         engine: `litert`, or `keras` as the reference.

@@ -1,0 +1,70 @@
+"""Pictures in another bucket, or under another prefix: S3 copies them, their bytes do not come here."""
+
+from typing import TYPE_CHECKING
+
+from verger.storage.layout import BucketLayout, S3Address
+from verger.sync.pictures import (
+    LeftOut,
+    SourceError,
+    SourcePicture,
+    StoredPicture,
+    check_any,
+    printable,
+    reason_to_leave_out,
+)
+from verger.sync.stored import list_objects
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class BucketSource:
+    """A prefix of a bucket: what is below it is copied under the same names."""
+
+    def __init__(self, s3: "S3Client", place: S3Address, layout: BucketLayout) -> None:
+        """Raises SourceError when the place and the bucket's own pictures lie in one another."""
+        self.place = S3Address(place.bucket, place.key if not place.key or place.key.endswith("/") else place.key + "/")
+        if place.bucket == layout.bucket and (
+            self.place.key.startswith(layout.images_prefix) or layout.images_prefix.startswith(self.place.key)
+        ):
+            raise SourceError(
+                f"source is {self.place.uri!r}, the run's pictures s3://{layout.bucket}/{layout.images_prefix}: "
+                "one lies in the other; name another folder"
+            )
+        self.images_prefix = layout.images_prefix
+        self._s3 = s3
+        self._found: dict[str, StoredPicture] = {}
+
+    def pictures(self) -> tuple[list[SourcePicture], list[LeftOut]]:
+        """The pictures, by name; raises SourceError when there is none."""
+        self._found = list_objects(self._s3, self.place)
+        pictures: list[SourcePicture] = []
+        left_out: list[LeftOut] = []
+        for source_key, stored in sorted(self._found.items()):
+            name = source_key.removeprefix(self.place.key)
+            key = self.images_prefix + name
+            if reason := reason_to_leave_out(name, key):
+                left_out.append(LeftOut(printable(name), reason))
+            else:
+                pictures.append(SourcePicture(name, key, stored.size))
+        check_any(pictures, left_out, self.place.uri)
+        return pictures, left_out
+
+    def is_unchanged(self, picture: SourcePicture, stored: StoredPicture) -> bool:
+        """Whether the bucket has the same bytes, or at least a younger copy.
+
+        ETags of one content differ when the source was put in parts or is encrypted with KMS.
+        """
+        original = self._found[self.place.key + picture.name]
+        return stored.etag == original.etag or stored.modified > original.modified
+
+    def copy(self, picture: SourcePicture, s3: "S3Client", bucket: str) -> None:
+        """Let S3 copy an object."""
+        s3.copy_object(
+            Bucket=bucket,
+            Key=picture.key,
+            CopySource={"Bucket": self.place.bucket, "Key": self.place.key + picture.name},
+            # Of the original only its bytes are of interest here: metadata is anything, and may be personal.
+            MetadataDirective="REPLACE",
+            TaggingDirective="REPLACE",
+        )

@@ -1,0 +1,127 @@
+"""Makes the bucket's pictures those of a source: only what changed, several at a time."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from verger.storage.layout import BucketLayout
+from verger.sync.pictures import LeftOut, Source, SourcePicture, StoredPicture
+from verger.sync.stored import list_objects
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+#: DeleteObjects takes at most this many keys a call.
+_DELETE_BATCH = 1000
+_THREADS = 16
+_REPORT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class SyncPlan:
+    """What is to be copied and deleted, and what was left out.
+
+    Attributes:
+        copy: pictures that are new or changed.
+        unchanged: how many the bucket has already.
+        delete: keys that the source does not have; empty unless asked for.
+        left_out: what is no picture, or cannot be one here.
+    """
+
+    copy: tuple[SourcePicture, ...]
+    unchanged: int
+    delete: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """The plan in numbers."""
+        return {
+            "copied": len(self.copy),
+            "unchanged": self.unchanged,
+            "deleted": len(self.delete),
+            "left_out": len(self.left_out),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as `sync.json` holds it (docs/formats.md)."""
+        named = [{"name": entry.name, "reason": entry.reason} for entry in self.left_out]
+        return {**self.counts(), "left_out_files": named, "deleted_keys": list(self.delete)}
+
+
+def synchronize(s3: "S3Client", layout: BucketLayout, source: Source, *, delete_missing: bool) -> SyncPlan:
+    """Make the bucket's pictures those of a source; returns what was done.
+
+    A picture that cannot be copied ends the sync with its error; what was copied stays, and the next sync goes on.
+    """
+    plan = plan_sync(source, list_objects(s3, layout.address(layout.images_prefix)), delete_missing=delete_missing)
+    log.info("to copy: %d pictures; unchanged: %d", len(plan.copy), plan.unchanged)
+    for_each(plan.copy, lambda picture: source.copy(picture, s3, layout.bucket), "copied")
+    _delete(s3, layout.bucket, plan.delete)
+    return plan
+
+
+def plan_sync(source: Source, present: Mapping[str, StoredPicture], *, delete_missing: bool) -> SyncPlan:
+    """Compare a source with the bucket (by key)."""
+    pictures, left_out = source.pictures()
+    same_size = [
+        picture for picture in pictures if picture.key in present and present[picture.key].size == picture.size
+    ]
+    unchanged: set[str] = set()
+
+    def compare(picture: SourcePicture) -> None:
+        if source.is_unchanged(picture, present[picture.key]):
+            unchanged.add(picture.key)
+
+    for_each(same_size, compare, "compared")
+    missing = sorted(set(present) - {picture.key for picture in pictures}) if delete_missing else []
+    return SyncPlan(
+        copy=tuple(picture for picture in pictures if picture.key not in unchanged),
+        unchanged=len(unchanged),
+        delete=tuple(missing),
+        left_out=tuple(left_out),
+    )
+
+
+def for_each(pictures: Sequence[SourcePicture], work: Callable[[SourcePicture], None], done: str) -> None:
+    """Do a work for each picture, several at a time; the first error ends it, and says how many were done."""
+    started, finished = time.monotonic(), 0
+    with _threads() as threads:
+        rest = iter(pictures)
+        pending: set[Future[None]] = set()
+        reported = started
+        while True:
+            # As many as keep the threads busy: 40,000 waiting ones would have to be called off when one fails.
+            pending |= {threads.submit(work, picture) for picture in islice(rest, 4 * _THREADS - len(pending))}
+            if not pending:
+                return
+            over, pending = wait(pending, timeout=_REPORT_SECONDS, return_when=FIRST_COMPLETED)
+            for future in over:
+                future.result()
+            finished += len(over)
+            if time.monotonic() - reported >= _REPORT_SECONDS:
+                reported = time.monotonic()
+                log.info("%s: %d of %d, %.0f/s", done, finished, len(pictures), finished / (reported - started))
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sync")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _delete(s3: "S3Client", bucket: str, keys: Sequence[str]) -> None:
+    for start in range(0, len(keys), _DELETE_BATCH):
+        batch = keys[start : start + _DELETE_BATCH]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise OSError(f"{errors[0]['Key']!r} could not be deleted: {errors[0]['Message']}")

@@ -1,0 +1,156 @@
+"""Fetching a zip from a server that breaks off, lies and changes its mind."""
+
+import http.client
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from verger.sync import download
+from verger.sync.download import Download
+from verger.sync.pictures import SourceError
+
+CONTENT = b"PK" + bytes(range(256)) * 1000
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT; can be told to misbehave."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = CONTENT
+        self.etag = '"1"'
+        self.ranges = True
+        self.break_after: list[int] = []
+        self.status = 200
+        self.redirect = ""
+        self.asked: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        there = self.server
+        there.asked.append(self.headers.get("Range", ""))
+        if there.redirect or there.status != 200:
+            self.send_response(302 if there.redirect else there.status)
+            if there.redirect:
+                self.send_header("Location", there.redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = 0
+        wanted = self.headers.get("Range", "")
+        if wanted and there.ranges and self.headers.get("If-Range", there.etag) == there.etag:
+            start = int(wanted.removeprefix("bytes=").split("-")[0])
+        body = there.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", there.etag)
+        self.end_headers()
+        cut = there.break_after.pop(0) if there.break_after else len(body)
+        self.wfile.write(body[:cut])
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server whose addresses count as https."""
+    made = Server()
+    thread = Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+
+    class Plain(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(http.client.HTTPConnection, req)
+
+    handlers = download._handlers()
+    monkeypatch.setattr(download, "_handlers", lambda: [Plain(), *handlers])
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def address(server: Server, path: str = "/fruits.zip") -> str:
+    return f"https://127.0.0.1:{server.server_port}{path}"
+
+
+def fetch(server: Server, folder: Path) -> bytes:
+    return Download(address(server), folder).fetch().read_bytes()
+
+
+def test_a_connection_that_breaks_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
+    server.break_after = [1000, 70_000]
+    assert fetch(server, tmp_path) == CONTENT
+    assert server.asked == ["", "bytes=1000-", "bytes=71000-"]
+
+
+def test_a_server_that_knows_no_ranges_begins_again(server: Server, tmp_path: Path) -> None:
+    server.ranges, server.break_after = False, [1000]
+    assert fetch(server, tmp_path) == CONTENT
+
+
+def test_a_task_that_died_goes_on_and_parts_of_two_versions_are_never_joined(server: Server, tmp_path: Path) -> None:
+    server.break_after = [1000] * 6
+    with pytest.raises(SourceError, match="cannot be fetched"):
+        fetch(server, tmp_path)
+    server.content, server.etag, server.break_after = b"PK another" * 5000, '"2"', []
+    assert fetch(server, tmp_path) == server.content
+
+
+def test_what_is_there_whole_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    fetch(server, tmp_path)
+    assert fetch(server, tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_server_that_refuses_is_one_clear_error(server: Server, tmp_path: Path, status: int) -> None:
+    server.status = status
+    with pytest.raises(SourceError, match=f"the server answers {status}"):
+        fetch(server, tmp_path)
+    with pytest.raises(SourceError, match=str(status)):
+        Download(address(server), tmp_path).check()
+
+
+def test_a_redirect_may_lead_to_https_only(server: Server, tmp_path: Path) -> None:
+    for elsewhere in ("http://127.0.0.1/latest/meta-data/", "file:///etc/passwd"):
+        server.redirect = elsewhere
+        with pytest.raises(SourceError, match=r"only https addresses are fetched|is not allowed"):
+            fetch(server, tmp_path)
+
+
+def test_a_page_that_is_no_zip_is_found_out_with_a_few_bytes(server: Server, tmp_path: Path) -> None:
+    Download(address(server), tmp_path).check()
+    server.content = b"<html>"
+    with pytest.raises(SourceError, match="no zip file at this address"):
+        Download(address(server), tmp_path).check()
+
+
+def test_a_file_that_does_not_fit_the_disk_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_RESERVE_BYTES", 1 << 60)
+    with pytest.raises(SourceError, match="do not fit the disk"):
+        fetch(server, tmp_path)
+
+
+def test_a_token_in_an_address_stands_in_no_message(server: Server, tmp_path: Path) -> None:
+    server.status = 404
+    with pytest.raises(SourceError) as raised:
+        Download(address(server, "/a.zip?token=secret"), tmp_path).fetch()
+    assert "secret" not in str(raised.value)
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    made = Download("https://h.example/a.zip")
+    made.file.parent.chmod(0o777)
+    with pytest.raises(SourceError, match="not this user's alone"):
+        Download("https://h.example/a.zip")
