@@ -62,11 +62,19 @@ demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(forea
 bench: $(foreach env,airflow spark model bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.bench $(BENCH_ARGS)
 
+.PHONY: scale
+scale: $(foreach env,airflow spark model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## what a million and a hundred million images mean, and other ways to compute them: SCALE_ARGS=--quick to try it
+	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.scale_study $(SCALE_ARGS)
+
 # --- documents ---------------------------------------------------------------------------------------
 
 .PHONY: diagrams
 diagrams: $(ENVS)/dev/.ready ## the diagrams of docs/, drawn from their text; the DAGs' from Airflow itself
 	@PYTHONPATH=.:plugins $(ENVS)/dev/bin/python -m tools.draw_diagrams
+
+.PHONY: slides
+slides: $(ENVS)/dev/.ready ## docs/presentation.md as slides: docs-output/presentation.pdf
+	@PYTHONPATH=.:plugins $(ENVS)/dev/bin/python -m tools.make_slides
 
 # --- checks and tests ---------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]
         "weights": "file" if asked.weights else "random",
         "started_at": begun_at,
         "minutes": round((time.monotonic() - started) / 60, 1),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": described,
         "figures": figures,
     }
@@ -121,7 +121,8 @@ def draw(output: Path, sizes: Sizes) -> tuple[list[pictures.Picture], list[pictu
     return small, pictures.draw_photographs(output / "pictures" / "photographs", sizes.photographs)
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is measured."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the person uses
         cwd=PROJECT,

@@ -77,8 +77,10 @@ class Bench:
         found = run.result()
         return float(found["images"] / statistics.median(found["seconds"]))
 
-    def featurize(self, name: str, pictures: Sequence[Picture], *, cores: int, slow: bool = False) -> Featurized:
-        """Run the step on some pictures, into a table of its own."""
+    def featurize(
+        self, name: str, pictures: Sequence[Picture], *, cores: int, slow: bool = False, options: Sequence[str] = ()
+    ) -> Featurized:
+        """Run the step on some pictures, into a table of its own; `options` are more of the step's arguments."""
         stack = self.stack
         manifest = put_manifest(stack.s3(), name, pictures)
         metrics = f"runs/{name}/featurize.json"
@@ -93,7 +95,7 @@ class Bench:
         before = processor_seconds(set(stack.server_pids))
         process = stack.submit(
             f"featurize-{name}",
-            [*self._step("featurize"), *_words(arguments)],
+            [*self._step("featurize"), *_words(arguments), *options],
             cores=cores,
             endpoint=stack.slow if slow else stack.fast,
         )

@@ -87,9 +87,7 @@ def estimate_cost(
     """Estimate a run: `images_todo` are featurized, `images` go through pca, and the cluster is held afterwards."""
     vcpus = shape.worker_units * prices.instance_type(shape.core.first_type, shape.region).vcpus
     featurize = images_todo / (rate_per_vcpu * vcpus) / 60
-    minutes = (
-        STARTUP_MINUTES + featurize + _PCA_MINUTES + images * _PCA_MINUTES_PER_IMAGE + held_minutes + ENDING_MINUTES
-    )
+    minutes = STARTUP_MINUTES + featurize + pca_minutes(images) + held_minutes + ENDING_MINUTES
     nodes = tuple(line for fleet in shape.fleets for line in _node_lines(fleet, shape, prices))
     on_demand_hour = sum(
         node_hour(line.instance_type, shape.region, "ON_DEMAND", shape.ebs_gb, prices) * line.nodes for line in nodes
@@ -104,6 +102,11 @@ def estimate_cost(
         nodes=nodes,
         prices_as_of=prices.as_of.isoformat(),
     )
+
+
+def pca_minutes(images: int) -> float:
+    """How long the step pca is expected to take."""
+    return _PCA_MINUTES + images * _PCA_MINUTES_PER_IMAGE
 
 
 def _node_lines(fleet: Fleet, shape: ClusterShape, prices: PriceTable) -> Iterable[NodeLine]:
