@@ -1,0 +1,267 @@
+"""Fetching a public zip: continued when interrupted, verified, unpacked with care, all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools import fetch_fruits360
+from tools.fetching import download as downloading
+from tools.fetching.download import DownloadError, download
+from tools.fetching.unpacking import PARTS, ArchiveError, place_of, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+CONTENT = bytes(range(256)) * 4_000
+
+
+@dataclass
+class Library:
+    """A server of one file that can be told to misbehave, and what it was asked."""
+
+    content: bytes = CONTENT
+    etag: str = '"one"'
+    cut_after: list[int] = field(default_factory=list)
+    busy: int = 0
+    ranges: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def library() -> Iterator[Library]:
+    """A server on this machine."""
+    told = Library()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers.get("Range")
+            told.ranges.append(asked)
+            if told.busy:
+                told.busy -= 1
+                self.send_error(503)
+                return
+            start = 0
+            if asked and self.headers.get("If-Range") == told.etag:
+                start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start and start >= len(told.content):
+                self.send_error(416)
+                return
+            body = told.content[start:]
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(told.content) - 1}/{len(told.content)}")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", told.etag)
+            self.end_headers()
+            self.wfile.write(body[: told.cut_after.pop(0)] if told.cut_after else body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    told.url = f"http://127.0.0.1:{server.server_port}/fruits.zip"
+    yield told
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fetched(library: Library, target: Path) -> bytes:
+    download(library.url, target, lambda *_: None, pause=0.01)
+    return target.read_bytes()
+
+
+def test_a_download_that_is_cut_goes_on_where_it_was(library: Library, tmp_path: Path) -> None:
+    library.cut_after = [300_000, 200_000]
+    assert fetched(library, tmp_path / "f.zip") == CONTENT
+    assert library.ranges == [None, "bytes=300000-", "bytes=500000-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["f.zip"]
+
+
+def test_so_does_the_next_call_after_one_that_gave_up(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.cut_after = [300_000]
+    monkeypatch.setattr(downloading, "ATTEMPTS", 1)
+    with pytest.raises(DownloadError, match="Run again"):
+        fetched(library, tmp_path / "f.zip")
+    assert not (tmp_path / "f.zip").exists()
+    assert fetched(library, tmp_path / "f.zip") == CONTENT
+    assert library.ranges == [None, "bytes=300000-"]
+
+
+def test_halves_of_two_different_files_are_never_put_together(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.cut_after = [300_000]
+    monkeypatch.setattr(downloading, "ATTEMPTS", 1)
+    with pytest.raises(DownloadError):
+        fetched(library, tmp_path / "f.zip")
+    library.content, library.etag = CONTENT[::-1], '"two"'
+    assert fetched(library, tmp_path / "f.zip") == CONTENT[::-1]
+
+
+def test_a_server_without_a_strong_etag_is_asked_for_everything_again(library: Library, tmp_path: Path) -> None:
+    library.etag, library.cut_after = 'W/"one"', [300_000]
+    assert fetched(library, tmp_path / "f.zip") == CONTENT
+    assert library.ranges == [None, None]
+
+
+def test_a_part_that_is_whole_already_is_taken(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "f.zip.part").write_bytes(CONTENT)
+    note = {"url": library.url, "etag": library.etag, "length": len(CONTENT)}
+    (tmp_path / "f.zip.part.json").write_text(json.dumps(note))
+    assert fetched(library, tmp_path / "f.zip") == CONTENT
+    assert library.ranges == [f"bytes={len(CONTENT)}-"]
+
+
+def test_a_busy_server_is_asked_again_and_a_refusal_is_final(library: Library, tmp_path: Path) -> None:
+    library.busy = 2
+    assert fetched(library, tmp_path / "f.zip") == CONTENT
+    with pytest.raises(DownloadError, match="no http address"):
+        download("file:///etc/passwd", tmp_path / "f.zip", lambda *_: None)
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stored.getvalue()
+
+
+FRUITS = {
+    "fruits/fruits-360/Training/Apple Braeburn/0_100.jpg": b"apple 0",
+    "fruits/fruits-360/Training/Kiwi/r_0_100.jpg": b"kiwi",
+    "fruits/fruits-360/Test/Kiwi/r_0_100.jpg": b"kiwi in the test",
+    "fruits/fruits-360/LICENSE": b"MIT License\n\nCopyright",
+    "fruits/fruits-360/test-multiple_fruits/apple.jpg": b"no label",
+    "fruits/original/Validation/pear_1/r0_0.jpg": b"pear",
+    "__MACOSX/fruits/fruits-360/Test/Kiwi/._r_0_100.jpg": b"what macOS adds",
+}
+
+
+def run(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(fetch_fruits360.__file__), str(output), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_program_fetches_unpacks_and_writes_down_where_from(library: Library, tmp_path: Path) -> None:
+    library.content = zipped(FRUITS)
+    digest = hashlib.sha256(library.content).hexdigest()
+    done = run(tmp_path / "f", "--url", library.url, "--sha256", digest)
+    assert done.returncode == 0, done.stderr
+    assert "CC BY-SA 4.0" in done.stdout
+    assert "MIT License" in done.stdout
+    found = files_in(tmp_path / "f")
+    source = json.loads(found.pop("SOURCE.json"))
+    assert found == {
+        "fruits-360/Training/Apple Braeburn/0_100.jpg": b"apple 0",
+        "fruits-360/Training/Kiwi/r_0_100.jpg": b"kiwi",
+        "fruits-360/Test/Kiwi/r_0_100.jpg": b"kiwi in the test",
+        "original/Validation/pear_1/r0_0.jpg": b"pear",
+    }
+    assert (source["sha256"], source["url"], source["labels"]) == (digest, library.url, 3)
+    assert source["pictures"] == {"fruits-360/Test": 1, "fruits-360/Training": 2, "original/Validation": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f"]
+    again = run(tmp_path / "f", "--url", library.url)
+    assert (again.returncode, len(library.ranges)) == (0, 1)
+
+
+def test_one_part_can_be_had_alone_and_the_archive_kept(library: Library, tmp_path: Path) -> None:
+    library.content = zipped(FRUITS)
+    assert run(tmp_path / "f", "--url", library.url, "--part", "Test", "--keep-archive").returncode == 0
+    assert set(files_in(tmp_path / "f")) == {"fruits-360/Test/Kiwi/r_0_100.jpg", "SOURCE.json"}
+    assert (tmp_path / "f.zip").read_bytes() == library.content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--sha256", "0" * 64], "has SHA-256"), (["--url", "ftp://x/y"], "no http address"), ([], "no usable zip")],
+)
+def test_what_is_not_the_data_set_leaves_nothing_that_looks_like_it(
+    library: Library, tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    library.content = b"<html>not a zip</html>"
+    done = run(tmp_path / "f", "--url", library.url, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("verger: error: ")
+    assert complaint in done.stderr
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "mine.jpg").write_bytes(b"mine")
+    done = run(tmp_path / "f", "--url", library.url)
+    assert (done.returncode, files_in(tmp_path / "f")) == (1, {"mine.jpg": b"mine"})
+    assert not library.ranges
+
+
+def archive_of(tmp_path: Path, files: Mapping[str, bytes]) -> Path:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(files))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../Training/Kiwi/1.jpg", "/etc/Training/Kiwi/1.jpg", "Training/..\\..\\Kiwi/1.jpg"])
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArchiveError, match="leads out of its folder"):
+        unpack(archive_of(tmp_path, FRUITS | {name: b"x"}), tmp_path / "out", PARTS.values())
+    assert not (tmp_path / "out").exists()
+
+
+@given(st.text(max_size=40), st.sampled_from(["Training", "Test"]), st.text(max_size=20))
+def test_no_name_gets_anywhere_but_below_its_part(above: str, part: str, rest: str) -> None:
+    with contextlib.suppress(ArchiveError):
+        place = place_of(f"{above}/{part}/{rest}/1.jpg")
+        if place is not None:
+            assert not place.is_absolute()
+            assert ".." not in place.parts
+            assert (len(place.parts), place.parts[-1]) == (4, "1.jpg")
+
+
+def test_a_damaged_file_fails_the_whole(tmp_path: Path) -> None:
+    content = bytearray(zipped(FRUITS))
+    at = content.index(b"apple 0")
+    content[at] ^= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match="damaged"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", PARTS.values())
+
+
+def test_two_files_for_one_place_links_and_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = {"a/f/Test/Kiwi/1.jpg": b"x", "b/f/Test/kiwi/1.JPG": b"y"}
+    with pytest.raises(ArchiveError, match="twice"):
+        unpack(archive_of(tmp_path, twice), tmp_path / "out", PARTS.values())
+    link = zipfile.ZipInfo("f/Test/Kiwi/1.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "l.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(ArchiveError, match="holds no <part>/<label>/<picture>"):
+        unpack(tmp_path / "l.zip", tmp_path / "out", PARTS.values())
+    monkeypatch.setattr("tools.fetching.unpacking.LARGEST_FILE", 10)
+    with pytest.raises(ArchiveError, match="too much"):
+        unpack(archive_of(tmp_path, FRUITS), tmp_path / "out", PARTS.values())
