@@ -22,12 +22,12 @@ if __name__ == "__main__":  # run as a file: Python then looks for modules besid
 
 from tools.drawing.broken import BROKEN_KINDS, encoded
 from tools.drawing.catalogue import labels as names_of_labels
-from tools.drawing.scene import Difficulty, draw
+from tools.drawing.scene import LEVELS, Conditions, Difficulty, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BrokenFile", "Drawing", "Written", "draw", "write_images"]
+__all__ = ["BrokenFile", "Conditions", "Drawing", "Written", "draw", "write_images"]
 
 # In pixels. Below the first the start of the processes takes longer than the drawing.
 _WORTH_PROCESSES = 4_000_000
@@ -47,7 +47,7 @@ class Drawing:
     seed: int = 0
     size: tuple[int, int] = (100, 100)
     size_range: tuple[int, int] | None = None
-    difficulty: Difficulty = "easy"
+    difficulty: Difficulty | Conditions = "easy"
     broken: int = 0
 
     def __post_init__(self) -> None:
@@ -158,7 +158,14 @@ def parse_args(arguments: Sequence[str]) -> tuple[Path, Drawing, int | None]:
     size.add_argument("--size", type=int, default=100, help="width and height in pixels")
     size.add_argument("--size-range", type=int, nargs=2, metavar=("FROM", "TO"), help="each picture another size")
     size.add_argument("--megapixels", type=float, help="as large as a camera's photographs, 4:3")
-    parser.add_argument("--difficulty", choices=("easy", "hard"), default="easy")
+    parser.add_argument("--difficulty", choices=tuple(LEVELS), default="easy", help="of all that follows, unless given")
+    parser.add_argument("--shapes", type=float, metavar="0..1", help="how far a fruit's build strays from its kind's")
+    parser.add_argument("--colours", type=float, metavar="0..1", help="how far its colour does")
+    parser.add_argument(
+        "--lighting", type=float, metavar="0..1", help="how dim and tinted the light, how wrong the exposure"
+    )
+    parser.add_argument("--sizes", type=float, metavar="0..1", help="how large, where and how turned the fruit lies")
+    parser.add_argument("--settings", type=float, metavar="0..1", help="wood and cloth, other fruit, grain and blur")
     parser.add_argument("--broken", type=int, default=0, help="this many broken files on top")
     parser.add_argument("--processes", type=int, help="default: one per processor")
     parsed = parser.parse_args(arguments)
@@ -168,10 +175,16 @@ def parse_args(arguments: Sequence[str]) -> tuple[Path, Drawing, int | None]:
         seed=parsed.seed,
         size=camera_size(parsed.megapixels) if parsed.megapixels else (parsed.size, parsed.size),
         size_range=tuple(parsed.size_range) if parsed.size_range else None,
-        difficulty=parsed.difficulty,
+        difficulty=_conditions(parsed),
         broken=parsed.broken,
     )
     return parsed.output, drawing, parsed.processes
+
+
+def _conditions(parsed: argparse.Namespace) -> Conditions:
+    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(Conditions)}
+    asked = {name: level for name, level in given.items() if level is not None}
+    return dataclasses.replace(Conditions.of(parsed.difficulty), **asked)
 
 
 def camera_size(megapixels: float) -> tuple[int, int]:

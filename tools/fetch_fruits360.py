@@ -3,9 +3,9 @@
     tools/fetch_fruits360.py fruits-360
     make demo IMAGES=fruits-360/fruits-360/Training
 
-Runs with any Python 3.11. Interrupted, it goes on where it was when it is run again. The pictures appear only when all
-of them are there and right: the archive's length (and --sha256, when given), then the CRC of every file. What was
-fetched, from where, its SHA-256 and its licence are kept in SOURCE.json beside the pictures.
+Runs with any Python 3.11 or later, without any package. Interrupted, it goes on where it was when it is run again. The
+pictures appear only when all of them are there and right: the archive's length (and --sha256, when given), then the
+CRC of every file. What was fetched, from where, its SHA-256 and its licence are kept in SOURCE.json beside them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from spark_jobs.decode import UndecodableError, decode_image
 from tools import draw_images
-from tools.draw_images import Drawing, draw, write_images
+from tools.draw_images import Conditions, Drawing, draw, write_images
 from tools.drawing import catalogue
+from tools.drawing.broken import BROKEN_KINDS, encoded
 
 if TYPE_CHECKING:
     from tools.drawing.scene import Difficulty
@@ -37,7 +40,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("label", [*catalogue.CATALOGUE, "Banana v2"])
-@pytest.mark.parametrize("difficulty", ["easy", "hard"])
+@pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
 def test_every_label_can_be_drawn_and_its_pictures_differ(label: str, difficulty: Difficulty) -> None:
     first, second = (np.asarray(draw(label, index, difficulty=difficulty), np.int16) for index in (0, 1))
     assert first.shape == (100, 100, 3)
@@ -55,6 +58,33 @@ def test_the_same_picture_is_drawn_twice_and_another_for_another_seed() -> None:
 def test_any_size_can_be_drawn(label: str, width: int, height: int, index: int) -> None:
     image = draw(label, index, size=(width, height), difficulty="hard")
     assert (image.mode, image.size) == ("RGB", (width, height))
+
+
+@pytest.mark.parametrize("what", [field.name for field in dataclasses.fields(Conditions)])
+def test_each_difficulty_changes_the_pictures_and_more_of_it_more(what: str) -> None:
+    easy, some, much = (
+        np.stack(
+            [np.asarray(draw("Lemon", index, difficulty=Conditions(**{what: level})), np.int16) for index in range(8)]
+        )
+        for level in (0.0, 0.3, 1.0)
+    )
+    assert (easy == np.stack([np.asarray(draw("Lemon", index), np.int16) for index in range(8)])).all()
+    assert 0 < np.abs(some - easy).mean() < np.abs(much - easy).mean()
+
+
+def test_shapes_and_colours_leave_the_background_alone() -> None:
+    plain, changed = (
+        np.asarray(draw("Lemon", 1, difficulty=conditions), np.int16)
+        for conditions in ("easy", Conditions(shapes=1, colours=1))
+    )
+    assert (plain[:8] == changed[:8]).all()
+    assert (plain != changed).any()
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.1, float("nan")])
+def test_a_level_that_is_none_is_refused(level: float) -> None:
+    with pytest.raises(ValueError, match=r"from 0 \(easy\) to 1 \(hard\)"):
+        Conditions(lighting=level)
 
 
 def test_a_photograph_has_a_cameras_size() -> None:
@@ -132,6 +162,28 @@ def test_broken_files_are_broken_as_announced(tmp_path: Path, monkeypatch: pytes
     assert [file.outcome.split(":")[0] for file in written.broken] == ["reject"] * 4 + ["no reject"]
 
 
+def test_every_broken_file_is_what_featurize_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    written = write_images(tmp_path, Drawing(images=0, labels=1, broken=len(BROKEN_KINDS)))
+    for file in written.broken:
+        content = file.path.read_bytes()
+        if file.outcome.startswith("no reject: "):
+            decode_image(content, max_pixels=100_000_000)
+            continue
+        with pytest.raises(UndecodableError) as caught:
+            decode_image(content, max_pixels=100_000_000)
+        assert file.outcome == f"reject: decode, {caught.value.reason}"
+
+
+def test_a_sideways_picture_stands_upright_again() -> None:
+    image = draw("Pear Williams", 1, size=(90, 120))
+    sideways = next(kind for kind in BROKEN_KINDS if kind.name == "sideways.jpg")
+    seen = decode_image(sideways.spoil(image), max_pixels=100_000_000)
+    upright = decode_image(encoded(image), max_pixels=100_000_000)
+    assert (seen.width, seen.height) == (90, 120)
+    assert np.abs(seen.pixels.astype(np.int16) - upright.pixels).mean() < 3
+
+
 def test_the_huge_picture_is_a_valid_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     huge = write_images(tmp_path, Drawing(images=0, broken=4)).broken[3].path
@@ -143,6 +195,7 @@ def test_the_huge_picture_is_a_valid_png(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_program_lists_labels_and_broken_files(tmp_path: Path) -> None:
     program = Path(str(draw_images.__file__))
     arguments = ["--output", str(tmp_path), "--images", "10", "--labels", "2", "--broken", "1", "--difficulty", "hard"]
+    arguments += ["--lighting", "0.2"]
     done = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == [
         "      5  Apple Braeburn",
@@ -154,7 +207,12 @@ def test_the_program_lists_labels_and_broken_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [(["--labels", "0"], "0 labels"), (["--images", "-1"], "-1 pictures"), (["--size-range", "9", "8"], "upside down")],
+    [
+        (["--labels", "0"], "0 labels"),
+        (["--images", "-1"], "-1 pictures"),
+        (["--size-range", "9", "8"], "upside down"),
+        (["--sizes", "2"], "sizes of 2.0"),
+    ],
 )
 def test_the_program_refuses_what_cannot_be_drawn(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     command = [sys.executable, str(draw_images.__file__), "--output", str(tmp_path), *arguments]

@@ -8,12 +8,13 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PIL import Image
-
 HUGE_SIDE = 30_000
+_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +64,35 @@ def _other_format(image: Image.Image) -> bytes:
     return encoded(image, "PNG")
 
 
+def _corrupt(image: Image.Image) -> bytes:
+    """A JPEG whose tables are gone: it begins and ends as one, and no decoder can read between."""
+    data = bytearray(encoded(image))
+    start = data.index(b"\xff\xdb")
+    data[start : start + 300] = bytes(300)
+    return bytes(data)
+
+
+def _heic(_image: Image.Image) -> bytes:
+    """What a phone writes unless it is told otherwise: the head of a HEIC file, under the name of a JPEG."""
+    return struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(512)
+
+
+def _sideways(image: Image.Image) -> bytes:
+    """A picture stored lying on its side, with the note that says so (EXIF orientation 6)."""
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    buffer = io.BytesIO()
+    image.transpose(Image.Transpose.ROTATE_90).save(buffer, "JPEG", quality=88, exif=exif)
+    return buffer.getvalue()
+
+
 BROKEN_KINDS = (
     BrokenKind("truncated.jpg", "reject: decode, truncated", _truncated),
     BrokenKind("text.jpg", "reject: decode, not_an_image", _text),
     BrokenKind("empty.jpg", "reject: decode, empty", _empty),
     BrokenKind("huge.png", "reject: decode, too_large", _huge),
     BrokenKind("really a png.jpg", "no reject: a picture under a wrong extension", _other_format),
+    BrokenKind("corrupt.jpg", "reject: decode, corrupt", _corrupt),
+    BrokenKind("heic.jpg", "reject: decode, unsupported_format", _heic),
+    BrokenKind("sideways.jpg", "no reject: turned upright by its EXIF orientation", _sideways),
 )

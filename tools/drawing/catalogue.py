@@ -168,13 +168,16 @@ def _variety(kind: Kind, number: int) -> Kind:
     build = 1 + (((number >> 8) & 0xFF) / 255 - 0.5) * 0.3
     return dataclasses.replace(
         kind,
-        skin=_turned(kind.skin, turn),
-        blush=_turned(kind.blush, -turn),
+        skin=turned(kind.skin, turn),
+        blush=turned(kind.blush, -turn),
         aspect=kind.aspect * build,
         blushed=min(0.8, kind.blushed * (0.5 + ((number >> 16) & 0xFF) / 255)),
     )
 
 
-def _turned(colour: Colour, turn: float) -> Colour:
+def turned(colour: Colour, turn: float, deeper: float = 0.0) -> Colour:
+    """A colour of another hue (by the share `turn` of the circle) and lightness (darker by the share `deeper`)."""
+    if not turn and not deeper:
+        return colour
     hue, lightness, saturation = colorsys.rgb_to_hls(*colour)
-    return colorsys.hls_to_rgb((hue + turn) % 1.0, lightness, saturation)
+    return colorsys.hls_to_rgb((hue + turn) % 1.0, min(1.0, lightness * (1 - deeper)), saturation)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tools.drawing.catalogue import CATALOGUE, Kind, kind_of
+from tools.drawing.catalogue import CATALOGUE, Kind, kind_of, turned
 from tools.drawing.solid import Canvas, Light, Pose, paint_fruit, paint_shadow
 from tools.drawing.surface import noise
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Field = NDArray[np.float32]
 
-Difficulty = Literal["easy", "hard"]
+Difficulty = Literal["easy", "medium", "hard"]
 # Painted no larger than this and then enlarged: a photograph of 12 megapixels needs a camera's size, not its detail.
 _LARGEST_PAINTED = 1024
 _SHARE_WITH_STRANGER = 0.4
@@ -41,13 +41,46 @@ _TABLES = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """How hard a picture is, by what makes it so; each from 0 (a catalogue's photograph) to 1 (a phone's in a kitchen).
+
+    Attributes:
+        shapes: how far a fruit's build strays from its kind's.
+        colours: how far its colour does.
+        lighting: how low, dim and tinted the light is, and how wrong the exposure.
+        sizes: how large and where the fruit lies, and how it is turned.
+        settings: what else is in the picture: wood and cloth, part of another fruit, grain and blur.
+    """
+
+    shapes: float = 0.0
+    colours: float = 0.0
+    lighting: float = 0.0
+    sizes: float = 0.0
+    settings: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, level in dataclasses.asdict(self).items():
+            if not 0.0 <= level <= 1.0:
+                raise ValueError(f"{name} of {level} cannot be drawn: from 0 (easy) to 1 (hard)")
+
+    @classmethod
+    def of(cls, difficulty: Difficulty) -> Conditions:
+        """All of them at one level."""
+        level = LEVELS[difficulty]
+        return cls(level, level, level, level, level)
+
+
+LEVELS: dict[Difficulty, float] = {"easy": 0.0, "medium": 0.5, "hard": 1.0}
+
+
 def draw(
     label: str,
     index: int,
     seed: int = 0,
     size: int | tuple[int, int] = 100,
     *,
-    difficulty: Difficulty = "easy",
+    difficulty: Difficulty | Conditions = "easy",
 ) -> Image.Image:
     """Draws the picture number `index` of a label: RGB, `size` pixels square or (width, height).
 
@@ -59,10 +92,12 @@ def draw(
     width, height = (size, size) if isinstance(size, int) else size
     if min(width, height) < 8:  # noqa: PLR2004  # smaller than this no fruit can be told from another
         raise ValueError(f"a picture of {width} x {height} pixels is too small to draw: at least 8 x 8")
-    kind = kind_of(label)
-    rng = np.random.default_rng(_seeds(label, index, seed))
+    conditions = difficulty if isinstance(difficulty, Conditions) else Conditions.of(difficulty)
+    seeds = _seeds(label, index, seed)
+    rng = np.random.default_rng(seeds)
+    kind = _individual(kind_of(label), np.random.default_rng([*seeds, 1]), conditions)
     shrink = min(1.0, _LARGEST_PAINTED / max(width, height))
-    painted = _paint(kind, rng, (max(8, round(width * shrink)), max(8, round(height * shrink))), difficulty)
+    painted = _paint(kind, rng, (max(8, round(width * shrink)), max(8, round(height * shrink))), conditions)
     if shrink < 1.0:
         return _with_grain(painted.resize((width, height), Image.Resampling.BICUBIC), rng)
     return painted
@@ -73,40 +108,58 @@ def _seeds(label: str, index: int, seed: int) -> list[int]:
     return [int.from_bytes(digest[at : at + 4], "big") for at in range(0, 16, 4)]
 
 
-def _paint(kind: Kind, rng: np.random.Generator, size: tuple[int, int], difficulty: Difficulty) -> Image.Image:
-    hard = difficulty == "hard"
-    light = _light(rng, hard=hard)
-    canvas = Canvas(_background(rng, size, hard=hard))
-    if hard and rng.random() < _SHARE_WITH_STRANGER:
+def _between(easy: float, hard: float, level: float) -> float:
+    """From `easy` at level 0 to `hard` at level 1."""
+    return easy + (hard - easy) * level
+
+
+def _individual(kind: Kind, rng: np.random.Generator, conditions: Conditions) -> Kind:
+    """One fruit of a kind: its build and colour, each as far from the kind's as the conditions allow."""
+    build, hue, depth, size = rng.uniform(-1, 1, 4)
+    shapes, colours = conditions.shapes, conditions.colours
+    return dataclasses.replace(
+        kind,
+        aspect=kind.aspect * (1 + 0.16 * shapes * build),
+        skew=kind.skew + 0.14 * shapes * size,
+        skin=turned(kind.skin, 0.035 * colours * hue, 0.18 * colours * depth),
+        blush=turned(kind.blush, 0.035 * colours * hue, 0.18 * colours * depth),
+        blushed=min(0.9, max(0.02, kind.blushed * (1 + 0.7 * colours * size))),
+    )
+
+
+def _paint(kind: Kind, rng: np.random.Generator, size: tuple[int, int], conditions: Conditions) -> Image.Image:
+    light = _light(rng, conditions.lighting)
+    canvas = Canvas(_background(rng, size, conditions.settings))
+    if conditions.settings and rng.random() < _SHARE_WITH_STRANGER * conditions.settings:
         _paint_stranger(canvas, light, rng)
-    fruits = _arranged(kind, _pose(canvas, rng, hard=hard), rng)
+    fruits = _arranged(kind, _pose(canvas, rng, conditions.sizes), rng)
     for pose in fruits:
         paint_shadow(canvas, pose, light, 0.42 if len(fruits) == 1 else 0.14)
     for pose in fruits:
         paint_fruit(canvas, kind, pose, light, rng)
-    return _photographed(canvas.pixels, rng, hard=hard)
+    return _photographed(canvas.pixels, rng, conditions)
 
 
-def _light(rng: np.random.Generator, *, hard: bool) -> Light:
-    """From above, left or right; in hard pictures lower, dimmer and tinted."""
+def _light(rng: np.random.Generator, level: float) -> Light:
+    """From above, left or right; the harder, the dimmer and more tinted."""
     x, y = rng.uniform(-0.7, 0.7), rng.uniform(-0.75, -0.3)
     direction = np.array([x, y, rng.uniform(0.45, 0.9)])
     direction /= np.linalg.norm(direction)
-    warmth = rng.normal(0.0, 0.07 if hard else 0.02)
-    power = rng.uniform(0.6, 1.08) if hard else rng.uniform(0.94, 1.06)
+    warmth = rng.normal(0.0, _between(0.02, 0.07, level))
+    power = rng.uniform(_between(0.94, 0.6, level), _between(1.06, 1.08, level))
     colour = (power * (1 + warmth), power, power * (1 - warmth))
     return Light((direction[0], direction[1], direction[2]), colour, rng.uniform(0.3, 0.45))
 
 
-def _background(rng: np.random.Generator, size: tuple[int, int], *, hard: bool) -> Field:
-    """Paper in a pale tint, lit from one side; in hard pictures also wood, cloth and the dark."""
+def _background(rng: np.random.Generator, size: tuple[int, int], level: float) -> Field:
+    """Paper in a pale tint, lit from one side; the harder, the more often wood, cloth and the dark instead."""
     width, height = size
     tint = np.array(_PAPERS[rng.integers(len(_PAPERS))], np.float32)
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     glow = 1.02 - 0.07 * (across * np.float32(rng.uniform(-1, 1)) + down * np.float32(rng.uniform(0, 1)))
     paper = tint * (glow - 0.05 * (across**2 + down**2))[..., None]
-    if not hard:
+    if level == 0 or (level < 1 and rng.random() >= level):
         return paper.astype(np.float32)
     table = np.array(_TABLES[rng.integers(len(_TABLES))], np.float32)
     grain = noise(rng, (height, width), int(rng.integers(3, 30)))
@@ -115,12 +168,12 @@ def _background(rng: np.random.Generator, size: tuple[int, int], *, hard: bool) 
     return (table * (0.8 + 0.35 * grain + share * lines * 0.5)[..., None] * glow[..., None]).astype(np.float32)
 
 
-def _pose(canvas: Canvas, rng: np.random.Generator, *, hard: bool) -> Pose:
+def _pose(canvas: Canvas, rng: np.random.Generator, level: float) -> Pose:
     """Where the fruit (or the middle of several) lies; its radius is the scale of everything."""
     height = canvas.height / canvas.width
-    reach = 0.22 if hard else 0.05
-    scale = (rng.uniform(0.6, 1.05) if hard else rng.uniform(0.9, 1.06)) * min(1.0, height)
-    turn = rng.uniform(-np.pi, np.pi) if hard else rng.normal(0.0, 0.2)
+    reach = _between(0.05, 0.22, level)
+    scale = rng.uniform(_between(0.9, 0.6, level), _between(1.06, 1.05, level)) * min(1.0, height)
+    turn = rng.uniform(-np.pi * level, np.pi * level) if level else rng.normal(0.0, 0.2)
     return Pose(rng.uniform(-reach, reach), rng.uniform(-reach, reach) * height + 0.05 * height, scale, turn)
 
 
@@ -182,13 +235,14 @@ def _paint_stranger(canvas: Canvas, light: Light, rng: np.random.Generator) -> N
     paint_fruit(canvas, kind, pose, light, rng)
 
 
-def _photographed(pixels: Field, rng: np.random.Generator, *, hard: bool) -> Image.Image:
+def _photographed(pixels: Field, rng: np.random.Generator, conditions: Conditions) -> Image.Image:
     """Exposure, grain and, in hard pictures, blur."""
-    exposure = rng.uniform(0.7, 1.2) if hard else rng.uniform(0.96, 1.04)
-    grain = rng.standard_normal(pixels.shape[:2], dtype=np.float32)[..., None] * (0.02 if hard else 0.008)
+    level = conditions.settings
+    exposure = rng.uniform(_between(0.96, 0.7, conditions.lighting), _between(1.04, 1.2, conditions.lighting))
+    grain = rng.standard_normal(pixels.shape[:2], dtype=np.float32)[..., None] * _between(0.008, 0.02, level)
     image = Image.fromarray((np.clip(pixels * exposure + grain, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8))
-    if hard:
-        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.0, 0.012)) * min(image.size)))
+    if level:
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.0, 0.012 * level)) * min(image.size)))
     return image
 
 
