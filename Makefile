@@ -76,6 +76,16 @@ diagrams: $(ENVS)/dev/.ready ## the diagrams of docs/, drawn from their text; th
 slides: $(ENVS)/dev/.ready ## docs/presentation.md as slides: docs-output/presentation.pdf
 	@PYTHONPATH=.:plugins $(ENVS)/dev/bin/python -m tools.make_slides
 
+# --- the results explorer: its page is built and committed, so that only who changes it needs Node.js --------
+
+.PHONY: explorer
+explorer: explorer/node_modules/.ready ## build the explorer's page again after a change in explorer/src (needs npm)
+	@cd explorer && npm run --silent check && npm run --silent build
+
+explorer/node_modules/.ready: explorer/package.json explorer/package-lock.json
+	@cd explorer && npm ci --no-audit --no-fund --loglevel=error --ignore-scripts
+	@touch $@
+
 # --- checks and tests ---------------------------------------------------------------------------------
 
 .PHONY: check

@@ -20,6 +20,7 @@ from verger.housekeeping import send_mail
 from verger.mail.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
 from verger.prices import PriceTable, load_prices
 from verger.publish.changes import add_cost
+from verger.publish.run_description import put_run_description
 from verger.run.context import run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
@@ -153,7 +154,7 @@ def record_cost(deployment: Deployment, context: "Context", choice: dict[str, An
     log.info("%s", "\n".join(describe_cost(cost)))
     if published:
         description = read_json(s3, run.result_file("run.json")) or {}
-        write_json(s3, run.result_file("run.json"), add_cost(description, cost))
+        put_run_description(s3, run, add_cost(description, cost))
         send_mail(deployment, results_mail(description, cost, run.results_uri))
     return float(cost["usd"])
 

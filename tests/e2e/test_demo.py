@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -16,7 +17,7 @@ import pytest
 
 from tests.e2e.installation import draw
 from tools import local_stack
-from tools.local_run.results import RESULT_FILES
+from tools.local_run.results import RESULT_NAMES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
 PICTURES = 12
@@ -87,7 +88,7 @@ def first(demo: Demo, pictures: Path) -> tuple[int, str, str]:
 def test_it_ends_well_with_a_matrix_and_a_terminated_cluster(demo: Demo, first: tuple[int, str, str]) -> None:
     code, said, complained = first
     assert (code, complained) == (0, ""), said
-    assert {path.name for path in demo.out.iterdir()} == set(RESULT_FILES)
+    assert {path.name for path in demo.out.iterdir()} == set(RESULT_NAMES)
     assert pq.read_table(demo.out / "matrix.parquet").num_rows == PICTURES
     assert re.search(rf"^Images +{PICTURES} \({PICTURES} computed now\)$", said, re.MULTILINE)
     assert re.search(r"^Cluster +j-\w+ TERMINATED$", said, re.MULTILINE)
@@ -104,8 +105,7 @@ def test_again_it_says_that_nothing_is_new_and_fills_out_again(
     demo: Demo, pictures: Path, first: tuple[int, str, str]
 ) -> None:
     before = (demo.out / "matrix.csv").read_bytes()
-    for path in demo.out.iterdir():
-        path.unlink()
+    shutil.rmtree(demo.out)
     code, said, complained = demo.run("--images", str(pictures), "--k", "3")
     assert (code, complained) == (0, ""), first
     assert "Nothing new since" in said

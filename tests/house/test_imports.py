@@ -17,7 +17,9 @@ MAY_IMPORT = {
     "plugins/verger": AIRFLOW
     | {"aiobotocore", "boto3", "botocore", "pyarrow", "mypy_boto3_s3", "mypy_boto3_emr", "mypy_boto3_sns"}
     # the report and its plots
-    | {"jinja2", "markupsafe", "matplotlib"},
+    | {"jinja2", "markupsafe", "matplotlib"}
+    # the explorer's data
+    | {"PIL", "faiss", "numpy"},
     "spark_jobs": {
         "spark_jobs", "pyspark", "numpy", "PIL", "pyarrow", "obstore", "ai_edge_litert", "keras", "tensorflow",
     },

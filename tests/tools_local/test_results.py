@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from verger.storage.layout import BucketLayout, RunLayout
 
-from tools.local_run.results import RESULT_FILES, ResultsError, copy_results, read_published
+from tools.local_run.results import RESULT_FILES, RESULT_NAMES, ResultsError, copy_results, read_published
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ RUN_ID = "manual__2026-11-21T12:00:00+00:00"
 
 def _publish(s3: "S3Client", bucket: str, run_id: str, text: str) -> BucketLayout:
     layout = BucketLayout(bucket)
-    for name in RESULT_FILES:
+    for name in (*RESULT_FILES, "explorer/index.html", "explorer/data/sheet-0000.jpg"):
         body = json.dumps({"text": text}) if name == "run.json" else text
         s3.put_object(Bucket=bucket, Key=RunLayout(layout, run_id).result_file(name).key, Body=body.encode())
     s3.put_object(Bucket=bucket, Key=layout.latest.key, Body=json.dumps({"run_id": run_id}).encode())
@@ -41,8 +41,9 @@ def test_out_holds_the_newest_results_and_nothing_else(s3: "S3Client", bucket: s
     copy_results(s3, _publish(s3, bucket, RUN_ID, "first"), RUN_ID, out)
     (out / "stale.csv").write_text("old")
     copy_results(s3, _publish(s3, bucket, RUN_ID, "second"), RUN_ID, out)
-    assert {path.name for path in out.iterdir()} == set(RESULT_FILES)
+    assert {path.name for path in out.iterdir()} == set(RESULT_NAMES)
     assert (out / "matrix.csv").read_text() == "second"
+    assert (out / "explorer" / "data" / "sheet-0000.jpg").read_text() == "second"
     assert list(out.parent.iterdir()) == [out], "nothing temporary stays"
     assert out.stat().st_mode & 0o777 == 0o755
 
@@ -57,6 +58,14 @@ def test_out_stays_as_it_was_when_a_file_is_missing(s3: "S3Client", bucket: str,
         copy_results(s3, layout, other, tmp_path / "out")
     assert (tmp_path / "out" / "matrix.csv").read_text() == "first"
     assert os.listdir(tmp_path) == ["out"]  # noqa: PTH208 (names alone)
+
+
+def test_out_stays_as_it_was_when_the_explorer_is_missing(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    layout = _publish(s3, bucket, RUN_ID, "first")
+    s3.delete_object(Bucket=bucket, Key=RunLayout(layout, RUN_ID).result_file("explorer/index.html").key)
+    with pytest.raises(ResultsError, match=r"explorer/index\.html is not there"):
+        copy_results(s3, layout, RUN_ID, tmp_path / "out")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 (names alone)
 
 
 def test_a_link_to_a_folder_stays_a_link(s3: "S3Client", bucket: str, tmp_path: Path) -> None:

@@ -68,4 +68,4 @@ def test_random_weights_are_told_so_that_nobody_misses_it(width: int) -> None:
 def test_it_says_where_the_results_are_on_one_line_even_on_a_narrow_terminal() -> None:
     lines = _printed(_outcome(), width=10).splitlines()
     assert "Results: /home/me/out" in lines
-    assert "Look at: /home/me/out/report.html" in lines
+    assert "Look at: /home/me/out/explorer/index.html" in lines

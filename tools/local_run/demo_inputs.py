@@ -11,7 +11,7 @@ from verger.run.settings import K_BOUNDS
 from verger.sync.folder import FolderSource
 from verger.sync.pictures import PICTURE_SUFFIXES, SourceError
 
-from tools.local_run.results import RESULT_FILES
+from tools.local_run.results import RESULT_NAMES
 from tools.local_run.s3_server import LONGEST_NAME
 
 if TYPE_CHECKING:
@@ -100,6 +100,6 @@ def _check_out(out: Path, project: Path, images: Path | None) -> None:
         raise InputError(f"OUT={out} lies in IMAGES: give another folder")
     if out == project or out in project.parents:
         raise InputError(f"OUT={out} holds Verger itself: give another folder")
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in RESULT_FILES) if out.exists() else []
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in RESULT_NAMES) if out.exists() else []
     if strangers:
         raise InputError(f"OUT={out} holds {strangers[0]!r}, which is no result of Verger: give an empty or new folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_s3 import S3Client
+    from verger.storage.layout import S3Address
 
+#: The files of a result, and its folder: the explorer.
 RESULT_FILES = ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "run.json", "report.html")
+EXPLORER = "explorer"
+RESULT_NAMES = (*RESULT_FILES, EXPLORER)
+_THREADS = 8
 
 
 class ResultsError(Exception):
@@ -67,10 +73,29 @@ def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> 
                 s3.download_file(address.bucket, address.key, str(fresh / name))
             except ClientError as error:
                 raise ResultsError(f"{address.uri} could not be read: {error}") from None
+        _copy_explorer(s3, RunLayout(layout, run_id).result_file(f"{EXPLORER}/"), fresh / EXPLORER)
         fresh.chmod(0o755)
         _put_in_place(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _copy_explorer(s3: S3Client, folder: S3Address, target: Path) -> None:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+    if f"{folder.key}index.html" not in keys:
+        raise ResultsError(f"{folder.uri}index.html is not there: the explorer was not published")
+
+    def copy(key: str) -> None:
+        path = target / key.removeprefix(folder.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(folder.bucket, key, str(path))
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        try:
+            list(threads.map(copy, keys))
+        except ClientError as error:
+            raise ResultsError(f"{folder.uri} could not be read: {error}") from None
 
 
 def _put_in_place(fresh: Path, out: Path) -> None:

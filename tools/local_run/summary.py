@@ -85,4 +85,4 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(f"{name:<{width}}{value}", markup=False, highlight=False, soft_wrap=not console.is_terminal)
     console.print()
     console.print(f"Results: {outcome.out}", style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Look at: {outcome.out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Look at: {outcome.out / 'explorer' / 'index.html'}", markup=False, highlight=False, soft_wrap=True)

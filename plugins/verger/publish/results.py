@@ -9,10 +9,15 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from verger.publish.changes import describe_changes, find_run_before, read_changed_images
+from verger.plan.feature_table import list_commits
+from verger.plan.planning import read_manifest
+from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
+from verger.publish.explorer.data import RunFiles
+from verger.publish.explorer.site import publish_explorer
 from verger.publish.plots import draw_map, draw_scree
 from verger.publish.reconciliation import Counts, collect_counts, reconcile
 from verger.publish.report import render_report
+from verger.publish.run_description import put_run_description
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout, S3Address
@@ -122,9 +127,11 @@ def publish(
     description = describe_run(
         run, settings, counts, outputs, cluster=cluster, regions=regions, published_at=published_at
     )
-    description["changes"] = _changes(s3, filesystem, run, description)
+    before = find_run_before(s3, run)
+    description["changes"] = _changes(filesystem, run, before, description)
     _write_pages(s3, run, description, outputs)
-    write_json(s3, run.result_file("run.json"), description)
+    _write_explorer(s3, filesystem, run, before, outputs)
+    put_run_description(s3, run, description)
     write_json(
         s3,
         run.layout.latest,
@@ -141,9 +148,8 @@ def publish(
 
 
 def _changes(
-    s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayout, description: Mapping[str, Any]
+    filesystem: pyarrow.fs.FileSystem, run: RunLayout, before: RunBefore | None, description: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    before = find_run_before(s3, run)
     if before is None:
         return None
     return describe_changes(before, description, read_changed_images(filesystem, before.run, run))
@@ -157,6 +163,22 @@ def _write_pages(s3: "S3Client", run: RunLayout, description: Mapping[str, Any],
     _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
     _put(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")
     _put(s3, run.result_file("report.html"), page.encode(), "text/html; charset=utf-8")
+
+
+def _write_explorer(
+    s3: "S3Client",
+    filesystem: pyarrow.fs.FileSystem,
+    run: RunLayout,
+    before: RunBefore | None,
+    outputs: StepOutputs,
+) -> None:
+    columns = ["path", "etag", "size"]
+    manifest = read_manifest(filesystem, run.run_file("manifest.parquet"), columns)
+    if manifest is None:
+        raise StepOutputMissingError(f"{run.run_file('manifest.parquet').uri} is missing, though the plan wrote it")
+    earlier = read_manifest(filesystem, before.run.run_file("manifest.parquet"), columns) if before else None
+    commits = list_commits(s3, run.layout, outputs.plan["model_fingerprint"])
+    publish_explorer(s3, RunFiles(filesystem, run, commits, manifest, earlier))
 
 
 def _put(s3: "S3Client", address: S3Address, body: bytes, content_type: str) -> None:

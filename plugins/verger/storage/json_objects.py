@@ -28,6 +28,11 @@ def write_json(s3: "S3Client", address: S3Address, content: Mapping[str, Any]) -
     s3.put_object(
         Bucket=address.bucket,
         Key=address.key,
-        Body=json.dumps(content, indent=1).encode(),
+        Body=json_bytes(content),
         ContentType="application/json",
     )
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """The object as it is stored."""
+    return json.dumps(content, indent=1).encode()

@@ -1,5 +1,6 @@
 """Results become readable whole, or not at all."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,6 +54,17 @@ def run(bucket: str, s3: S3Client) -> RunLayout:
     pq.write_table(pa.table(matrix), sink)
     address = run.result_file("matrix.parquet")
     s3.put_object(Bucket=bucket, Key=address.key, Body=sink.getvalue().to_pybytes())
+    listed = pa.table(
+        {
+            "path": ["a", "b", "c", "d"],
+            "etag": ["1", "2", "3", "4"],
+            "label": ["", HOSTILE, "_x$y$", ""],
+            "size": pa.array([9] * 4, pa.int64()),
+        }
+    )
+    manifest = pa.BufferOutputStream()
+    pq.write_table(listed, manifest)
+    s3.put_object(Bucket=bucket, Key=run.run_file("manifest.parquet").key, Body=manifest.getvalue().to_pybytes())
     for name, content in {"plan.json": PLAN, "featurize.json": FEATURIZE, "pca.json": PCA}.items():
         write_json(s3, run.run_file(name), content)
     return run
@@ -86,8 +98,12 @@ def test_what_changed_since_the_run_before_is_told(s3: S3Client, run: RunLayout)
         content = read_json(s3, run.run_file(name))
         assert content
         write_json(s3, second.run_file(name), content | {"k": 1} if name == "pca.json" else content)
-    matrix = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("matrix.parquet").key)["Body"].read()
-    s3.put_object(Bucket=run.layout.bucket, Key=second.result_file("matrix.parquet").key, Body=matrix)
+    for first, again in (
+        (run.result_file("matrix.parquet"), second.result_file("matrix.parquet")),
+        (run.run_file("manifest.parquet"), second.run_file("manifest.parquet")),
+    ):
+        body = s3.get_object(Bucket=first.bucket, Key=first.key)["Body"].read()
+        s3.put_object(Bucket=again.bucket, Key=again.key, Body=body)
     changes = publish_now(s3, second)["changes"]
     assert changes["since"]["run_id"] == "manual__1"
     assert changes["values"]["k"] == {"before": 2, "now": 1}
@@ -106,6 +122,21 @@ def test_the_pointer_stays_when_a_step_left_nothing(s3: S3Client, run: RunLayout
     with pytest.raises(StepOutputMissingError, match=r"pca\.json is missing"):
         publish_now(s3, run)
     assert read_json(s3, run.layout.latest) is None
+
+
+def test_the_pointer_stays_when_the_list_of_pictures_is_missing(s3: S3Client, run: RunLayout) -> None:
+    s3.delete_object(Bucket=run.layout.bucket, Key=run.run_file("manifest.parquet").key)
+    with pytest.raises(StepOutputMissingError, match=r"manifest\.parquet is missing"):
+        publish_now(s3, run)
+    assert read_json(s3, run.layout.latest) is None
+
+
+def test_the_explorer_reads_the_same_run_on_a_disk(s3: S3Client, run: RunLayout) -> None:
+    description = publish_now(s3, run)
+    script = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("explorer/data/run.js").key)
+    assert script["ContentType"] == "text/javascript; charset=utf-8"
+    encoded = script["Body"].read().decode().split('"')[3]
+    assert json.loads(base64.b64decode(encoded)) == json.loads(json.dumps(description))
 
 
 def test_a_hostile_label_is_text_in_the_report(s3: S3Client, run: RunLayout) -> None:
@@ -129,7 +160,8 @@ def test_publishing_twice_gives_the_same_bytes(s3: S3Client, run: RunLayout) -> 
     first = everything()
     publish_now(s3, run)
     assert everything() == first
-    assert {key.rpartition("/")[2] for key in first} >= {"run.json", "report.html", "scree.png", "scree.svg", "map.svg"}
+    names = {key.rpartition("/")[2] for key in first}
+    assert names >= {"run.json", "report.html", "scree.png", "scree.svg", "map.svg", "index.html", "points.parquet"}
 
 
 def test_a_cluster_that_never_became_ready_has_no_ready_time() -> None:

@@ -1,0 +1,118 @@
+// Small parts that several views are built of.
+
+import { css, labelColour, labelShape } from "./colours";
+import { fileName, labelName, type Dataset } from "./dataset";
+import { h } from "./element";
+import { thumbnail } from "./thumbnails";
+
+const SVG = "http://www.w3.org/2000/svg";
+const OUTLINES = {
+  circle: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
+  square: "M3 3h10v10h-10z",
+  triangle: "M8 2l6 11h-12z",
+  diamond: "M8 1l7 7l-7 7l-7-7z",
+  cross: "M6 2h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
+};
+
+/** The sign of a label: its shape in its colour, as on the map. */
+export function sign(label: number, dark: boolean): SVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("class", "sign");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", OUTLINES[labelShape(label)]);
+  path.setAttribute("fill", css(labelColour(label, dark)));
+  svg.append(path);
+  return svg;
+}
+
+/** A picture as a button, with its label below it. */
+export function card(
+  data: Dataset,
+  picture: number,
+  options: { size: number; dark: boolean; note?: string; odd?: boolean; choose: (picture: number) => void },
+): HTMLButtonElement {
+  const name = labelName(data, data.label[picture]!);
+  return h(
+    "button",
+    {
+      type: "button",
+      className: options.odd ? "card odd" : "card",
+      title: `${name} – ${fileName(data, picture)}`,
+      aria: { label: `${name}, ${fileName(data, picture)}${options.note ? `, ${options.note}` : ""}` },
+      on: { click: () => options.choose(picture) },
+    },
+    h("span", { className: "frame" }, thumbnail(data, picture, options.size)),
+    h("span", { className: "card-label" }, sign(data.label[picture]!, options.dark), h("span", {}, name)),
+    options.note ? h("span", { className: "card-note" }, options.note) : null,
+  );
+}
+
+/** How far along a scale from 0 to 1 something stands: a bar with a mark, and the words that say the same. */
+export function standingBar(title: string, share: number, words: string): HTMLElement {
+  const mark = h("span", { className: "bar-mark" });
+  const filled = h("span", { className: "bar-fill" });
+  filled.style.width = mark.style.left = `${Math.min(100, Math.max(0, share * 100))}%`;
+  return h(
+    "div",
+    { className: "standing" },
+    h("div", { className: "standing-title" }, title),
+    h("div", { className: "bar", aria: { hidden: "true" } }, filled, mark),
+    h("div", { className: "standing-words" }, words),
+  );
+}
+
+export interface Spread {
+  low: number;
+  quarter: number;
+  middle: number;
+  threeQuarters: number;
+  high: number;
+}
+
+/** Two spreads (or a spread and a single value) on one scale from `from` to `to`. */
+export function spreadRow(
+  from: number,
+  to: number,
+  rows: { className: string; spread?: Spread | undefined; value?: number | undefined }[],
+): HTMLElement {
+  const at = (value: number): string => `${Math.min(100, Math.max(0, ((value - from) / (to - from || 1)) * 100))}%`;
+  const between = (low: number, high: number): string => `${((high - low) / (to - from || 1)) * 100}%`;
+  const lines = rows.map(({ className, spread, value }) => {
+    const parts: HTMLElement[] = [];
+    if (spread) {
+      const line = h("span", { className: "spread-line" });
+      line.style.left = at(spread.low);
+      line.style.width = between(spread.low, spread.high);
+      const box = h("span", { className: "spread-box" });
+      box.style.left = at(spread.quarter);
+      box.style.width = between(spread.quarter, spread.threeQuarters);
+      const middle = h("span", { className: "spread-middle" });
+      middle.style.left = at(spread.middle);
+      parts.push(line, box, middle);
+    }
+    if (value !== undefined) {
+      const mark = h("span", { className: "spread-mark" });
+      mark.style.left = at(value);
+      parts.push(mark);
+    }
+    return h("div", { className: `spread ${className}` }, ...parts);
+  });
+  return h("div", { className: "spreads", aria: { hidden: "true" } }, ...lines);
+}
+
+export function table(head: string[], rows: (string | Node)[][], numeric: readonly number[] = []): HTMLElement {
+  const cell = (tag: "th" | "td", content: string | Node, at: number): HTMLElement =>
+    h(tag, { className: numeric.includes(at) ? "number" : "" }, content);
+  return h(
+    "div",
+    { className: "scroll-x" },
+    h(
+      "table",
+      {},
+      head.length ? h("thead", {}, h("tr", {}, ...head.map((name, at) => cell("th", name, at)))) : null,
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((content, at) => cell("td", content, at))))),
+    ),
+  );
+}

@@ -1,0 +1,51 @@
+"""The explorer as files of a run's results: the built page, its data, and the same as scripts for a page on disk."""
+
+import base64
+import mimetypes
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verger.publish.explorer.data import RunFiles, write_data
+from verger.storage.layout import S3Address
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PAGE = Path(__file__).parent / "page"
+FOLDER = "explorer"
+#: What `fetch` reads; a page that was opened from a disk may not fetch, and loads them as scripts.
+FETCHED = ("about.json", "points.parquet", "components.f32", "rejects.parquet")
+#: A multiple of three, so that the pieces of base64 join.
+_PIECE = 3 << 18
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"}
+
+
+def publish_explorer(s3: "S3Client", files: RunFiles) -> None:
+    """Put the explorer under `results/<slug>/explorer/`, its `index.html` last."""
+    with tempfile.TemporaryDirectory(prefix="verger-explorer-") as name:
+        data = Path(name)
+        write_data(data, files)
+        write_script(data / "offline.js", [data / file for file in FETCHED])
+        for path in sorted(data.iterdir()):
+            _upload(s3, path, files.run.result_file(f"{FOLDER}/data/{path.name}"))
+    for path in sorted(PAGE.iterdir(), key=lambda path: path.suffix == ".html"):
+        _upload(s3, path, files.run.result_file(f"{FOLDER}/{path.name}"))
+
+
+def write_script(script: Path, files: Iterable[Path]) -> None:
+    """Write files as base64 into one script, piece by piece."""
+    with script.open("w", encoding="ascii") as written:
+        written.write("window.vergerFiles ??= {};\n")
+        for file in files:
+            written.write(f'window.vergerFiles["{file.name}"] = "')
+            with file.open("rb") as stream:
+                while piece := stream.read(_PIECE):
+                    written.write(base64.b64encode(piece).decode())
+            written.write('";\n')
+
+
+def _upload(s3: "S3Client", path: Path, address: S3Address) -> None:
+    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    s3.upload_file(str(path), address.bucket, address.key, ExtraArgs={"ContentType": kind})

@@ -1,0 +1,187 @@
+"""Small runs as they lie in a bucket, on a folder, and their explorer as it would be published."""
+
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from PIL import Image
+from verger.plan.feature_table import Commit
+from verger.publish.explorer import site
+from verger.publish.explorer.data import RunFiles, write_data
+from verger.storage.layout import BucketLayout, RunLayout
+
+BUCKET = "fruits"
+IMAGES = f"s3://{BUCKET}/images/"
+RUN_ID = "manual__2026-11-21T10:00:00+00:00"
+PREVIOUS_RUN_ID = "manual__2026-11-20T10:00:00+00:00"
+FEATURE_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()), ("etag", pa.string()), ("label", pa.string()),
+        ("width", pa.int32()), ("height", pa.int32()), ("thumbnail", pa.binary()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of a run: names below `images/` (label/file), and their scores [n, k]."""
+
+    names: Sequence[str]
+    scores: npt.NDArray[np.float64]
+    rejects: Sequence[tuple[str, str]] = ()
+    new: frozenset[str] = frozenset()
+    colours: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each."""
+        return [name.rpartition("/")[0].rpartition("/")[2] for name in self.names]
+
+
+def groups(sizes: dict[str, int], *, k: int = 5, spread: float = 1.0, apart: float = 12.0) -> Pictures:
+    """Pictures in round groups, one a label, well apart from each other."""
+    random = np.random.default_rng(7)
+    centres = random.normal(size=(len(sizes), k)) * apart
+    names = [f"{label}/{label}_{number:05}.jpg" for label, size in sizes.items() for number in range(size)]
+    which = np.repeat(np.arange(len(sizes)), list(sizes.values()))
+    scores = centres[which] + random.normal(size=(len(names), k)) * spread
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return Pictures([names[at] for at in order], scores[order])
+
+
+def jpeg(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> bytes:
+    """A small picture of one colour."""
+    stored = io.BytesIO()
+    Image.new("RGB", size, colour).save(stored, format="JPEG", quality=90)
+    return stored.getvalue()
+
+
+def colour_of(label: str) -> tuple[int, int, int]:
+    """A label's colour: its pictures are of that colour."""
+    seed = sum(label.encode())
+    return (seed * 53 % 200 + 30, seed * 91 % 200 + 30, seed * 137 % 200 + 30)
+
+
+def run_facts(pictures: Pictures, *, weights: str = "imagenet") -> dict[str, Any]:
+    """What `run.json` says (docs/formats.md)."""
+    k = pictures.scores.shape[1]
+    featurized, rejected = len(pictures.names), len(pictures.rejects)
+    warnings = ["The model has RANDOM weights: the matrix carries no meaning."] if weights == "random" else []
+    return {
+        "format": 1,
+        "run_id": RUN_ID,
+        "published_at": "2026-11-21T10:12:00+00:00",
+        "warnings": warnings,
+        "settings": {"k": k, "engine": "litert"},
+        "counts": {"listed": featurized + rejected, "featurized": featurized, "rejected": rejected},
+        "featurize": {
+            "featurized": featurized, "rejected": rejected, "engine": "litert", "images_per_second": 61.25,
+            "seconds": {"total": 74.0, "start": 9.0, "fetch": 12.0, "decode": 31.0, "infer": 88.0, "write": 3.0},
+        },
+        "pca": {"k": k, "variance_reached": 0.8125, "seconds": {"total": 21.0}},
+        "model": {"fingerprint": "0123456789abcdef", "weights": weights},
+        "cluster": {
+            "id": "j-1", "release_label": "emr-spark-8.1.0",
+            "created_at": "2026-11-21T10:01:00+00:00", "ready_at": "2026-11-21T10:06:00+00:00",
+        },
+        "regions": {"bucket": "eu-west-1", "cluster": "eu-west-1"},
+        "cost": {
+            "usd": 0.4321, "usd_per_1000_images": 0.11, "cluster_hours": 0.25, "idle_minutes": 1.5, "note": "",
+            "estimate": {"usd": 0.5}, "clusters": [{"cluster_id": "j-1", "state": "TERMINATED"}],
+        },
+    }  # fmt: skip
+
+
+def changes_of(pictures: Pictures) -> dict[str, Any]:
+    """What `changes` of `run.json` says of them (docs/formats.md)."""
+    new = [IMAGES + name for name in sorted(pictures.new)]
+    before = len(pictures.names) + len(pictures.rejects) - len(new)
+    return {
+        "since": {"run_id": PREVIOUS_RUN_ID, "slug": "previous", "published_at": "2026-11-20T10:12:00+00:00"},
+        "images": {
+            "before": before, "now": before + len(new), "added": len(new), "changed": 0, "gone": 0,
+            "examples": {"added": new[:20], "changed": [], "gone": []},
+        },
+        "values": {"featurized": {"before": 3, "now": len(pictures.names)}, "usd": {"before": 0.5, "now": 0.4321}},
+        "settings": {"variance": {"before": None, "now": 0.9}},
+    }  # fmt: skip
+
+
+def write_bucket(root: Path, pictures: Pictures, *, thumbnails: bool = True) -> RunFiles:
+    """Lay a run into `root` as its bucket: manifest, feature table, matrix and what explains it."""
+    run = RunLayout(BucketLayout(BUCKET), RUN_ID)
+    paths = [IMAGES + name for name in pictures.names]
+    etags = [f"etag-{name}" for name in pictures.names]
+    scores = {f"pc_{at + 1}": column for at, column in enumerate(pictures.scores.T)}
+    matrix = pa.table({"path": paths, "label": pictures.labels, **scores})
+    _parquet(root, run.result_file("matrix.parquet").key, matrix)
+    drawn = {label: jpeg(pictures.colours.get(label, colour_of(label))) for label in set(pictures.labels)}
+    features = pa.table(
+        {
+            "path": paths,
+            "etag": etags,
+            "label": pictures.labels,
+            "width": [640] * len(paths),
+            "height": [480] * len(paths),
+            "thumbnail": [drawn[label] if thumbnails else None for label in pictures.labels],
+        },
+        schema=FEATURE_SCHEMA,
+    )
+    _parquet(root, "features/model=m/part.parquet", features)
+    rejects = [(IMAGES + name, reason) for name, reason in pictures.rejects]
+    manifest = pa.table(
+        {
+            "path": paths + [path for path, _ in rejects],
+            "etag": etags + ["r"] * len(rejects),
+            "size": pa.array([12_345] * (len(paths) + len(rejects)), pa.int64()),
+        }
+    )
+    header = "path,label,stage,reason,detail\n"
+    lines = "".join(f'"{path}",x,decode,{reason},it ended early\n' for path, reason in rejects)
+    (root / BUCKET / run.result_file("rejects.csv").key).write_text(header + lines, encoding="utf-8")
+    k = len(scores)
+    shares = [0.5 * 0.5**at for at in range(k + 3)]
+    rows = "".join(f"{at + 1},1.0,{share},0.5,{str(at < k).lower()}\n" for at, share in enumerate(shares))
+    variance = "component,explained_variance,explained_variance_ratio,cumulative_ratio,kept\n" + rows
+    (root / BUCKET / run.result_file("explained_variance.csv").key).write_text(variance, encoding="utf-8")
+    before = manifest.filter(pa.array([path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()]))
+    return RunFiles(
+        filesystem=pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem()),
+        run=run,
+        commits=[Commit("other.00000", ("features/model=m/part.parquet",), (), ())],
+        manifest=manifest,
+        before=before if pictures.new else None,
+    )
+
+
+def write_site(folder: Path, pictures: Pictures, *, weights: str = "imagenet", thumbnails: bool = True) -> Path:
+    """The explorer as it lies under `results/<slug>/`; returns the address of its page."""
+    files = write_bucket(folder / "buckets", pictures, thumbnails=thumbnails)
+    results = folder / "results"
+    page = results / "explorer"
+    shutil.copytree(site.PAGE, page)
+    data = page / "data"
+    data.mkdir()
+    write_data(data, files)
+    site.write_script(data / "offline.js", [data / name for name in site.FETCHED])
+    changes = changes_of(pictures) if files.before is not None else None
+    facts = json.dumps(run_facts(pictures, weights=weights) | {"changes": changes}).encode()
+    (results / "run.json").write_bytes(facts)
+    (folder / "run.json").write_bytes(facts)
+    site.write_script(data / "run.js", [results / "run.json"])
+    return page / "index.html"
+
+
+def _parquet(root: Path, key: str, table: pa.Table) -> None:
+    path = root / BUCKET / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
