@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-# Images of a partition: few enough that the step's progress moves every few seconds and that no core waits long for
-# the last one, many enough that starting a task (tens of milliseconds) does not show.
-PARTITION_IMAGES = 384
+# Images of a partition, and so rows of a file (7 MB): few enough that the step's progress moves every few seconds and
+# that no core waits long for the last one, many enough that a table of millions of images has few files to open.
+PARTITION_IMAGES = 1024
 # Bytes of a file that take about as long to decode as the model takes for one picture.
 BYTES_PER_INFERENCE = 120_000
 LARGEST_COST = 12.0

@@ -13,14 +13,12 @@ from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 
 from spark_jobs.commit_records import CommitRecord, TableFiles, commit_once, read_commits
 from spark_jobs.committed_rows import committed_files, read_committed_rows
-from spark_jobs.job_errors import StepFailedError
 from spark_jobs.layout import TableLayout, chunk_folder, run_slug
 from spark_jobs.object_store import StoreSettings, read_bytes
-from spark_jobs.remote_file import RemoteFile, UploadedFile
 from spark_jobs.rewrite_plan import (
     REWRITES,
     FileToWrite,
@@ -32,10 +30,10 @@ from spark_jobs.rewrite_plan import (
     replaced_names,
     small_records,
 )
-from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
-from spark_jobs.spark_session import open_session
+from spark_jobs.spark_context import open_context
 from spark_jobs.sweeping import sweep
+from spark_jobs.table_file import write_table_file
 
 READS_AT_ONCE = 4
 
@@ -56,7 +54,7 @@ class Upkeep:
 
 
 def keep_small(settings: StoreSettings, layout: TableLayout, upkeep: Upkeep) -> None:
-    """Compact the table when that is due, and remove what nobody can be reading any more.
+    """Compact the table when that is due, and remove what nobody can be reading any more, killed tries' files too.
 
     A table that stays large is only slow: whatever goes wrong here is told, and does not fail the step.
     """
@@ -64,20 +62,18 @@ def keep_small(settings: StoreSettings, layout: TableLayout, upkeep: Upkeep) -> 
         records = read_commits(settings, layout)
         small = small_records(records, upkeep.run_id)
         if is_due(small, upkeep.compact_above):
-            spark = open_session(f"verger compact {upkeep.run_id}")
+            spark = open_context(f"verger compact {upkeep.run_id}")
             try:
                 compact(spark, settings, layout, records, small)
             finally:
                 spark.stop()
-        elif not any(record.replaces for record in records):
-            return
         sweep(settings, layout, upkeep.grace_hours)
     except Exception as error:  # noqa: BLE001 - see above
         print(f"featurize: WARNING: the table was not compacted ({type(error).__name__}: {error})", flush=True)
 
 
 def compact(
-    spark: SparkSession,
+    spark: SparkContext,
     settings: StoreSettings,
     layout: TableLayout,
     records: Sequence[CommitRecord],
@@ -96,7 +92,7 @@ def compact(
     names = [f"{folder}/part-{index:05d}-{uuid.uuid4().hex}.parquet" for index in range(len(files))]
     work = list(zip(files, names, strict=True))
     if work:
-        spark.sparkContext.parallelize(work, len(work)).foreach(partial(_write_file, settings, layout))
+        spark.parallelize(work, len(work)).foreach(partial(_write_file, settings, layout))
     record = CommitRecord(
         run_id=REWRITES,
         model_fingerprint=layout.fingerprint,
@@ -126,18 +122,10 @@ def _write_file(settings: StoreSettings, layout: TableLayout, task: tuple[FileTo
     address = (layout.features if file.is_features else layout.rejects).child(name)
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         parts = list(pool.map(partial(_read_rows, settings, schema), file.sources))
-    with UploadedFile(settings, address) as upload:
-        # One row group: the parts may be hundreds of a few rows each.
-        pq.write_table(pa.concat_tables(parts).combine_chunks(), upload, compression="zstd")
-    if (written := _rows_of(settings, address)) != file.rows:
-        raise StepFailedError(f"{address.uri} holds {written} rows instead of {file.rows}: not committed")
+    write_table_file(settings, address, pa.concat_tables(parts))
 
 
 def _read_rows(settings: StoreSettings, schema: pa.Schema, source: RowsOfFile) -> pa.Table:
     """Some rows of one file, which is read with a single request: every column is needed."""
     content = pa.BufferReader(read_bytes(settings, source.address))
     return pq.read_table(content, columns=schema.names).take(pa.array(source.rows)).cast(schema)
-
-
-def _rows_of(settings: StoreSettings, address: S3Address) -> int:
-    return int(pq.ParquetFile(RemoteFile(settings, address)).metadata.num_rows)

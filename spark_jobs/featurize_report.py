@@ -19,8 +19,8 @@ from spark_jobs.telemetry import TotalsByHost, over_hosts
 
 READS_AT_ONCE = 16
 REASONS_IN_MESSAGE = 3
-# Added over the workers: seconds of the reads, of waiting for one, of decoding and of the model.
-WORKER_SECONDS = ("fetch", "wait", "decode", "infer")
+# Added over the workers: seconds of the reads, of waiting for one, of decoding, of the model and of storing the rows.
+WORKER_SECONDS = ("fetch", "wait", "decode", "infer", "write")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Work:
 
     Attributes:
         totals: the workers' telemetry.
-        writes: seconds each chunk took from its last computed row to its commit.
+        chunks: how many were committed.
         seconds: from the first chunk's beginning to the last commit.
     """
 
     totals: TotalsByHost
-    writes: tuple[float, ...]
+    chunks: int
     seconds: float
 
 
@@ -143,13 +143,13 @@ def metrics(args: FeaturizeArguments, model: Model, outcome: Outcome, work: Work
             "total": round(times.total, 3),
             "start": round(times.start + times.spark - work.seconds, 3),
             **{name: round(totals.get(name, 0.0), 3) for name in WORKER_SECONDS},
-            "write": round(sum(work.writes), 3),
         },
         "executors": {
             host: {name: round(figure, 3) for name, figure in figures.items()} for host, figures in work.totals.items()
         },
         "images_per_second": round(images / work.seconds, 1) if images else 0.0,
-        "chunks": len(work.writes),
+        "chunks": work.chunks,
+        "worker_peak_mib": round(totals.get("peak_mib", 0.0)),
         "reject_reasons": reject_reasons(outcome.rejects),
         "total_featurized": outcome.featurized,
         "total_rejected": outcome.rejected,

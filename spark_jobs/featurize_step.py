@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 
 from spark_jobs.chunk_writer import ChunkJob, process_chunk
 from spark_jobs.chunking import chunks
@@ -21,7 +21,7 @@ from spark_jobs.manifest import read_manifest
 from spark_jobs.model_files import Model, read_model
 from spark_jobs.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.progress import Progress, ProgressReporter
-from spark_jobs.spark_session import open_session, task_slots
+from spark_jobs.spark_context import open_context, task_slots
 from spark_jobs.telemetry import AddTotals, TotalsByHost, over_hosts
 from spark_jobs.warm_up import warm_up
 
@@ -65,20 +65,19 @@ def compute(
 ) -> Work:
     """Compute and commit what is to do, chunk by chunk."""
     if todo.num_rows == 0:
-        return Work({}, (), 0.0)
-    spark = open_session(f"verger featurize {args.run_id}")
+        return Work({}, 0, 0.0)
+    spark = open_context(f"verger featurize {args.run_id}")
     try:
-        totals = spark.sparkContext.accumulator({}, AddTotals())
+        totals = spark.accumulator({}, AddTotals())
         job = chunk_job(args, settings, layout, model, spark, totals)
-        warm_up(spark, job.model, layout.features, job.slots)
+        warm_up(spark, job.model, job.slots)
         first = next_chunk(read_commits(settings, layout), args.run_id)
         began = time.monotonic()
         with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
-            writes = [
+            cut = list(chunks(todo, args.chunk_images))
+            for number, images in enumerate(cut, first):
                 process_chunk(job, number, images)
-                for number, images in enumerate(chunks(todo, args.chunk_images), first)
-            ]
-        return Work(totals.value, tuple(writes), time.monotonic() - began)
+        return Work(totals.value, len(cut), time.monotonic() - began)
     finally:
         spark.stop()
 
@@ -88,12 +87,12 @@ def chunk_job(
     settings: StoreSettings,
     layout: TableLayout,
     model: Model,
-    spark: SparkSession,
+    spark: SparkContext,
     totals: "Accumulator[TotalsByHost]",
 ) -> ChunkJob:
     """What every chunk of this step shares; the model is broadcast here."""
     fetch = FetchLimits(args.fetch_threads, WAITING_BYTES, args.max_image_bytes)
-    content = spark.sparkContext.broadcast(model.content)
+    content = spark.broadcast(model.content)
     return ChunkJob(
         spark=spark,
         settings=settings,

@@ -1,21 +1,37 @@
-"""What Spark ships to the executors for one chunk: the images, the model and how to work through a partition."""
+"""What Spark ships to the executors for one chunk, and what a worker does with a partition: compute, store, tell."""
 
+import resource
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from spark_jobs.commit_records import TableFiles
 from spark_jobs.fetch import ImageItem
 from spark_jobs.image_rows import WorkLimits, answer_images
 from spark_jobs.infer import Broadcast, BroadcastModel, engine_of_worker
+from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
+from spark_jobs.s3_address import S3Address
+from spark_jobs.schemas import ANSWER, FEATURE_TABLE, REJECT
+from spark_jobs.table_file import write_table_file
 from spark_jobs.telemetry import TotalsByHost, WorkerTimes
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
+
+
+@dataclass(frozen=True)
+class WrittenPartition:
+    """The files of one partition, which count for nobody until a commit record names them."""
+
+    features: TableFiles
+    rejects: TableFiles
 
 
 @dataclass(frozen=True)
@@ -25,38 +41,53 @@ class PartitionWork:
     Attributes:
         images: broadcast Arrow IPC stream of the chunk's manifest rows.
         bounds: partition n holds the rows from bounds[n] to bounds[n + 1].
+        layout, folder: the table, and the chunk's folder in it.
         totals: gets each partition's telemetry when the partition is done.
     """
 
     images: Broadcast
     bounds: tuple[int, ...]
     settings: StoreSettings
+    layout: TableLayout
+    folder: str
     limits: WorkLimits
     model: BroadcastModel
     totals: "Accumulator[TotalsByHost]"
 
-    def function(self) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-        """The function for `mapInArrow` over a column of partition numbers."""
+    def write(self, partition: int) -> WrittenPartition:
+        """Answer a partition's images and store the rows: a file of features and one of rejects, if there are any.
 
-        def work(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in numbers:
-                for number in batch.column(0).to_pylist():
-                    yield from self.rows_of(number)
-
-        return work
-
-    def rows_of(self, partition: int) -> Iterator[pa.RecordBatch]:
-        """Rows of schema ANSWER for one partition's images."""
+        A worker holds the rows of one partition. Its files have names of their own in every try, so that a task that
+        Spark runs twice, or a step that is not as dead as it seems, never writes over what a record names.
+        """
         started = time.perf_counter()
         times = WorkerTimes()
+        rows = self._rows(partition, times)
+        times.partition = time.perf_counter() - started
+        is_feature = pc.is_null(rows["stage"])
+        name = f"{self.folder}/part-{partition:05d}-{uuid.uuid4().hex}.parquet"
+        written = WrittenPartition(
+            self._store(self.layout.features, name, rows.filter(is_feature), FEATURE_TABLE),
+            self._store(self.layout.rejects, name, rows.filter(pc.invert(is_feature)), REJECT),
+        )
+        times.write = time.perf_counter() - started - times.partition
+        times.images, times.rejected = rows.num_rows, written.rejects.rows
+        times.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.totals.add({socket.gethostname(): times.totals()})
+        return written
+
+    def _rows(self, partition: int, times: WorkerTimes) -> pa.Table:
+        """The answers, schema ANSWER."""
         start, stop = self.bounds[partition], self.bounds[partition + 1]
         items = items_of(from_ipc(self.images.value).slice(start, stop - start))
-        for rows in answer_images(items, self.settings, self.limits, engine_of_worker(self.model), times):
-            times.images += rows.num_rows
-            times.rejected += rows.num_rows - rows.column("stage").null_count
-            yield rows
-        times.partition = time.perf_counter() - started
-        self.totals.add({socket.gethostname(): times.totals()})
+        batches = answer_images(items, self.settings, self.limits, engine_of_worker(self.model), times)
+        return pa.Table.from_batches(list(batches), ANSWER)
+
+    def _store(self, table: S3Address, name: str, rows: pa.Table, schema: pa.Schema) -> TableFiles:
+        if rows.num_rows == 0:
+            return TableFiles(0, ())
+        write_table_file(self.settings, table.child(name), rows.select(schema.names).cast(schema))
+        return TableFiles(rows.num_rows, (name,))
 
 
 def items_of(images: pa.Table) -> Iterator[ImageItem]:

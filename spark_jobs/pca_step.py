@@ -4,14 +4,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
-from spark_jobs.block_jobs import project_blocks, total_moments
+from spark_jobs.block_passes import BlockPasses, block_passes
 from spark_jobs.committed_rows import CommittedRows, answering_rows, read_table_rows
-from spark_jobs.feature_blocks import BlockTask, block_tasks
 from spark_jobs.featurize_report import Outcome, outcome_of
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.layout import TableLayout
@@ -27,7 +26,7 @@ from spark_jobs.results_writer import (
     write_matrix,
     write_rejects,
 )
-from spark_jobs.spark_session import open_session, task_slots
+from spark_jobs.spark_context import open_context
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,15 @@ def pca(args: PcaArguments) -> None:
     settings = store_settings()
     given = read_input(args, settings)
     check_request(args, given)
-    spark = open_session(f"verger pca {args.run_id}")
-    try:
-        tasks = block_tasks(given.committed, given.rows, task_slots(spark))
+    open_pca_context = partial(open_context, f"verger pca {args.run_id}")
+    with block_passes(settings, given.committed, given.rows, open_pca_context) as passes:
         read = time.monotonic()
-        found = fitted_model(args, settings, spark, tasks)
+        found = fitted_model(args, settings, passes)
         kept = choose_k(found, args.k, args.variance)
         warn(args, found, kept)
         model = found.cut(kept)
         fitted = time.monotonic()
-        rows = write_results(args, settings, given, found, model, scored(settings, spark, tasks, model, given.images))
-    finally:
-        spark.stop()
+        rows = write_results(args, settings, given, found, model, scored(passes, model, given.images))
     ended = time.monotonic()
     seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
     write_json(settings, args.metrics_uri, metrics(args, settings, given, model, rows, seconds))
@@ -96,11 +92,11 @@ def check_request(args: PcaArguments, given: PcaInput) -> None:
         check_k(args.k, given.outcome.featurized, FEATURES)
 
 
-def fitted_model(args: PcaArguments, settings: StoreSettings, spark: SparkSession, tasks: list[BlockTask]) -> PcaModel:
+def fitted_model(args: PcaArguments, settings: StoreSettings, passes: BlockPasses) -> PcaModel:
     """All components found in these images, or the stored model that was asked for."""
     if args.fitted_model_uri is not None:
         return load_model(settings, args.fitted_model_uri, args.model_fingerprint)
-    return fit(total_moments(spark, settings, tasks), standardize=args.standardize)
+    return fit(passes.moments(), standardize=args.standardize)
 
 
 def warn(args: PcaArguments, found: PcaModel, kept: int) -> None:
@@ -116,12 +112,10 @@ def warn(args: PcaArguments, found: PcaModel, kept: int) -> None:
         )
 
 
-def scored(
-    settings: StoreSettings, spark: SparkSession, tasks: list[BlockTask], model: PcaModel, images: pa.Table
-) -> Iterator[pa.Table]:
+def scored(passes: BlockPasses, model: PcaModel, images: pa.Table) -> Iterator[pa.Table]:
     """The matrix in path order, a task's images at a time."""
     start = 0
-    for scores in project_blocks(spark, settings, tasks, model):
+    for scores in passes.scores(model):
         yield matrix_rows(images.slice(start, len(scores)), scores)
         start += len(scores)
 

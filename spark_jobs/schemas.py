@@ -6,7 +6,6 @@ from spark_jobs.model_shape import FEATURES
 
 __all__ = [
     "ANSWER",
-    "ANSWER_DDL",
     "FEATURES",
     "FEATURE_COLUMNS",
     "FEATURE_TABLE",
@@ -37,10 +36,6 @@ ANSWER = pa.schema(
         ("reason", pa.string()),
         ("detail", pa.string()),
     ]
-)
-ANSWER_DDL = (
-    "path string, etag string, label string, width int, height int, thumbnail binary, features array<float>, "
-    "stage string, reason string, detail string"
 )
 FEATURE_TABLE = pa.schema([ANSWER.field(name) for name in FEATURE_COLUMNS])
 REJECT = pa.schema([(name, pa.string()) for name in REJECT_COLUMNS])

@@ -1,6 +1,7 @@
 """What the workers measure, and how it is added up on the driver."""
 
 import functools
+import operator
 from dataclasses import asdict, dataclass
 
 from pyspark.accumulators import AccumulatorParam
@@ -23,6 +24,8 @@ class WorkerTimes:
         wait: seconds the model stood still because no image was there yet.
         decode, infer: seconds.
         partition: seconds from the first image asked for to the last row.
+        write: seconds of storing the partition's rows.
+        peak_mib: the most memory that the worker has held so far; of several workers, the most that one of them held.
     """
 
     images: int = 0
@@ -34,6 +37,8 @@ class WorkerTimes:
     decode: float = 0.0
     infer: float = 0.0
     partition: float = 0.0
+    write: float = 0.0
+    peak_mib: float = 0.0
 
     def count_fetch(self, image: FetchedImage, waited: float) -> None:
         """Add one read."""
@@ -60,8 +65,11 @@ class AddTotals(AccumulatorParam[TotalsByHost]):
 
 
 def add(first: Totals, second: Totals) -> Totals:
-    """Two sets of figures, name by name."""
-    return {name: first.get(name, 0) + second.get(name, 0) for name in first.keys() | second.keys()}
+    """Two sets of figures, name by name: sums, but for peaks."""
+    return {
+        name: (max if name == "peak_mib" else operator.add)(first.get(name, 0), second.get(name, 0))
+        for name in first.keys() | second.keys()
+    }
 
 
 def over_hosts(totals: TotalsByHost) -> Totals:

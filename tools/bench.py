@@ -69,9 +69,19 @@ def _processor() -> str:
 def prepare_model(stack: bench_stack.BenchStack, output: Path, weights: Path | None) -> Path:
     """Prepare the model on this machine and publish it; its folder. Raises BenchError."""
     source = ["--weights", str(weights)] if weights else ["--random"]
-    places = ["--output-dir", str(output / "models"), "--models-uri", f"s3://{bench_stack.BUCKET}/models"]
-    command = [str(stack.python("model")), str(PROJECT / "tools" / "prepare_model.py"), *source, *places]
-    run = run_measured("prepare_model", command, stack.environment(stack.fast), stack.logs / "model.log")
+    return _prepare(stack, output, [*source, "--models-uri", f"s3://{bench_stack.BUCKET}/models"], "model")
+
+
+def prepare_int8(stack: bench_stack.BenchStack, output: Path, float32: Path) -> Path:
+    """Prepare the same model with int8 inside, calibrated on the drawn pictures; its folder. Raises BenchError."""
+    calibration = ["--precision", "int8", "--calibration-images", str(output / "pictures" / "small")]
+    return _prepare(stack, output, ["--weights", str(float32 / "weights.h5"), *calibration], "int8")
+
+
+def _prepare(stack: bench_stack.BenchStack, output: Path, options: list[str], name: str) -> Path:
+    command = [str(stack.python("model")), str(PROJECT / "tools" / "prepare_model.py"), *options]
+    command += ["--output-dir", str(output / "models")]
+    run = run_measured("prepare_model", command, stack.environment(stack.fast), stack.logs / f"{name}.log")
     return Path(json.loads(run.log.read_text("utf-8").splitlines()[-1])["dir"])
 
 
@@ -87,14 +97,15 @@ def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]
     begun_at = datetime.now(UTC).isoformat(timespec="seconds")
     described = machine()
     say("drawing the pictures")
-    small, photographs = draw(output, sizes)
+    small, photographs, large = draw(output, sizes)
     with bench_stack.running(PROJECT, work) as stack:
         say("storing them and preparing the model")
-        pictures.upload(stack.s3(), [*small, *photographs])
+        pictures.upload(stack.s3(), [*small, *photographs, *large])
         model = prepare_model(stack, output, asked.weights)
+        int8 = prepare_int8(stack, output, model)
         bench = Bench(stack, model, described["cores"], sizes.bare_repeats)
         figures = {}
-        for name, found in Comparison(bench, sizes, small, photographs, say).measure():
+        for name, found in Comparison(bench, sizes, small, photographs, large, int8, say).measure():
             figures[name] = found
             # What was measured is not lost when a later measurement fails.
             (work / "figures.json").write_text(json.dumps(figures, indent=1), "utf-8")
@@ -114,11 +125,15 @@ def run(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]
     }
 
 
-def draw(output: Path, sizes: Sizes) -> tuple[list[pictures.Picture], list[pictures.Picture]]:
-    """The pictures; those that are there from an earlier run stay."""
+def draw(output: Path, sizes: Sizes) -> tuple[list[pictures.Picture], list[pictures.Picture], list[pictures.Picture]]:
+    """The pictures, small and large and largest; those that are there from an earlier run stay."""
     most = max(sizes.job_images, sizes.steady_images, *sizes.scaling_images)
-    small = pictures.draw_small(output / "pictures" / "small", most, sizes.job_images)
-    return small, pictures.draw_photographs(output / "pictures" / "photographs", sizes.photographs)
+    folder = output / "pictures"
+    return (
+        pictures.draw_small(folder / "small", most, sizes.job_images),
+        pictures.draw_photographs(folder / "photographs", sizes.photographs),
+        pictures.draw_photographs(folder / "large", sizes.large_photographs, megapixels=50.0, drawn=2),
+    )
 
 
 def commit() -> str:

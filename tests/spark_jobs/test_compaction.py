@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.layout import BucketLayout
@@ -22,7 +22,7 @@ from spark_jobs.object_store import StoreSettings
 from spark_jobs.rewrite_plan import commit_time, is_due, replaced_names, small_records
 from spark_jobs.row_precedence import winning_rows
 from spark_jobs.s3_address import S3Address
-from spark_jobs.spark_session import open_session
+from spark_jobs.spark_context import open_context
 from spark_jobs.sweeping import sweep
 from tests.stored_tables import FINGERPRINT, Row, keys_below, put_commit
 
@@ -30,8 +30,8 @@ REGION = "eu-west-1"
 
 
 @pytest.fixture
-def spark(spark_ready: None) -> Iterator[SparkSession]:  # noqa: ARG001 - the JVM's settings
-    session = open_session("compaction")
+def spark(spark_ready: None) -> Iterator[SparkContext]:  # noqa: ARG001 - the JVM's settings
+    session = open_context("compaction")
     yield session
     session.stop()
 
@@ -77,14 +77,14 @@ def put_history(s3: S3Client, bucket: str) -> pa.Table:
     return manifest_of(images)
 
 
-def compacted(spark: SparkSession, settings: StoreSettings, layout: TableLayout) -> CommitRecord | None:
+def compacted(spark: SparkContext, settings: StoreSettings, layout: TableLayout) -> CommitRecord | None:
     records = read_commits(settings, layout)
     return compaction.compact(spark, settings, layout, records, small_records(records, "a run of later"))
 
 
 @pytest.mark.spark
 def test_readers_get_the_same_answers_from_one_record(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     manifest = put_history(s3, bucket)
     before = answers(settings, layout, manifest)
@@ -106,7 +106,7 @@ def test_readers_get_the_same_answers_from_one_record(
 
 @pytest.mark.spark
 def test_a_row_that_a_later_record_beats_does_not_come_back(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     """The rewrite is the latest commit; what it must not carry is a row that a record outside of it beats."""
     for run in range(2):
@@ -120,7 +120,7 @@ def test_a_row_that_a_later_record_beats_does_not_come_back(
 
 @pytest.mark.spark
 def test_a_reader_that_listed_before_still_finds_every_file(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     put_history(s3, bucket)
     listed = read_table_rows(settings, layout)
@@ -132,7 +132,7 @@ def test_a_reader_that_listed_before_still_finds_every_file(
 
 @pytest.mark.spark
 def test_after_the_time_of_grace_only_what_counts_is_left(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     manifest = put_history(s3, bucket)
     leftover = f"features/model={FINGERPRINT}/run=killed/chunk=0/part-0.parquet"
@@ -151,7 +151,7 @@ def test_after_the_time_of_grace_only_what_counts_is_left(
 
 @pytest.mark.spark
 def test_a_compaction_killed_before_its_record_is_as_if_it_had_not_been(
-    spark: SparkSession,
+    spark: SparkContext,
     s3: S3Client,
     bucket: str,
     settings: StoreSettings,
@@ -176,7 +176,7 @@ def _killed(*_: object) -> bool:
 
 @pytest.mark.spark
 def test_of_two_rewrites_that_began_with_the_same_records_one_counts(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     manifest = put_history(s3, bucket)
     records = read_commits(settings, layout)
@@ -189,7 +189,7 @@ def test_of_two_rewrites_that_began_with_the_same_records_one_counts(
 
 @pytest.mark.spark
 def test_a_record_replaced_twice_over_never_counts_again(
-    spark: SparkSession, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
 ) -> None:
     """The second compaction names the first one's replaced records too: the first may be deleted before them."""
     put_history(s3, bucket)

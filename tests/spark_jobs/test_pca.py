@@ -1,4 +1,4 @@
-"""The PCA step on a real Spark, in this process, over tables as featurize leaves them."""
+"""The PCA step in this process, on a real Spark where there is much to do, over tables as featurize leaves them."""
 
 import csv
 import io
@@ -10,15 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.ml import feature as spark_ml
 from pyspark.ml.linalg import DenseVector
+from pyspark.sql import SparkSession
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from spark_jobs import block_passes
 from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.layout import chunk_folder, run_slug
 from spark_jobs.pca import parse_args, pca
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
-from spark_jobs.spark_session import open_session
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
@@ -92,6 +93,13 @@ def run(world: JobWorld, *more: str, output: str = "results/r") -> None:
     pca(parse_args(world.pca_arguments(*more, output=output)))
 
 
+@pytest.fixture(params=["on the driver", "on the cluster"])
+def passes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the features are added up, however few they are."""
+    if request.param == "on the cluster":
+        monkeypatch.setattr(block_passes, "DRIVER_IMAGES", 0)
+
+
 def scores_of(world: JobWorld, output: str = "results/r") -> npt.NDArray[np.float64]:
     table = world.get_table(f"{output}/matrix.parquet")
     return np.stack([column.to_numpy() for column in table.columns[2:]], axis=1)
@@ -102,6 +110,7 @@ def assert_equal_up_to_sign(ours: npt.NDArray[np.float64], theirs: npt.NDArray[n
     assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
 
 
+@pytest.mark.usefixtures("passes")
 def test_the_matrix_equals_scikit_learns_up_to_sign(world: JobWorld) -> None:
     vectors = vectors_like_features(1500)
     put_table(world, vectors, files=3, shuffle=True, rejects=2)
@@ -121,7 +130,7 @@ def test_the_components_equal_spark_mls_up_to_sign(world: JobWorld) -> None:
     vectors = vectors_like_features(400)
     put_table(world, vectors, files=2)
     run(world, "--k", "6")
-    spark = open_session("Spark ML's PCA")
+    spark = SparkSession.builder.appName("Spark ML's PCA").getOrCreate()
     try:
         rows = spark.createDataFrame([(DenseVector(vector),) for vector in vectors.astype(np.float64)], ["features"])
         theirs = spark_ml.PCA(k=6, inputCol="features").fit(rows)
@@ -143,15 +152,18 @@ def test_standardized_it_equals_scikit_learn_and_constant_features_stay_zero(wor
         assert (model["scale"][:5] == 1).all()
 
 
-def test_the_same_features_give_the_same_bytes_however_the_table_is_cut(world: JobWorld) -> None:
+def test_the_same_features_give_the_same_bytes_however_the_table_is_cut_and_wherever_they_are_added_up(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vectors = vectors_like_features(2500)
     digests = []
-    for files, shuffle in ((1, False), (7, True)):
+    for files, shuffle, on_driver in ((1, False, 10_000), (7, True, 10_000), (3, True, 0)):
+        monkeypatch.setattr(block_passes, "DRIVER_IMAGES", on_driver)
         put_table(world, vectors, files=files, shuffle=shuffle)
         run(world, "--k", "4", output=f"results/{files}")
         names = ("matrix.parquet", "matrix.csv", "explained_variance.csv", "pca_model/model.npz")
         digests.append([sha256(world.get(f"results/{files}/{name}")) for name in names])
-    assert digests[0] == digests[1]
+    assert digests[0] == digests[1] == digests[2]
 
 
 def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(world: JobWorld) -> None:
@@ -227,6 +239,7 @@ def test_more_components_than_the_data_has_are_refused(world: JobWorld, images: 
         run(world, "--k", str(k))
 
 
+@pytest.mark.usefixtures("passes")
 def test_features_that_are_not_finite_are_refused(world: JobWorld) -> None:
     vectors = vectors_like_features(5)
     vectors[3, 7] = np.nan

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tools.benchmarks.measurements import Bench, Featurized
     from tools.benchmarks.pictures import Picture
@@ -25,7 +26,8 @@ class Sizes:
         job_images, job_k: the whole job; its featurize also on one core, and done the usual way.
         steady_images: the yardstick, and fast against slow S3.
         scaling_images: cost against the number of images, ascending; PCA is compared on the last.
-        photographs: of 12 megapixels.
+        photographs, large_photographs: of 12 and of 50 megapixels.
+        fetch_threads, batch_sizes: tried one after the other, to see what sets the limit.
         bare_images, bare_photographs: of the bare loop.
         repeats: of the comparisons that decide.
         bare_repeats: how often the bare loop goes over its pictures.
@@ -35,7 +37,10 @@ class Sizes:
     job_k: int = 50
     steady_images: int = 10_000
     scaling_images: tuple[int, ...] = (1000, 5000, 20_000)
-    photographs: int = 300
+    photographs: int = 1000
+    large_photographs: int = 24
+    fetch_threads: tuple[int, ...] = (1, 4, 64)
+    batch_sizes: tuple[int, ...] = (4, 16)
     bare_images: int = 600
     bare_photographs: int = 40
     repeats: int = 2
@@ -51,6 +56,7 @@ class Sizes:
             steady_images=max(1, round(self.steady_images * share)),
             scaling_images=tuple(max(1, round(number * share)) for number in self.scaling_images),
             photographs=max(1, round(self.photographs * share)),
+            large_photographs=max(1, round(self.large_photographs * share)),
         )
 
 
@@ -61,6 +67,9 @@ QUICK = Sizes(
     steady_images=48,
     scaling_images=(16, 64),
     photographs=4,
+    large_photographs=1,
+    fetch_threads=(1,),
+    batch_sizes=(2,),
     bare_images=16,
     bare_photographs=2,
     repeats=1,
@@ -74,7 +83,8 @@ class Comparison:
 
     Attributes:
         small: pictures of 100 x 100, at least as many as the largest measurement needs.
-        photographs: pictures of 12 megapixels.
+        photographs, large_photographs: pictures of 12 and of 50 megapixels.
+        int8: the folder of a model with int8 inside.
         say: told what is being measured.
     """
 
@@ -82,6 +92,8 @@ class Comparison:
     sizes: Sizes
     small: Sequence[Picture]
     photographs: Sequence[Picture]
+    large_photographs: Sequence[Picture]
+    int8: Path
     say: Callable[[str], None]
 
     def measure(self) -> Iterator[tuple[str, Any]]:
@@ -92,6 +104,7 @@ class Comparison:
         yield "scaling", self.scaling()
         yield "pca", self.pca()
         yield "photographs", self.large_pictures()
+        yield "limits", self.limits()
 
     def whole_job(self) -> dict[str, Any]:
         """Both steps with their JVM starts, and featurize's work done the usual way."""
@@ -131,8 +144,11 @@ class Comparison:
                 name = f"{'slow' if is_slow else 'fast'}-{repeat}"
                 runs.append(self.bench.featurize(name, pictures, cores=self.bench.cores, slow=is_slow))
                 bare.append(self._bare(f"bare-{len(bare)}"))
+        self.say("bare loops, one a core, side by side")
+        together = self.bench.bare_loops_side_by_side("bare-together", self.small[: self.sizes.bare_images])
         return {
             "images": len(pictures),
+            "bare_loops_side_by_side_images_per_second": round(together, 1),
             "bare_loop_images_per_second": [round(rate, 1) for rate in bare],
             "fast": [run.as_json() for run in fast],
             "slow": [run.as_json() for run in slow],
@@ -145,13 +161,46 @@ class Comparison:
         return self.bench.featurize("one-core", pictures, cores=1).as_json()
 
     def large_pictures(self) -> dict[str, Any]:
-        """Photographs of 12 megapixels, and the bare loop on some of them."""
+        """Photographs of 12 megapixels, and the bare loop on some of them; and what the largest ones need in memory."""
         self.say(f"featurize, {len(self.photographs)} photographs of 12 megapixels")
         some = self.photographs[: self.sizes.bare_photographs]
         bare = [self.bench.bare_loop("bare-photographs-0", some)]
         run = self.bench.featurize("photographs", self.photographs, cores=self.bench.cores)
         bare.append(self.bench.bare_loop("bare-photographs-1", some))
-        return {"bare_loop_images_per_second": [round(rate, 2) for rate in bare], "featurize": run.as_json()}
+        together = self.bench.bare_loops_side_by_side("bare-photographs-together", some)
+        self.say(f"featurize, {len(self.large_photographs)} photographs of 50 megapixels")
+        large = self.bench.featurize("large-photographs", self.large_photographs, cores=self.bench.cores)
+        return {
+            "bare_loop_images_per_second": [round(rate, 2) for rate in bare],
+            "bare_loops_side_by_side_images_per_second": round(together, 2),
+            "featurize": run.as_json(),
+            "fifty_megapixels": large.as_json(),
+        }
+
+    def limits(self) -> dict[str, Any]:
+        """One thing at a time made smaller or larger: what sets the limit?"""
+        self.say("what sets the limit: batch sizes, int8, decoding, fetch threads")
+        some = self.small[: self.sizes.bare_images]
+        batches = {1: self._bare("bare-batch-1")}
+        batches |= {
+            size: self.bench.bare_loop(f"bare-batch-{size}", some, batch_size=size) for size in self.sizes.batch_sizes
+        }
+        pictures = self.small[: self.sizes.job_images]
+        fetched = {
+            threads: self.bench.featurize(
+                f"threads-{threads}", pictures, cores=self.bench.cores, slow=True, options=("--fetch-threads", str(threads))
+            ).as_json()
+            for threads in self.sizes.fetch_threads
+        }
+        return {
+            "bare_loop_images_per_second_by_batch_size": {size: round(rate, 1) for size, rate in batches.items()},
+            "int8_bare_loop_images_per_second": round(self.bench.bare_loop("bare-int8", some, model=self.int8), 1),
+            "decode_milliseconds": self.bench.decode_costs("decode-small", some),
+            "decode_milliseconds_of_photographs": self.bench.decode_costs(
+                "decode-photographs", self.photographs[: self.sizes.bare_photographs]
+            ),
+            "slow_s3_by_fetch_threads": fetched,
+        }
 
     def scaling(self) -> list[dict[str, Any]]:
         """The step on more and more images."""
@@ -196,18 +245,29 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
     every = _rate([run["featurize"] for run in job["ours"]])
     bare_photographs = statistics.median(photographs["bare_loop_images_per_second"])
     slopes = per_image_seconds(figures["scaling"])
-    pca = figures["pca"]
+    pca, limits = figures["pca"], figures["limits"]
+    decoding = limits["decode_milliseconds_of_photographs"]
     return {
         "featurize_vs_keras_udf": _median(job["keras_udf"], "seconds") / _median(job["ours"], "featurize_seconds"),
         "featurize_vs_bare_loop_all_cores": fast / (bare * cores),
+        "featurize_vs_bare_loops_side_by_side": fast / steady["bare_loops_side_by_side_images_per_second"],
         "featurize_slow_s3_vs_fast_s3": slow / fast,
         "featurize_all_cores_vs_one_core": every / figures["one_core"]["images_per_second"],
         "featurize_photographs_vs_bare_loop_all_cores": photographs["featurize"]["images_per_second"]
         / (bare_photographs * cores),
+        "featurize_photographs_vs_bare_loops_side_by_side": photographs["featurize"]["images_per_second"]
+        / photographs["bare_loops_side_by_side_images_per_second"],
+        "int8_vs_float32": limits["int8_bare_loop_images_per_second"]
+        / limits["bare_loop_images_per_second_by_batch_size"][1],
+        "photographs_decoded_with_draft_vs_without": limits["decode_milliseconds_of_photographs"][
+            "decode_without_draft"
+        ]
+        / limits["decode_milliseconds_of_photographs"]["decode"],
         # So few images as in a quick run may cost less than the start varies.
         "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
         "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),
-        "whole_job_seconds": _median(figures["whole_job"]["ours"], "seconds"),
+        "whole_job_seconds": _median(job["ours"], "seconds"),
+        "whole_job_vs_bare_loop_all_cores": _median(job["ours"], "seconds") / (job["images"] / (bare * cores)),
     }
 
 

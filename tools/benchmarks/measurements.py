@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,14 @@ class Featurized:
         images: how many.
         process: the whole process, the JVM's start included.
         images_per_second: at steady state: from the first chunk's beginning to the last commit.
+        worker_peak_mib: the most memory that one Python worker held.
         s3_share: the share of all the machine's processor time that the S3 server took meanwhile.
     """
 
     images: int
     process: Measured
     images_per_second: float
+    worker_peak_mib: float
     s3_share: float
 
     def as_json(self) -> dict[str, Any]:
@@ -42,6 +45,7 @@ class Featurized:
             "images_per_second": self.images_per_second,
             "working_seconds": round(self.images / self.images_per_second, 2),
             "peak_mib": None if self.process.peak_mib is None else round(self.process.peak_mib),
+            "worker_peak_mib": self.worker_peak_mib,
             "s3_server_share_of_processors": round(self.s3_share, 3),
         }
 
@@ -66,16 +70,34 @@ class Bench:
         """The model's fingerprint."""
         return self.model.name
 
-    def bare_loop(self, name: str, pictures: Sequence[Picture]) -> float:
+    def bare_loop(
+        self, name: str, pictures: Sequence[Picture], *, batch_size: int = 1, model: Path | None = None
+    ) -> float:
         """Images per second of one process with the pictures in memory: the median of its repeats."""
+        options = {"--model": str((model or self.model) / "model.tflite"), "--repeats": str(self.bare_repeats)}
+        found = self._on_pictures("bare_loop", name, pictures, options | {"--batch-size": str(batch_size)})
+        return float(found["images"] / statistics.median(found["seconds"]))
+
+    def bare_loops_side_by_side(self, name: str, pictures: Sequence[Picture]) -> float:
+        """Images per second of one such process a core, all at the same time: what the cores have to give."""
+        with ThreadPoolExecutor(self.cores) as pool:
+            return sum(pool.map(lambda core: self.bare_loop(f"{name}-{core}", pictures), range(self.cores)))
+
+    def decode_costs(self, name: str, pictures: Sequence[Picture]) -> dict[str, float]:
+        """Milliseconds a picture, by what is done to it."""
+        costs: dict[str, float] = self._on_pictures("decode_costs", name, pictures, {})
+        return costs
+
+    def _on_pictures(self, program: str, name: str, pictures: Sequence[Picture], options: dict[str, str]) -> Any:  # noqa: ANN401
+        """Run one of the programs beside this file on some pictures; what it tells."""
         stack = self.stack
         listed = stack.work / f"{name}.txt"
         listed.write_text("".join(f"{picture.file}\n" for picture in pictures), "utf-8")
-        command = [str(stack.python("spark")), "-m", "tools.benchmarks.bare_loop", "--pictures", str(listed)]
-        command += ["--model", str(self.model / "model.tflite"), "--repeats", str(self.bare_repeats)]
-        run = run_measured(name, command, stack.environment(stack.fast), stack.logs / f"{name}.log")
-        found = run.result()
-        return float(found["images"] / statistics.median(found["seconds"]))
+        command = [str(stack.python("spark")), "-m", f"tools.benchmarks.{program}", "--pictures", str(listed)]
+        run = run_measured(
+            name, [*command, *_words(options)], stack.environment(stack.fast), stack.logs / f"{name}.log"
+        )
+        return run.result()
 
     def featurize(
         self, name: str, pictures: Sequence[Picture], *, cores: int, slow: bool = False, options: Sequence[str] = ()
@@ -102,7 +124,11 @@ class Bench:
         used = processor_seconds(set(stack.server_pids)) - before
         told = self._read_json(metrics)
         return Featurized(
-            len(pictures), process, float(told["images_per_second"]), used / (process.seconds * self.cores)
+            images=len(pictures),
+            process=process,
+            images_per_second=float(told["images_per_second"]),
+            worker_peak_mib=float(told["worker_peak_mib"]),
+            s3_share=used / (process.seconds * self.cores),
         )
 
     def pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:

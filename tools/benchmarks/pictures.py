@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from verger.plan.planning import ListedImage, manifest_bytes
@@ -40,11 +41,14 @@ def draw_small(folder: Path, images: int, first: int) -> list[Picture]:
     return pictures
 
 
-def draw_photographs(folder: Path, images: int) -> list[Picture]:
-    """Pictures as large as a camera's."""
-    pictures = [_picture(folder, number, "photographs") for number in range(images)]
-    _draw_missing(folder, pictures, Drawing(images=images, labels=LABELS, size=camera_size(MEGAPIXELS)))
-    return pictures
+def draw_photographs(folder: Path, images: int, megapixels: float = MEGAPIXELS, drawn: int = 24) -> list[Picture]:
+    """Pictures as large as a camera's: `drawn` different ones, each listed under as many keys as it takes."""
+    originals = [_picture(folder, number, folder.name) for number in range(min(drawn, images))]
+    _draw_missing(folder, originals, Drawing(images=len(originals), labels=LABELS, size=camera_size(megapixels)))
+    return [
+        replace(original, key=f"{folder.name}/{number // len(originals)}/{original.key.partition('/')[2]}")
+        for number, original in zip(range(images), itertools.cycle(originals), strict=False)
+    ]
 
 
 def _draw_missing(folder: Path, pictures: Sequence[Picture], drawing: Drawing) -> None:

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 MEANINGS = {
     "featurize_vs_keras_udf": ("the usual Keras pandas UDF / featurize, whole processes, the same pictures", "≥ 4"),
     "featurize_vs_bare_loop_all_cores": ("featurize / (bare loop of one process x cores), images/s", "≥ 0.85"),
+    "featurize_vs_bare_loops_side_by_side": ("featurize / bare loops, one a core at the same time, images/s", "≥ 0.85"),
     "featurize_slow_s3_vs_fast_s3": ("featurize with 30 ms before each answer of S3 / without", "≥ 0.90"),
     "featurize_all_cores_vs_one_core": ("featurize on all cores / on one", "the number of cores"),
     "featurize_photographs_vs_bare_loop_all_cores": ("the same as the second, photographs of 12 megapixels", "≥ 0.85"),
+    "featurize_photographs_vs_bare_loops_side_by_side": (
+        "the same as the third, photographs of 12 megapixels",
+        "≥ 0.85",
+    ),
+    "int8_vs_float32": ("bare loop with an int8 model / float32, images/s", "about 2 with VNNI"),
+    "photographs_decoded_with_draft_vs_without": ("decoding without JPEG's own scaling / with it", "above 1"),
     "featurize_last_slope_vs_first_slope": ("seconds per further image, many images / few", "about 1"),
     "pca_vs_spark_ml": ("Spark ML's PCA / ours, the fit alone", "≥ 5"),
     "whole_job_seconds": ("both steps, JVM starts included, seconds", "< 24 with 2,400 pictures"),
+    "whole_job_vs_bare_loop_all_cores": ("the same / the seconds of (bare loop x cores) for these pictures", "small"),
 }
 
 
@@ -37,6 +45,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         _rate_table(figures),
         _scaling_table(figures["scaling"]),
         _pca_table(figures["pca"]),
+        _limits_table(figures["limits"]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -70,21 +79,45 @@ def _rate_table(figures: dict[str, Any]) -> str:
     rows += [_rate_row(name, "100 x 100", run) for name, run in runs]
     rows.append(("bare loop, one process, pictures in memory", "12 megapixels", f"{large:.1f}", ""))
     rows.append(_rate_row("featurize, all cores, fast S3", "12 megapixels", photographs["featurize"]))
-    return _table(("what", "pictures", "images/s", "S3 server's share of the processors"), rows)
+    rows.append(_rate_row("featurize, all cores, fast S3", "50 megapixels", photographs["fifty_megapixels"]))
+    header = (
+        "what",
+        "pictures",
+        "images/s",
+        "S3 server's share of the processors",
+        "most memory of a Python worker, MiB",
+    )
+    return _table(header, [(*row, "")[: len(header)] for row in rows])
 
 
-def _rate_row(name: str, size: str, run: dict[str, Any]) -> tuple[str, str, str, str]:
+def _rate_row(name: str, size: str, run: dict[str, Any]) -> tuple[str, ...]:
     share = f"{run['s3_server_share_of_processors']:.0%}"
-    return (f"{name}, {run['images']:,} images", size, f"{run['images_per_second']:.1f}", share)
+    peak = f"{run['worker_peak_mib']:.0f}"
+    return (f"{name}, {run['images']:,} images", size, f"{run['images_per_second']:.1f}", share, peak)
 
 
 def _scaling_table(scaling: Sequence[dict[str, Any]]) -> str:
     slopes = ["", *(f"{1000 * slope:.2f}" for slope in per_image_seconds(scaling))]
     rows = [
-        (f"{run['images']:,}", run["process_seconds"], run["working_seconds"], slope, run["peak_mib"])
+        (
+            f"{run['images']:,}",
+            run["process_seconds"],
+            run["working_seconds"],
+            slope,
+            run["peak_mib"],
+            f"{run['worker_peak_mib']:.0f}",
+        )
         for run, slope in zip(scaling, slopes, strict=True)
     ]
-    return _table(("images", "whole process, s", "working, s", "each further image, ms", "peak memory, MiB"), rows)
+    header = (
+        "images",
+        "whole process, s",
+        "working, s",
+        "each further image, ms",
+        "peak memory, MiB",
+        "of one worker, MiB",
+    )
+    return _table(header, rows)
 
 
 def _pca_table(pca: dict[str, Any]) -> str:
@@ -97,3 +130,22 @@ def _pca_table(pca: dict[str, Any]) -> str:
         f"Largest relative difference of the explained variance: {difference:.1e}."
     )
     return _table((title, "fit, s", "whole process, s"), rows) + f"\n\n{note}"
+
+
+def _limits_table(limits: dict[str, Any]) -> str:
+    rows = [
+        (f"bare loop, {size} at a time", f"{rate} images/s")
+        for size, rate in limits["bare_loop_images_per_second_by_batch_size"].items()
+    ]
+    rows.append(("bare loop, int8", f"{limits['int8_bare_loop_images_per_second']} images/s"))
+    for name, key in (("100 x 100", "decode_milliseconds"), ("12 megapixels", "decode_milliseconds_of_photographs")):
+        costs = limits[key]
+        rows += [
+            (f"decode, {name}", f"{costs['decode']} ms, of which the thumbnail {costs['thumbnail']} ms"),
+            (f"decode, {name}, without `draft`", f"{costs['decode_without_draft']} ms"),
+        ]
+    rows += [
+        (f"featurize, slow S3, {threads} reads at a time and worker", f"{run['images_per_second']} images/s")
+        for threads, run in limits["slow_s3_by_fetch_threads"].items()
+    ]
+    return _table(("what sets the limit", ""), rows)

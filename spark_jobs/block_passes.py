@@ -1,0 +1,136 @@
+"""The two passes over the features, their moments and their scores: on the cluster, or on the driver when they are few.
+
+Both go block by block in path order and merge along the same tree, so that they come to the same bits.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from pyspark import SparkContext
+from pyspark.storagelevel import StorageLevel
+
+from spark_jobs.committed_rows import CommittedRows, Int64s
+from spark_jobs.feature_blocks import BLOCK_IMAGES, TASK_BLOCKS, BlockTask, Vectors, block_tasks, blocks, read_task
+from spark_jobs.infer import Broadcast
+from spark_jobs.moments import Matrix, Moments, merge_in_order, moments_of, pack, unpack
+from spark_jobs.object_store import StoreSettings
+from spark_jobs.pca_model import PcaModel
+from spark_jobs.spark_context import task_slots
+
+if TYPE_CHECKING:
+    from pyspark.core.rdd import RDD
+
+# Partial results merged as one (a power of two, see `merge_in_order`): 6.6 MB each, so 105 MB, on the driver too.
+MERGED_AT_ONCE = 16
+# What one task of the cluster takes, the driver takes as well (42 MB), in less time than Spark takes to start.
+DRIVER_IMAGES = TASK_BLOCKS * BLOCK_IMAGES
+
+Packed = tuple[int, bytes, bytes]
+
+
+class BlockPasses(Protocol):
+    """What PCA asks of the features."""
+
+    def moments(self) -> Moments:
+        """Mean and scatter of all features."""
+
+    def scores(self, model: PcaModel) -> Iterator[Matrix]:
+        """The scores [images, k] of consecutive images, in path order, a task's at a time."""
+
+
+@contextmanager
+def block_passes(
+    settings: StoreSettings, committed: CommittedRows, rows: Int64s, open_context: Callable[[], SparkContext]
+) -> Iterator[BlockPasses]:
+    """The passes over some rows (indexes into `committed` in path order); Spark starts only if there are many."""
+    if len(rows) <= DRIVER_IMAGES:
+        (task,) = block_tasks(committed, rows, slots=0)
+        yield DriverPasses(read_task(settings, task))
+        return
+    spark = open_context()
+    try:
+        yield SparkPasses(spark, settings, block_tasks(committed, rows, task_slots(spark)))
+    finally:
+        spark.stop()
+
+
+class DriverPasses:
+    """Over features that the driver holds."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+
+    def moments(self) -> Moments:
+        """Per block, merged in path order as a tree."""
+        return moments_of_blocks(self._vectors)
+
+    def scores(self, model: PcaModel) -> Iterator[Matrix]:
+        """Block by block."""
+        yield from (model.project(block) for block in blocks(self._vectors))
+
+
+class SparkPasses:
+    """Over features that the executors read, a task's at a time."""
+
+    def __init__(self, spark: SparkContext, settings: StoreSettings, tasks: list[BlockTask]) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._tasks = tasks
+
+    def moments(self) -> Moments:
+        """Per block, merged in path order as a tree.
+
+        However many tasks there are, the driver gets at most MERGED_AT_ONCE partial results.
+        """
+        partials: RDD[tuple[int, Packed]] = self._parallel().map(partial(_task_moments, self._settings))
+        count = len(self._tasks)
+        while count > MERGED_AT_ONCE:
+            count = -(-count // MERGED_AT_ONCE)
+            partials = partials.map(_under_parent).groupByKey(count, _number).map(_merged)
+        collected = sorted(partials.collect())
+        return merge_in_order(unpack(packed) for _, packed in collected)
+
+    def scores(self, model: PcaModel) -> Iterator[Matrix]:
+        """Computed in parallel and kept on the executors' disks; the driver holds one task's at a time."""
+        broadcast = self._spark.broadcast(model)
+        scores = self._parallel().map(partial(_task_scores, self._settings, broadcast))
+        scores.persist(StorageLevel.DISK_ONLY)
+        # All tasks at once, in parallel; the iterator below would run them one after the other.
+        scores.count()
+        for content in scores.toLocalIterator():
+            yield np.frombuffer(content).reshape(-1, model.k)
+        scores.unpersist()
+
+    def _parallel(self) -> "RDD[BlockTask]":
+        return self._spark.parallelize(self._tasks, len(self._tasks))
+
+
+def moments_of_blocks(vectors: Vectors) -> Moments:
+    """The moments of a task's vectors."""
+    return merge_in_order(moments_of(block) for block in blocks(vectors))
+
+
+def _task_moments(settings: StoreSettings, task: BlockTask) -> tuple[int, Packed]:
+    return task.index, pack(moments_of_blocks(read_task(settings, task)))
+
+
+def _under_parent(partial_result: tuple[int, Packed]) -> tuple[int, tuple[int, Packed]]:
+    index, packed = partial_result
+    return index // MERGED_AT_ONCE, (index, packed)
+
+
+def _number(key: int) -> int:
+    return key
+
+
+def _merged(group: tuple[int, Iterable[tuple[int, Packed]]]) -> tuple[int, Packed]:
+    parent, children = group
+    return parent, pack(merge_in_order(unpack(packed) for _, packed in sorted(children)))
+
+
+def _task_scores(settings: StoreSettings, broadcast: Broadcast, task: BlockTask) -> bytes:
+    model: PcaModel = broadcast.value
+    return b"".join(model.project(block).tobytes() for block in blocks(read_task(settings, task)))

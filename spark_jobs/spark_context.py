@@ -1,0 +1,34 @@
+"""The Spark context of both jobs: what Verger needs whatever cluster it runs on.
+
+Neither job uses Spark SQL: rows never pass through the JVM, which hands out tasks and brings small results back.
+"""
+
+from pyspark import SparkConf, SparkContext
+
+# One thread per task slot: the model and the matrix products of a worker must leave the other cores alone.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+def open_context(name: str) -> SparkContext:
+    """The context of a job."""
+    conf = (
+        SparkConf()
+        .setAppName(name)
+        .set("spark.python.worker.reuse", "true")
+        # A lost node costs its tasks another try; a task that failed four times has a reason of its own.
+        .set("spark.task.maxFailures", "4")
+        .set("spark.ui.showConsoleProgress", "false")
+    )
+    for variable in ONE_THREAD:
+        conf = conf.setExecutorEnv(variable, "1")
+    context = SparkContext.getOrCreate(conf)
+    if context.getConf().get("spark.log.level", None) is None:
+        context.setLogLevel("WARN")
+    return context
+
+
+def task_slots(context: SparkContext) -> int:
+    """How many tasks run at the same time, once every executor that was asked for is there."""
+    conf = context.getConf()
+    asked_for = int(conf.get("spark.executor.instances", "0")) * int(conf.get("spark.executor.cores", "1"))
+    return max(1, asked_for, context.defaultParallelism)

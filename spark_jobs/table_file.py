@@ -1,0 +1,27 @@
+"""One Parquet file of the feature table or of its rejects, stored whole and looked at afterwards."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spark_jobs.job_errors import StepFailedError
+from spark_jobs.object_store import StoreSettings
+from spark_jobs.remote_file import RemoteFile, UploadedFile
+from spark_jobs.s3_address import S3Address
+
+# Features hardly repeat: looking for repeated values costs time, and the files get no smaller. Labels do.
+REPEATING = ["label", "stage", "reason"]
+
+
+def write_table_file(settings: StoreSettings, address: S3Address, rows: pa.Table) -> None:
+    """Write rows as one file with one row group, and check that the store holds them.
+
+    Raises:
+        StepFailedError: the file does not hold the rows it should.
+        OSError: the store does not take it.
+    """
+    repeating = [name for name in REPEATING if name in rows.column_names]
+    with UploadedFile(settings, address) as upload:
+        pq.write_table(rows.combine_chunks(), upload, compression="zstd", use_dictionary=repeating)
+    stored = int(pq.ParquetFile(RemoteFile(settings, address)).metadata.num_rows)
+    if stored != rows.num_rows:
+        raise StepFailedError(f"{address.uri} holds {stored} rows instead of {rows.num_rows}: not committed")
