@@ -13,6 +13,7 @@ IMAGES ?=
 WEIGHTS ?=
 K ?= 10
 OUT ?= demo-output
+PYTEST_WORKERS ?= 2
 
 .PHONY: help
 help: ## what there is
@@ -115,4 +116,4 @@ quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tes
 
 .PHONY: test
 test: environments ## all the tests
-	@$(ENVS)/dev/bin/python -m pytest $(PYTEST_ARGS)
+	@$(ENVS)/dev/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)

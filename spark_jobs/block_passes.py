@@ -38,7 +38,7 @@ class BlockPasses(Protocol):
         """Mean and scatter of all features."""
 
     def scores(self, model: PcaModel) -> Iterator[Matrix]:
-        """The scores [images, k] of consecutive images, in path order, a task's at a time."""
+        """The scores [images, k] of all images in path order, block by block."""
 
 
 @contextmanager
@@ -101,7 +101,7 @@ class SparkPasses:
         # All tasks at once, in parallel; the iterator below would run them one after the other.
         scores.count()
         for content in scores.toLocalIterator():
-            yield np.frombuffer(content).reshape(-1, model.k)
+            yield from blocks(np.frombuffer(content).reshape(-1, model.k))
         scores.unpersist()
 
     def _parallel(self) -> "RDD[BlockTask]":

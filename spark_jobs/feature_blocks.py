@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ TASKS_PER_SLOT = 3
 READS_AT_ONCE = 4
 
 Vectors = npt.NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ def read_task(settings: StoreSettings, task: BlockTask) -> Vectors:
     return vectors
 
 
-def blocks(vectors: Vectors) -> Iterator[Vectors]:
-    """Cut a task's vectors into blocks."""
+def blocks(vectors: npt.NDArray[Number]) -> Iterator[npt.NDArray[Number]]:
+    """Cut a task's vectors (or their scores) into blocks."""
     for start in range(0, len(vectors), BLOCK_IMAGES):
         yield vectors[start : start + BLOCK_IMAGES]
 

@@ -113,7 +113,7 @@ def warn(args: PcaArguments, found: PcaModel, kept: int) -> None:
 
 
 def scored(passes: BlockPasses, model: PcaModel, images: pa.Table) -> Iterator[pa.Table]:
-    """The matrix in path order, a task's images at a time."""
+    """The matrix in path order, block by block: the same row groups, and so the same bytes, in any cluster."""
     start = 0
     for scores in passes.scores(model):
         yield matrix_rows(images.slice(start, len(scores)), scores)

@@ -188,7 +188,11 @@ class Comparison:
         pictures = self.small[: self.sizes.job_images]
         fetched = {
             threads: self.bench.featurize(
-                f"threads-{threads}", pictures, cores=self.bench.cores, slow=True, options=("--fetch-threads", str(threads))
+                f"threads-{threads}",
+                pictures,
+                cores=self.bench.cores,
+                slow=True,
+                options=("--fetch-threads", str(threads)),
             ).as_json()
             for threads in self.sizes.fetch_threads
         }
@@ -259,10 +263,7 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
         / photographs["bare_loops_side_by_side_images_per_second"],
         "int8_vs_float32": limits["int8_bare_loop_images_per_second"]
         / limits["bare_loop_images_per_second_by_batch_size"][1],
-        "photographs_decoded_with_draft_vs_without": limits["decode_milliseconds_of_photographs"][
-            "decode_without_draft"
-        ]
-        / limits["decode_milliseconds_of_photographs"]["decode"],
+        "photographs_decoded_with_draft_vs_without": decoding["decode_without_draft"] / decoding["decode"],
         # So few images as in a quick run may cost less than the start varies.
         "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
         "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_jobs.block_jobs import MERGED_AT_ONCE
+from spark_jobs.block_passes import MERGED_AT_ONCE
 from spark_jobs.chunking import chunks, partition_bounds
 from spark_jobs.commit_records import CommitRecord, TableFiles, to_json
 from spark_jobs.committed_rows import CommittedFile, CommittedRows, answering_rows, rows_to_do
