@@ -71,7 +71,7 @@ def _rate_table(figures: dict[str, Any]) -> str:
     steady, photographs = figures["steady_state"], figures["photographs"]
     bare = statistics.median(steady["bare_loop_images_per_second"])
     large = statistics.median(photographs["bare_loop_images_per_second"])
-    rows = [("bare loop, one process, pictures in memory", "100 x 100", f"{bare:.0f}", "")]
+    rows: list[tuple[str, ...]] = [("bare loop, one process, pictures in memory", "100 x 100", f"{bare:.0f}", "")]
     runs = [("featurize, all cores, fast S3", run) for run in steady["fast"]]
     runs += [("featurize, all cores, slow S3", run) for run in steady["slow"]]
     runs += [("featurize, all cores, fast S3", run["featurize"]) for run in figures["whole_job"]["ours"]]
