@@ -1,4 +1,17 @@
-"""The DAG `fruits_features`: a bucket of pictures in, a small matrix out, on a cluster that ends with the run."""
+"""The DAG `fruits_features`: a bucket of pictures in, a small matrix out, on a cluster that ends with the run.
+
+**To start a run**, copy pictures into the bucket's `images/` folder, one folder a label, and wait a minute; or press
+*Trigger*: every field of its form has a default. A run that finds nothing new ends at once, before there is a
+cluster.
+
+**To see how far it is**, open the log of `wait_for_featurize`: pictures done, pictures/s, minutes left. What the
+cluster may cost stands in the log of `choose_cluster`, what it did cost in that of `record_cost`, and where the
+results are in that of `publish_results`.
+
+**When a task has failed**, its log ends with the cause. Mend it, then *clear* the task with its downstream tasks, as
+the dialog proposes: a new cluster goes on where the old one stopped. Whatever fails, `terminate_cluster` ends the
+cluster.
+"""
 
 import os
 from datetime import timedelta
@@ -140,6 +153,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         doc_md="Wait for featurize. The log shows its progress and, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_featurize_step')[0] }}",
+        steps=lease["featurize_steps"],
         progress_uri=lease["progress_uri"],
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
@@ -157,6 +171,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         doc_md="Wait for pca. The log shows, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_pca_step')[0] }}",
+        steps=lease["pca_steps"],
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,

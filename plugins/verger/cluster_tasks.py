@@ -108,9 +108,15 @@ def _allowed_hours(estimate: Estimate, settings: Settings) -> float:
 def lease_cluster(
     deployment: Deployment, context: "Context", code_uri: str, model: dict[str, str], choice: dict[str, Any]
 ) -> dict[str, Any]:
-    """Name the cluster after the run and the try; returns it as RunJobFlow takes it, and the steps."""
+    """End what an earlier try left, and name the cluster after the run and the try.
+
+    Returns the cluster as RunJobFlow takes it, and the steps.
+    """
     settings = run_settings(context)
     run = run_layout(settings, context)
+    # Clearing a task brings a run here again, perhaps while the cluster of the try before still works: one run, one
+    # cluster.
+    terminate_cluster(deployment, context)
     name = lease_name(run.slug, context["ti"].try_number)
     found = Model(**model)
     tags = cluster_tags(

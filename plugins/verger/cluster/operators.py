@@ -1,5 +1,6 @@
 """The provider's EMR operators and sensors, with what a run needs that they lack."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrC
 from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
 from airflow.sdk.exceptions import AirflowFailException
 
-from verger.cluster.clusters import find_named
+from verger.cluster.clusters import USABLE, find_named
 from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
 from verger.cluster.triggers import ClusterReadyTrigger, StepProgressTrigger
 from verger.storage.aws_clients import emr_client, s3_client
@@ -16,6 +17,9 @@ from verger.storage.layout import S3Address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from mypy_boto3_emr import EMRClient
+
+log = logging.getLogger(__name__)
 
 #: EMR's own log copy comes every five minutes; a cluster that ends copies at once.
 _LOG_PATIENCE_SECONDS = 300
@@ -39,20 +43,41 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
         return created
 
 
+#: How a person goes on after a step or a cluster has failed.
+_TRY_AGAIN = (
+    "to try again, clear this task together with its downstream tasks (the dialog's default): "
+    "that creates a new cluster, which goes on where this one stopped"
+)
+
+
 class AddStepOperator(EmrAddStepsOperator):
     """Adds one step, or takes the one of that name that is still waiting or running."""
 
     def execute(self, context: "Context") -> list[str]:
         """Return a list with the step's id."""
         emr = emr_client(self.aws_conn_id, str(self.region_name))
-        pending = emr.list_steps(ClusterId=str(self.job_flow_id), StepStates=["PENDING", "RUNNING"])["Steps"]
-        names = {step["Name"] for step in self.steps}  # type: ignore[index] # rendered: dicts by now
-        for step in pending:
-            if step["Name"] in names:
-                self.log.warning("step %s (%s) is already there: taking it", step["Id"], step["Name"])
-                return [str(step["Id"])]
+        check_usable(emr, str(self.job_flow_id))
+        if found := find_pending_step(emr, str(self.job_flow_id), self.steps):  # type: ignore[arg-type] # rendered
+            return [found]
         added: list[str] = super().execute(context)
         return added
+
+
+def check_usable(emr: "EMRClient", cluster_id: str) -> None:
+    """Raise AirflowFailException when a cluster takes no more steps."""
+    state = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
+    if state not in USABLE:
+        raise AirflowFailException(f"cluster {cluster_id} is {state} and takes no step: {_TRY_AGAIN}")
+
+
+def find_pending_step(emr: "EMRClient", cluster_id: str, steps: Sequence[Mapping[str, Any]]) -> str | None:
+    """The id of a step with the name of one of these that waits or runs on a cluster; None when there is none."""
+    names = {step["Name"] for step in steps}
+    for step in emr.list_steps(ClusterId=cluster_id, StepStates=["PENDING", "RUNNING"])["Steps"]:
+        if step["Name"] in names:
+            log.warning("step %s (%s) is already there: taking it", step["Id"], step["Name"])
+            return str(step["Id"])
+    return None
 
 
 class ClusterReadySensor(EmrJobFlowSensor):
@@ -94,19 +119,25 @@ class ClusterReadySensor(EmrJobFlowSensor):
 class StepSensor(EmrStepSensor):
     """Waits, deferred, for a step; its progress and, when it fails, its own log stand in the task's log.
 
+    A person who clears this task gets a new cluster with it, since Airflow runs the setups again, but not the task that
+    added the step to the old one: the sensor then adds the step itself.
+
     Args:
+        steps: the step, as AddStepOperator added it.
         progress_uri: the JSON object in which the step tells how far it is; empty for none.
         sensor: EmrStepSensor's own keywords.
     """
 
-    template_fields: Sequence[str] = (*EmrStepSensor.template_fields, "progress_uri")
+    template_fields: Sequence[str] = (*EmrStepSensor.template_fields, "steps", "progress_uri")
 
-    def __init__(self, *, progress_uri: str = "", **sensor: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, steps: Any, progress_uri: str = "", **sensor: Any) -> None:  # noqa: ANN401
         super().__init__(deferrable=True, **sensor)
+        self.steps = steps
         self.progress_uri = progress_uri
 
     def execute(self, context: "Context") -> None:
         """Look once, then wait in the triggerer."""
+        self.step_id = self._step_of_this_cluster()
         response = self.get_emr_response(context)
         state = self.state_from_response(response)
         if state in self.failed_states:
@@ -125,10 +156,25 @@ class StepSensor(EmrStepSensor):
                 region_name=self.region_name,
             ),
             method_name="execute_complete",
+            kwargs={"step_id": self.step_id},
         )
 
-    def execute_complete(self, context: "Context", event: dict[str, Any] | None = None) -> None:
+    def _step_of_this_cluster(self) -> str:
+        emr = emr_client(self.aws_conn_id, str(self.region_name))
+        pages = emr.get_paginator("list_steps").paginate(ClusterId=self.job_flow_id)
+        if self.step_id in {step["Id"] for page in pages for step in page["Steps"]}:
+            return str(self.step_id)
+        self.log.warning("step %s was another cluster's: cluster %s gets its own", self.step_id, self.job_flow_id)
+        check_usable(emr, self.job_flow_id)
+        found = find_pending_step(emr, self.job_flow_id, self.steps)
+        return found or emr.add_job_flow_steps(JobFlowId=self.job_flow_id, Steps=self.steps)["StepIds"][0]
+
+    def execute_complete(
+        self, context: "Context", event: dict[str, Any] | None = None, step_id: str | None = None
+    ) -> None:
         """Go on, or fail with the cause that the step's own log gives."""
+        # Airflow renders the task anew when it goes on, and knows only the step that was added to the first cluster.
+        self.step_id = step_id or self.step_id
         if event is None or event.get("status") != "success":
             self._fail(context)
         self.log.info("step %s completed", self.step_id)
@@ -148,6 +194,7 @@ class StepSensor(EmrStepSensor):
         details = step["Status"].get("FailureDetails", {})
         cause = cause_of("\n".join(texts)) or details.get("Message") or details.get("Reason") or "it gave no reason"
         folder = addresses[0].uri.rpartition("/")[0]
+        self.log.error("%s", _TRY_AGAIN)
         raise AirflowFailException(
             f"step {step['Name']} ended as {step['Status']['State']}: {cause} (its logs: {folder}/)"
         )
