@@ -63,7 +63,7 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             type="string",
             pattern="^[^/].*/$",
             title="Folder of the pictures",
-            description="Pictures lie in it as <label>/<file>.",
+            description="Pictures lie in it as label/file: the last folder of a picture is its label.",
             section=section,
         ),
         "source": _param(
@@ -80,7 +80,7 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             "delete_missing",
             type="boolean",
             title="Delete what the source does not have",
-            description="Makes the bucket's pictures the same as the source's.",
+            description="Deletes from the bucket what is not in the source above. Without a source it does nothing.",
             section=section,
         ),
         "max_reject_rate": _param(
@@ -89,19 +89,22 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             minimum=0,
             maximum=1,
             title="Share of rejects allowed",
-            description="The run fails when a larger share of the pictures cannot be used.",
+            description="The run fails when a larger share of the pictures (0 to 1) cannot be used. "
+            "Each of them has a row in rejects.csv that says why.",
             section=section,
         ),
         "retry_rejects": _param(
             "retry_rejects",
             type="boolean",
             title="Try earlier rejects again",
+            description="Else a picture that could not be used is tried again only when it changes.",
             section=section,
         ),
         "force": _param(
             "force",
             type="boolean",
             title="Run though nothing changed",
+            description="Else a run that finds pictures, model and matrix settings unchanged ends at once, for free.",
             section=section,
         ),
     }
@@ -124,6 +127,7 @@ def _model_params() -> dict[str, Param]:
             enum=list(ENGINES),
             values_display={"litert": "LiteRT (fast)", "keras": "Keras (reference)"},
             title="Inference engine",
+            description="Both give the same features to within 1e-4.",
             section=section,
         ),
         "chunk_images": _whole_number(
@@ -139,7 +143,13 @@ def _model_params() -> dict[str, Param]:
 def _matrix_params() -> dict[str, Param]:
     section = "Matrix"
     return {
-        "k": _whole_number("k", K_BOUNDS, title="Components", description="Columns of the matrix.", section=section),
+        "k": _whole_number(
+            "k",
+            K_BOUNDS,
+            title="Components",
+            description="Columns of the matrix. At most as many as there are pictures, and 1,280.",
+            section=section,
+        ),
         "variance": _param(
             "variance",
             type=["null", "number"],
@@ -167,7 +177,14 @@ def _machine_params() -> dict[str, Param]:
     section = "Cluster: machines"
     kinds = load_prices().types
     return {
-        "release_label": _param("release_label", type="string", title="EMR release", section=section),
+        "release_label": _param(
+            "release_label",
+            type="string",
+            pattern=r"^emr-(spark-)?\d+\.\d+\.\d+$",
+            title="EMR release",
+            description="The release that Verger was tried with; another one may have another Python or Spark.",
+            section=section,
+        ),
         "instance_type": _param(
             "instance_type",
             type="string",
@@ -177,7 +194,13 @@ def _machine_params() -> dict[str, Param]:
             description="It also decides the architecture. Spot nodes may be of similar types with as much memory.",
             section=section,
         ),
-        "ebs_gb": _whole_number("ebs_gb", EBS_GB_BOUNDS, title="Storage of each node, in GB", section=section),
+        "ebs_gb": _whole_number(
+            "ebs_gb",
+            EBS_GB_BOUNDS,
+            title="Storage of each node, in GB",
+            description="For Spark's own files. Pictures are not stored on the nodes.",
+            section=section,
+        ),
         "subnet_id": _param(
             "subnet_id",
             type="string",

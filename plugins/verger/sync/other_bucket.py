@@ -1,6 +1,8 @@
 """Pictures in another bucket, or under another prefix: S3 copies them, their bytes do not come here."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from verger.storage.layout import BucketLayout, S3Address
 from verger.sync.pictures import (
@@ -33,6 +35,7 @@ class BucketSource:
             )
         self.images_prefix = layout.images_prefix
         self._s3 = s3
+        self._tagging: dict[str, Any] = {"TaggingDirective": "REPLACE"}
         self._found: dict[str, StoredPicture] = {}
 
     def pictures(self) -> tuple[list[SourcePicture], list[LeftOut]]:
@@ -60,11 +63,22 @@ class BucketSource:
 
     def copy(self, picture: SourcePicture, s3: "S3Client", bucket: str) -> None:
         """Let S3 copy an object."""
+        tagging = self._tagging
+        try:
+            self._copy(picture, s3, bucket, **tagging)
+        except ClientError as error:
+            # Some servers know no tags, and then there are none to leave behind.
+            if error.response["Error"]["Code"] != "NotImplemented" or not tagging:
+                raise
+            self._tagging = {}
+            self._copy(picture, s3, bucket)
+
+    def _copy(self, picture: SourcePicture, s3: "S3Client", bucket: str, **tagging: Any) -> None:  # noqa: ANN401
         s3.copy_object(
             Bucket=bucket,
             Key=picture.key,
             CopySource={"Bucket": self.place.bucket, "Key": self.place.key + picture.name},
             # Of the original only its bytes are of interest here: metadata is anything, and may be personal.
             MetadataDirective="REPLACE",
-            TaggingDirective="REPLACE",
+            **tagging,
         )
