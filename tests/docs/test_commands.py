@@ -61,6 +61,13 @@ def test_every_command_within_the_text_can_be_typed_as_it_stands(file: Path) -> 
     assert not [line for span in found for line in complaints(span.place, span.content)]
 
 
+def test_the_readme_names_every_target_that_make_explains() -> None:
+    explained = re.findall(r"^([a-z-]+):.*## ", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(explained) > 8
+    named = {word for span in code_spans(PROJECT / "README.md") for word in span.content.split()}
+    assert not set(explained) - named, "each stands in the README's table, with what it is for"
+
+
 def test_what_is_said_to_be_run_is_run_by_a_test_that_names_it() -> None:
     said = [block for block in shell_blocks() if block.run_by]
     assert said, "no block is run by a test any more"
