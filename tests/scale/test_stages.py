@@ -14,7 +14,7 @@ from verger.storage.layout import BucketLayout
 from tools.scale import canned_listing, synthetic
 
 STAGES = {
-    "airflow_stages": ("plan", "draw"),
+    "airflow_stages": ("plan", "draw", "sheets"),
     "spark_stages": ("featurize_driver", "pca_driver", "sums"),
 }
 
@@ -42,6 +42,7 @@ def test_each_stage_tells_its_time_and_its_memory(project: Path, module: str, st
         "pca_driver": {"tasks": 3},
         "sums": {"packed_bytes": 8 * (1280 + 1280 * 1281 // 2)},
         "draw": {},
+        "sheets": {"sheets": 10},
     }[stage]
     assert {name: found[name] for name in expected} == expected
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+from PIL import Image
 from verger.plan.feature_table import Commit, read_done_images
 from verger.plan.planning import list_images, make_plan, manifest_bytes
+from verger.publish.explorer.thumbnails import write_sheets
 from verger.publish.plots import draw_map
 from verger.run.settings import Settings
 from verger.storage.layout import BucketLayout
@@ -64,13 +67,14 @@ def plan(images: int) -> dict[str, Any]:
     }
 
 
-def write_identities(folder: Path, images: int) -> list[str]:
-    """Files of the feature table as far as a plan reads them: path and etag; their names."""
+def write_identities(folder: Path, images: int, thumbnail: bytes = b"") -> list[str]:
+    """Files of the feature table as far as they are read here: all but the features; their names."""
     names = []
     for start in range(0, images, FILE_ROWS):
         paths, etags = zip(*map(synthetic.identity, range(start, min(start + FILE_ROWS, images))), strict=True)
         names.append(f"{start}.parquet")
-        pq.write_table(pa.table({"path": paths, "etag": etags}), folder / names[-1], compression="zstd")
+        others = {"width": [100] * len(paths), "height": [100] * len(paths), "thumbnail": [thumbnail] * len(paths)}
+        pq.write_table(pa.table({"path": paths, "etag": etags, **others}), folder / names[-1], compression="zstd")
     return names
 
 
@@ -85,5 +89,25 @@ def draw(images: int) -> dict[str, Any]:
     return {"seconds": {"draw": watch.lap()}, "map_bytes": len(drawn)}
 
 
+def sheets(images: int) -> dict[str, Any]:
+    """Find each picture's thumbnail in the feature table and paste it into the explorer's sheets."""
+    thumbnail = io.BytesIO()
+    Image.effect_noise((64, 64), 40).convert("RGB").save(thumbnail, "JPEG", quality=80)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "sheets").mkdir()
+        names = write_identities(folder, images, thumbnail.getvalue())
+        pairs = [synthetic.identity(number) for number in range(images)]
+        paths, etags = zip(*pairs, strict=True)
+        pictures = pa.table({"path": paths, "etag": etags})
+        commit = Commit("run.00000", features=tuple(names), rejects=(), replaces=())
+        files = pyarrow.fs.LocalFileSystem()
+        watch = Stopwatch()
+        written = write_sheets(folder / "sheets", files, place, [commit], pictures, slug="run")
+        pasting = watch.lap()
+        sizes = sum(file.stat().st_size for file in (folder / "sheets").iterdir())
+    return {"sheets": written.sheets, "sheets_bytes": sizes, "seconds": {"sheets": pasting}}
+
+
 if __name__ == "__main__":
-    run_stage({"plan": plan, "draw": draw}, sys.argv[1:])
+    run_stage({"plan": plan, "draw": draw, "sheets": sheets}, sys.argv[1:])

@@ -57,6 +57,7 @@ def steps(result: Mapping[str, Any]) -> str:
         ("describe the tasks", "pca, driver", "pca_driver", ("describe_tasks",)),
         ("write the matrix, k = 10", "pca, driver", "pca_driver", ("write_matrix",)),
         ("draw the map", "publish_results", "draw", ("draw",)),
+        ("the explorer's sheets of thumbnails", "publish_results", "sheets", ("sheets",)),
     ):
         runs = result["stages"][stage]
 
