@@ -2,8 +2,12 @@
 # EMR bootstrap action: installs the pinned Python packages of the Spark jobs on a node.
 #
 #   bootstrap.sh --requirements s3://bucket/code/<digest>/requirements.txt --prefix /opt/verger
-#                [--wheelhouse s3://bucket/wheels]
+#                [--engine litert|keras] [--wheelhouse s3://bucket/wheels] [--end-after-minutes 375]
 #
+# The engine (litert by default) is what must be importable in the end: keras, with its TensorFlow, is much more to
+# install and has requirements of its own.
+# With --end-after-minutes the node switches itself off then, whatever it does: the last net under a forgotten cluster,
+# which needs neither Airflow nor AWS's API. EMR ends a cluster whose primary node is gone.
 # With a wheelhouse the packages come from that folder alone, so that the node needs no internet.
 # Makes <prefix>/venv-<digest of the requirements> and points <prefix>/venv at it. Run again, or on an image that has
 # the packages already, it finds that environment and is done. A half-made one is never pointed at.
@@ -12,19 +16,27 @@ set -euo pipefail
 fail() { echo "bootstrap: error: $*" >&2; exit 1; }
 say() { echo "bootstrap: $*"; }
 
-requirements_uri='' prefix='' wheelhouse=''
+requirements_uri='' prefix='' wheelhouse='' engine=litert end_after=''
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || fail "$1 has no value"
     case $1 in
         --requirements) requirements_uri=$2 ;;
         --prefix) prefix=$2 ;;
+        --engine) engine=$2 ;;
+        --end-after-minutes) end_after=$2 ;;
         --wheelhouse) wheelhouse=${2%/} ;;
-        *) fail "unknown argument $1: there are --requirements, --prefix and --wheelhouse" ;;
+        *) fail "unknown argument $1: there are --requirements, --prefix, --engine, --wheelhouse and --end-after-minutes" ;;
     esac
     shift 2
 done
 [ -n "$requirements_uri" ] || fail "--requirements is missing: the s3:// address of requirements.txt"
+case $engine in
+    litert) modules='ai_edge_litert' ;;
+    keras) modules='keras, tensorflow' ;;
+    *) fail "--engine is '$engine': choose litert or keras" ;;
+esac
 [[ $prefix == /* ]] || fail "--prefix is '$prefix': it must be an absolute path"
+[[ $end_after =~ ^([1-9][0-9]*)?$ ]] || fail "--end-after-minutes is '$end_after': it must be a whole number"
 
 find_python() {
     local candidate
@@ -60,6 +72,13 @@ fetch_wheels() {
     compgen -G "$2/*.whl" >/dev/null || fail "$1 holds no wheel: fill it as docs/operations.md says"
 }
 
+if [ -n "$end_after" ]; then
+    # First of all: a node on which the rest hangs ends as well. Never on a machine that is no node: it is somebody's.
+    [ -e /mnt/var/lib/info/job-flow.json ] || [ -n "${LOCAL_EMR_NODE_PID:-}" ] \
+        || fail "--end-after-minutes switches a machine off, and this one is no node of a cluster"
+    sudo shutdown -h "+$end_after" || fail "the node's end in $end_after min could not be arranged: may $(id -un) use sudo?"
+    say "this node ends in $end_after min, whatever it does"
+fi
 python=$(find_python)
 make_prefix
 work=$(mktemp -d "$prefix/.bootstrap.XXXXXX")
@@ -88,5 +107,5 @@ fi
 
 ln -sfn "$environment" "$work/venv"
 mv -T "$work/venv" "$prefix/venv"
-"$prefix/venv/bin/python" -c 'import ai_edge_litert, numpy, obstore, PIL, pyarrow' || fail "the packages cannot be imported"
+"$prefix/venv/bin/python" -c "import $modules, numpy, obstore, PIL, pyarrow" || fail "the packages cannot be imported"
 say "ready: $prefix/venv/bin/python"

@@ -31,6 +31,13 @@ while [ $# -gt 0 ]; do
 done
 exec env -- "$@"
 """
+_SHUTDOWN = """#!/bin/sh
+# `shutdown -h +MINUTES` or `now`: this local node goes away then, as a machine does, and nothing else. No other form.
+[ "$#" -eq 2 ] && [ "$1" = -h ] || { echo "shutdown: a local node knows -h +MINUTES and -h now" >&2; exit 1; }
+case $2 in now) minutes=0 ;; +[0-9]*) minutes=${2#+} ;; *) echo "shutdown: $2 is no time" >&2; exit 1 ;; esac
+seconds=$(awk "BEGIN { print $minutes * 60 * ${LOCAL_EMR_TIME_SCALE:-1} }")
+(sleep "$seconds"; kill -KILL "$LOCAL_EMR_NODE_PID") </dev/null >/dev/null 2>&1 &
+"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ def node_environment(
         "TMPDIR": str(scratch_folders(node_root, cluster_id)[0]),
         "EMR_CLUSTER_ID": cluster_id,
         "LOCAL_EMR_NODE_ROOT": str(node_root),
+        "LOCAL_EMR_TIME_SCALE": str(settings.idle_time_scale),
         "AWS_ACCESS_KEY_ID": settings.access_key,
         "AWS_SECRET_ACCESS_KEY": settings.secret_key,
         "AWS_REGION": settings.region,
@@ -129,7 +137,7 @@ def furnish_node(root: Path, cluster_id: str) -> None:
     # are scripts, not links: a virtual environment made by a linked Python may not find its library.
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
     aws = Path(sys.prefix) / "bin" / "aws"
-    programs = {"sudo": _SUDO, "python3": _passed_on(python), python.name: _passed_on(python)}
+    programs = {"sudo": _SUDO, "shutdown": _SHUTDOWN, "python3": _passed_on(python), python.name: _passed_on(python)}
     for name, script in (programs | ({"aws": _passed_on(aws)} if aws.exists() else {})).items():
         _write_program(root / "bin" / name, script)
 

@@ -64,7 +64,7 @@ class _Node:
             with open(request["stdout"], "ab") as out, open(request["stderr"], "ab") as err:  # noqa: PTH123 - as given
                 process = subprocess.Popen(  # noqa: S603 - running what the step says is the purpose
                     request["argv"],
-                    env=request["env"],
+                    env={**request["env"], "LOCAL_EMR_NODE_PID": str(os.getpid())},
                     cwd=request["cwd"],
                     stdin=subprocess.DEVNULL,
                     stdout=out,

@@ -35,7 +35,7 @@ class LocalEmrSettings:
         terminate_seconds: How long a cluster without processes is TERMINATING.
         log_seconds: The time between two uploads of a running step's logs.
         grace_seconds: The time between SIGTERM and SIGKILL when a cluster ends.
-        idle_time_scale: Real seconds per second of an auto-termination policy.
+        idle_time_scale: Real seconds per second of an auto-termination policy, and of a node's `shutdown`.
         s3_endpoint: The S3 that scripts come from, logs go to and steps use; none is this server's own.
         access_key: The access key for that S3.
         secret_key: Its secret.

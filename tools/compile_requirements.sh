@@ -18,6 +18,7 @@ compile ../bootstrap/requirements.txt -c airflow.txt ../bootstrap/requirements.i
 compile spark.txt -c airflow.txt -c ../bootstrap/requirements.txt spark.in "$@"
 compile local_emr.txt -c airflow.txt local_emr.in "$@"
 compile model.txt -c spark.txt model.in "$@"
+compile ../bootstrap/requirements-keras.txt -c ../bootstrap/requirements.txt -c model.txt ../bootstrap/requirements-keras.in "$@"
 compile bench.txt -c spark.txt -c model.txt bench.in "$@"
 compile dev.txt -c airflow.txt -c spark.txt -c local_emr.txt dev.in "$@"
 # On its own: checkov pins boto3 and others at versions that Airflow cannot have.

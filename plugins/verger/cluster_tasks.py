@@ -125,7 +125,7 @@ def lease_cluster(
         run_id=run.run_id,
         end_by=datetime.now(UTC) + timedelta(hours=choice["allowed_hours"]),
     )
-    order = ClusterOrder(name, code_uri, ClusterShape.from_dict(choice["shape"]), tags)
+    order = ClusterOrder(name, code_uri, ClusterShape.from_dict(choice["shape"]), tags, choice["allowed_hours"])
     return {
         "name": name,
         "job_flow": job_flow(settings, deployment, run.layout, order, load_prices()),

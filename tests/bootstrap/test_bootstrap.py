@@ -31,6 +31,30 @@ def test_the_node_s_python_has_what_the_jobs_import_and_no_spark_or_tensorflow(p
     subprocess.run([str(prefix / "venv" / "bin" / "python"), "-c", check], check=True)
 
 
+def test_the_keras_engine_is_not_ready_without_tensorflow(project: Path, prefix: Path) -> None:
+    done = bootstrap(project, *arguments(project, prefix), "--engine", "keras")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "bootstrap: error: the packages cannot be imported"
+
+
+@pytest.mark.long
+def test_tensorflow_is_installed_where_the_keras_engine_is_asked_for(project: Path, tmp_path: Path) -> None:
+    requirements = str(project / "bootstrap" / "requirements-keras.txt")
+    done = bootstrap(project, "--requirements", requirements, "--engine", "keras", "--prefix", str(tmp_path / "v"))
+    assert done.returncode == 0, done.stderr
+    assert "ready: " in done.stdout
+
+
+def test_both_engines_nodes_have_the_same_versions_of_what_both_need(project: Path) -> None:
+    def pins(name: str) -> set[str]:
+        lines = (project / "bootstrap" / name).read_text().splitlines()
+        return {line.split(" ")[0] for line in lines if "==" in line and not line.startswith((" ", "#"))}
+
+    assert pins("requirements.txt") < pins("requirements-keras.txt")
+    assert any(pin.startswith("tensorflow==") for pin in pins("requirements-keras.txt"))
+    assert not any(pin.startswith("tensorflow==") for pin in pins("requirements.txt"))
+
+
 def test_a_second_run_finds_the_packages_and_is_done(project: Path, prefix: Path) -> None:
     done = bootstrap(project, *arguments(project, prefix))
     assert done.returncode == 0
@@ -98,6 +122,11 @@ def test_an_empty_wheelhouse_is_one_clear_error(project: Path, tmp_path: Path) -
         (["--requirements", "x"], "--prefix"),
         (["--requirements", "x", "--prefix", "opt"], "'opt'"),
         (["--requirments", "x"], "--requirments"),
+        (["--requirements", "x", "--engine", "torch"], "'torch'"),
+        (["--requirements", "x", "--prefix", "/p", "--end-after-minutes", "soon"], "'soon'"),
+        (["--requirements", "x", "--prefix", "/p", "--end-after-minutes", "0"], "'0'"),
+        # and, above all, not switched off:
+        (["--requirements", "x", "--prefix", "/p", "--end-after-minutes", "90"], "no node of a cluster"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_error(project: Path, words: list[str], named: str) -> None:

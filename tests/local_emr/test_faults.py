@@ -257,3 +257,23 @@ def test_faults_strike_in_their_order_each_as_often_as_asked(times: list[int]) -
     while fault := faults.take(FaultKind.STEP_CRASH, clusters=["j-1"], step="pca"):
         struck.append(fault.after_seconds)
     assert struck == [float(place) for place, count in enumerate(times) for _ in range(count)]
+
+
+def test_a_node_that_a_bootstrap_action_switches_off_in_a_while_goes_away_with_its_cluster(
+    faulty: Lab, tmp_path: Path
+) -> None:
+    """A minute takes 0.6 s here; `sudo` and `shutdown` are the node's own, never this machine's."""
+    script = faulty.put("off.sh", "#!/bin/sh\nsudo shutdown -h +1\n")
+    action = {"Name": "off", "ScriptBootstrapAction": {"Path": script, "Args": []}}
+    cluster_id = faulty.start(bash(f"echo $$ > {tmp_path}/pid; sleep 60"), BootstrapActions=[action])
+    status = faulty.reach(cluster_id, *OVER)
+    assert (status["State"], status["StateChangeReason"]["Code"]) == ("TERMINATED_WITH_ERRORS", "INSTANCE_FAILURE")
+    wait_until(lambda: not is_alive(faulty.pid_in(tmp_path / "pid")))
+
+
+@pytest.mark.parametrize("words", ["-h soon", "-r +1", "", "-h +1 bye"])
+def test_a_node_s_shutdown_knows_no_other_form(faulty: Lab, words: str) -> None:
+    cluster_id = faulty.start(bash(f"shutdown {words}"))
+    wait_until(lambda: faulty.step_states(cluster_id) == ["FAILED"])
+    assert "shutdown: " in faulty.steps(cluster_id)[0]["Status"]["FailureDetails"]["Message"]
+    faulty.end(cluster_id)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: The oldest time that a zip can hold: the same sources give the same bytes.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _ENTRY_POINTS = ("featurize.py", "pca.py")
-_BOOTSTRAP_FILES = ("bootstrap.sh", "requirements.txt")
+_BOOTSTRAP_FILES = ("bootstrap.sh", "requirements.txt", "requirements-keras.txt")
 
 
 def zip_package(package: Path) -> bytes:

@@ -1,5 +1,6 @@
 """The cluster of a run, as RunJobFlow takes it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from verger.storage.layout import BucketLayout
 #: Where the bootstrap action puts the nodes' Python, and where Spark finds it.
 NODE_PREFIX = "/opt/verger"
 NODE_PYTHON = f"{NODE_PREFIX}/venv/bin/python"
+#: How long the reaper, which looks every ten minutes and sends a mail, has to be the one that ends a cluster.
+REAPER_MINUTES = 15
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class ClusterOrder:
         code_uri: the folder of the code that it runs.
         shape: its machines.
         tags: its tags.
+        allowed_hours: how long it may live; the reaper ends it then, and it itself a while later.
     """
 
     name: str
     code_uri: str
     shape: ClusterShape
     tags: Mapping[str, str]
+    allowed_hours: float
 
 
 def job_flow(
@@ -51,7 +56,7 @@ def job_flow(
         "VisibleToAllUsers": True,
         "Instances": _instances(settings, deployment, order.shape),
         "EbsRootVolumeSize": ROOT_VOLUME_GB,
-        "BootstrapActions": [_bootstrap_action(order.code_uri, deployment.wheelhouse_uri)],
+        "BootstrapActions": [_bootstrap_action(order, settings.engine, deployment.wheelhouse_uri)],
         "Configurations": _configurations(settings.region, spark_properties(order.shape, prices)),
         "AutoTerminationPolicy": {"IdleTimeout": settings.idle_minutes * 60},
         # Two steps at once would fight for the cores, and EMR refuses TERMINATE_CLUSTER above 1.
@@ -79,14 +84,18 @@ def _instances(settings: Settings, deployment: Deployment, shape: ClusterShape) 
     }
 
 
-def _bootstrap_action(code_uri: str, wheelhouse_uri: str | None) -> dict[str, Any]:
+def _bootstrap_action(order: ClusterOrder, engine: str, wheelhouse_uri: str | None) -> dict[str, Any]:
+    # TensorFlow is several times as much to install as all the rest: only the engine that needs it gets it.
+    requirements = "requirements-keras.txt" if engine == "keras" else "requirements.txt"
     return {
         "Name": "install the nodes' Python packages",
         "ScriptBootstrapAction": {
-            "Path": f"{code_uri}/bootstrap.sh",
+            "Path": f"{order.code_uri}/bootstrap.sh",
             "Args": [
-                "--requirements", f"{code_uri}/requirements.txt",
+                "--requirements", f"{order.code_uri}/{requirements}",
+                "--engine", engine,
                 "--prefix", NODE_PREFIX,
+                "--end-after-minutes", str(math.ceil(order.allowed_hours * 60) + REAPER_MINUTES),
                 *(["--wheelhouse", wheelhouse_uri] if wheelhouse_uri else []),
             ],
         },

@@ -31,6 +31,7 @@ def request(prices: PriceTable, settings: Settings = SETTINGS, deployment: Deplo
         code_uri="s3://fruits/code/abc",
         shape=choose_shape(WISH, prices, images=10**7, rate_per_vcpu=30),
         tags=cluster_tags(installation="v", dag_id="d", run_id="r", end_by=datetime(2026, 11, 21, tzinfo=UTC)),
+        allowed_hours=2.51,
     )
     return job_flow(settings, deployment, BucketLayout("fruits"), order, prices)
 
@@ -66,6 +67,18 @@ def test_the_installation_s_network_security_and_wheelhouse_are_used(prices: Pri
     assert arguments[-2:] == ["--wheelhouse", "s3://fruits/wheels"]
     chosen = request(prices, replace(SETTINGS, subnet_id="subnet-0a"), deployment)
     assert chosen["Instances"]["Ec2SubnetIds"] == ["subnet-0a"]
+
+
+def test_a_node_ends_by_itself_a_while_after_the_reaper_should_have_ended_its_cluster(prices: PriceTable) -> None:
+    arguments = request(prices)["BootstrapActions"][0]["ScriptBootstrapAction"]["Args"]
+    assert arguments[arguments.index("--end-after-minutes") + 1] == "166"  # 2.51 h and 15 min
+
+
+@pytest.mark.parametrize(("engine", "file"), [("litert", "requirements.txt"), ("keras", "requirements-keras.txt")])
+def test_nodes_get_tensorflow_only_for_the_engine_that_needs_it(prices: PriceTable, engine: str, file: str) -> None:
+    asked = request(prices, replace(SETTINGS, engine=engine))
+    arguments = asked["BootstrapActions"][0]["ScriptBootstrapAction"]["Args"]
+    assert arguments[:4] == ["--requirements", f"s3://fruits/code/abc/{file}", "--engine", engine]
 
 
 def test_without_them_nothing_of_the_kind_is_asked_for(prices: PriceTable) -> None:
