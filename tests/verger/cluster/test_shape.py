@@ -72,7 +72,7 @@ def test_every_stand_in_has_the_architecture_and_holds_the_executors(place: tupl
 
 
 def test_spot_draws_from_several_pools(prices: PriceTable) -> None:
-    for name in ("m6i.xlarge", "m7g.xlarge", "c7g.xlarge"):
+    for name in ("m6i.xlarge", "m7g.xlarge", "c7g.xlarge", "r6i.xlarge"):
         assert len(spot_types(prices.instance_type(name, "eu-west-1"), "eu-west-1", prices)) >= 4
 
 
