@@ -1,21 +1,20 @@
 """Finds every reason to fail that can be known before anything is created."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from verger.artifacts.code_bundle import collect_code
-from verger.artifacts.model_store import ModelError
+from verger.artifacts.model_store import check_weights
 from verger.cluster.instance_fleets import read_shape
 from verger.cluster.spec import cluster_subnets
 from verger.cluster.subnets import Subnets, check_subnets
 from verger.prices import PriceTable
 from verger.run.deployment import Deployment
-from verger.run.eu_guard import check_bucket
+from verger.run.eu_guard import check_bucket, check_topic
 from verger.run.settings import SettingError, Settings
-from verger.storage.layout import BucketLayout
+from verger.storage.layout import BucketLayout, parse_uri
 from verger.sync.source_address import check_source
 
 if TYPE_CHECKING:
@@ -33,12 +32,30 @@ def check_inputs(s3: "S3Client", settings: Settings) -> dict[str, str]:
 
     Raises SettingError, OutsideEuError, BucketMissingError, SourceError or ModelError.
     """
-    regions = {"bucket": check_bucket(s3, settings.bucket), "cluster": settings.region}
+    layout = BucketLayout(settings.bucket, settings.images_prefix)
+    regions = {
+        "bucket": check_bucket(s3, settings.bucket),
+        "logs": check_bucket(s3, parse_uri(layout.log_uri).bucket),
+        "cluster": settings.region,
+    }
     if settings.source:
-        source_region = check_source(settings.source, s3, BucketLayout(settings.bucket, settings.images_prefix))
+        source_region = check_source(settings.source, s3, layout)
         regions |= {"source": source_region} if source_region else {}
-    if settings.weights and not Path(settings.weights).is_file():
-        raise ModelError(f"weights is {settings.weights!r}: there is no such file on this machine")
+    if settings.weights:
+        regions["weights"] = check_weights(s3, settings.weights)
+    return regions
+
+
+def check_places(s3: "S3Client", deployment: Deployment) -> dict[str, str]:
+    """Check where an installation's own resources lie; returns the region of each that there is.
+
+    Raises OutsideEuError, BucketMissingError or SettingError.
+    """
+    regions = {}
+    if deployment.wheelhouse_uri:
+        regions["wheelhouse"] = check_bucket(s3, parse_uri(deployment.wheelhouse_uri).bucket)
+    if deployment.topic_arn:
+        regions["topic"] = check_topic(deployment.topic_arn)
     return regions
 
 

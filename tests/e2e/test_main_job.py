@@ -1,6 +1,7 @@
 """The main job: pictures in, matrix out, through the real DAG, a real local EMR and real Spark."""
 
 import csv
+import gzip
 import io
 import os
 import signal
@@ -70,7 +71,7 @@ def test_the_cluster_is_terminated_and_the_pointer_shows_the_run(verger: Verger,
     assert latest["run_id"] == first_run.run_id
     run = verger.read(RunLayout(verger.layout, first_run.run_id).result_file("run.json"))
     assert run
-    assert run["regions"] == {"bucket": "local", "cluster": "local"}
+    assert run["regions"] == {"bucket": "local", "logs": "local", "cluster": "local"}
     assert run["counts"]["listed"] == GOOD + BROKEN
 
 
@@ -80,6 +81,18 @@ def test_random_weights_are_marked_in_every_output(verger: Verger, first_run: Ru
     random = verger.metrics(first_run, "featurize.json")["weights"] == "random"
     assert bool(run["warnings"]) is random
     assert (b"RANDOM weights" in read_bytes(verger, first_run, "report.html")) is random
+
+
+def test_no_secret_is_in_a_log_a_param_a_rendered_template_or_an_object(verger: Verger, first_run: RunView) -> None:
+    """Everything that the run left, Airflow's database included; only the S3 server's own settings must know it."""
+    assert first_run.state == "success"
+    secret = verger.stack.secret_key.encode()
+    assert len(secret) >= 8
+    written = [file for file in verger.folder.rglob("*") if file.is_file() and "s3proxy" not in file.parts]
+    assert any(file.suffix == ".db" for file in written)
+    assert any(file.name == "stderr.gz" for file in written)
+    unpacked = ((file, gzip.decompress if file.suffix == ".gz" else bytes) for file in written)
+    assert [str(file) for file, read in unpacked if secret in read(file.read_bytes())] == []
 
 
 def test_a_run_with_nothing_new_creates_no_cluster(verger: Verger, first_run: RunView, pictures: Path) -> None:

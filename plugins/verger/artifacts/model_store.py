@@ -4,14 +4,19 @@ import hashlib
 import json
 import logging
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError, ParamValidationError
+
 from verger.run.deployment import Deployment
+from verger.run.eu_guard import check_bucket
 from verger.storage.json_objects import read_json
-from verger.storage.layout import BucketLayout
+from verger.storage.layout import BucketLayout, parse_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,6 +54,37 @@ def fingerprint_of(weights_file: Path, precision: str = "float32") -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def check_weights(s3: "S3Client", weights: str) -> str:
+    """Return where a weights file lies: its bucket's region, or "this machine".
+
+    Raises ModelError when it is not there, OutsideEuError when its bucket is not in the EU.
+    """
+    if not weights.startswith("s3://"):
+        if not Path(weights).is_file():
+            raise ModelError(f"weights is {weights!r}: there is no such file on this machine")
+        return "this machine"
+    address = parse_uri(weights)
+    region = check_bucket(s3, address.bucket)
+    try:
+        s3.head_object(Bucket=address.bucket, Key=address.key)
+    except (ClientError, ParamValidationError) as error:
+        raise ModelError(f"weights is {weights!r}: there is no such object, or it may not be read") from error
+    return region
+
+
+@contextmanager
+def _weights_file(s3: "S3Client", weights: str) -> Iterator[str]:
+    """The weights as a file of this machine, for as long as the context is open; empty for the default model's."""
+    if not weights.startswith("s3://"):
+        yield weights
+        return
+    address = parse_uri(weights)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(address.key).name
+        file.write_bytes(s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read())
+        yield str(file)
+
+
 def find_model(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> Model | None:
     """The published model of a fingerprint; `model.json` is written last, so its presence means it is whole."""
     description = read_json(s3, layout.address(layout.model_key(fingerprint)))
@@ -83,10 +119,11 @@ def ensure_model(
 
     `environment` is that of the program that prepares it; it holds the credentials.
     """
-    model = find_wanted_model(s3, layout, weights)
-    if model is None:
-        _prepare(deployment, layout, weights, environment)
-        model = find_wanted_model(s3, layout, weights)
+    with _weights_file(s3, weights) as file:
+        model = find_wanted_model(s3, layout, file)
+        if model is None:
+            _prepare(deployment, layout, file, environment, fetched=file != weights)
+            model = find_wanted_model(s3, layout, file)
     if model is None:
         raise ModelError(f"the model was prepared, but {layout.models_uri} does not hold it: look at the log above")
     if model.weights == "random":
@@ -94,9 +131,14 @@ def ensure_model(
     return model
 
 
-def _prepare(deployment: Deployment, layout: BucketLayout, weights: str, environment: Mapping[str, str]) -> None:
+def _prepare(
+    deployment: Deployment, layout: BucketLayout, weights: str, environment: Mapping[str, str], *, fetched: bool
+) -> None:
     if deployment.model_python is None or not deployment.model_python.exists():
-        command = " ".join(prepare_command("python", Path(), layout, weights))
+        # What was fetched for this task alone is gone by the time that somebody reads this: its name must do.
+        command = " ".join(
+            prepare_command("python", Path(), layout, weights.rpartition("/")[2] if fetched else weights)
+        )
         raise ModelError(
             f"{layout.models_uri} does not hold the model yet, and this machine has no environment to prepare it "
             f"(VERGER_MODEL_PYTHON is {str(deployment.model_python or '')!r}): run once, where the environment of "

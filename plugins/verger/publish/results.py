@@ -102,6 +102,7 @@ def describe_cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
         "id": cluster["Id"],
         "name": cluster["Name"],
         "release_label": cluster["ReleaseLabel"],
+        "availability_zone": cluster.get("Ec2InstanceAttributes", {}).get("Ec2AvailabilityZone"),
         "state_when_published": cluster["Status"]["State"],
         "created_at": timeline["CreationDateTime"].isoformat(),
         "ready_at": timeline["ReadyDateTime"].isoformat() if "ReadyDateTime" in timeline else None,

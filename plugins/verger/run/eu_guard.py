@@ -36,6 +36,17 @@ def check_region(region: str) -> str:
     return region
 
 
+def check_topic(arn: str) -> str:
+    """Return the region that the ARN of an SNS topic names; raises OutsideEuError when it is not in the EU."""
+    region = (arn.split(":") + [""] * 4)[3]
+    if region not in EU_REGIONS:
+        raise OutsideEuError(
+            f"VERGER_TOPIC_ARN is {arn!r}: that topic is in {region!r}, which is not in the EU, and the mails tell of "
+            "your pictures; use a topic that is"
+        )
+    return region
+
+
 def is_local_endpoint(url: str) -> bool:
     """Whether an endpoint is on this machine or in its private network, and not AWS's own."""
     host = urlsplit(url).hostname or ""

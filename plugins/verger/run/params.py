@@ -117,8 +117,8 @@ def _model_params() -> dict[str, Param]:
             "weights",
             type="string",
             title="Weights file",
-            description="An .h5 file of MobileNetV2 (alpha 1.0, 224 px, no top) on Airflow's machine. "
-            "Empty: the bucket's default model.",
+            description="An .h5 file of MobileNetV2 (alpha 1.0, 224 px, no top) on Airflow's machine, or its s3:// "
+            "address (infra/template.yaml lets Airflow read what is below models/). Empty: the bucket's default model.",
             section=section,
         ),
         "engine": _param(

@@ -57,7 +57,7 @@ class Settings:
         images_prefix: the prefix of the pictures in the bucket, ending in `/`.
         source: what to copy pictures from before the run (`sync/source_address.py`); empty for none.
         delete_missing: whether pictures that are not in the source are deleted from the bucket.
-        weights: an .h5 file of MobileNetV2 weights; empty for the bucket's default model.
+        weights: an .h5 file of MobileNetV2 weights, here or at an s3:// address; empty for the bucket's default model.
         engine: `litert`, or `keras` as the reference.
         k: how many components to keep, unless `variance` is given.
         variance: the share of variance to reach with as few components as possible; None to use `k`.

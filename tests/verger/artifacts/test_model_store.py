@@ -5,10 +5,12 @@ import json
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 from mypy_boto3_s3 import S3Client
-from verger.artifacts.model_store import ModelError, ensure_model, find_wanted_model, fingerprint_of
+from verger.artifacts.model_store import ModelError, check_weights, ensure_model, find_wanted_model, fingerprint_of
 from verger.run.deployment import Deployment
+from verger.run.eu_guard import OutsideEuError
 from verger.storage.layout import BucketLayout
 
 #: A program in place of tools/prepare_model.py that refuses its weights, as the real one does.
@@ -78,3 +80,28 @@ def test_the_reason_of_a_failed_preparation_is_the_task_s_reason(
     deployment = Deployment(home=tmp_path, model_python=Path(sys.executable))
     with pytest.raises(ModelError, match=r"could not be prepared: weights\.h5 has 3 layers$"):
         ensure_model(s3, BucketLayout(bucket), deployment, str(weights), {})
+
+
+def test_weights_at_an_s3_address_find_the_model_that_they_make(s3: S3Client, bucket: str, weights: Path) -> None:
+    s3.upload_file(str(weights), bucket, "weights/my net.h5")
+    put_model(s3, bucket, fingerprint_of(weights), "file")
+    there = f"s3://{bucket}/weights/my net.h5"
+    assert check_weights(s3, there) == "eu-west-1"
+    assert check_weights(s3, str(weights)) == "this machine"
+    model = ensure_model(s3, BucketLayout(bucket), Deployment(home=Path()), there, {})
+    assert model.fingerprint == fingerprint_of(weights)
+    s3.put_object(Bucket=bucket, Key="weights/my net.h5", Body=b"others")
+    with pytest.raises(ModelError, match=r"run once.*--weights my net\.h5"):
+        ensure_model(s3, BucketLayout(bucket), Deployment(home=Path()), there, {})
+
+
+def test_weights_that_are_not_there_or_not_in_the_eu_are_refused_before_anything_is_made(
+    s3: S3Client, bucket: str
+) -> None:
+    for address in (f"s3://{bucket}/no.h5", f"s3://{bucket}/", "/no/such/weights.h5"):
+        with pytest.raises(ModelError, match=r"there is no such (file|object)"):
+            check_weights(s3, address)
+    there = boto3.client("s3", endpoint_url=s3.meta.endpoint_url, region_name="eu-west-2")
+    there.create_bucket(Bucket="weights-of-london", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    with pytest.raises(OutsideEuError, match="eu-west-2"):
+        check_weights(s3, "s3://weights-of-london/w.h5")

@@ -3,7 +3,14 @@
 import boto3
 import pytest
 from mypy_boto3_s3 import S3Client
-from verger.run.eu_guard import BucketMissingError, OutsideEuError, check_bucket, check_region, is_local_endpoint
+from verger.run.eu_guard import (
+    BucketMissingError,
+    OutsideEuError,
+    check_bucket,
+    check_region,
+    check_topic,
+    is_local_endpoint,
+)
 
 
 @pytest.mark.parametrize("region", ["eu-west-2", "eu-central-2", "us-east-1", "EU", "", "eu-west-1 "])
@@ -28,6 +35,13 @@ def test_a_bucket_in_the_eu_is_accepted_and_its_region_reported(s3: S3Client, bu
 def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
     with pytest.raises(BucketMissingError, match="no-such-fruits"):
         check_bucket(s3, "no-such-fruits")
+
+
+def test_mails_go_through_a_topic_in_the_eu() -> None:
+    assert check_topic("arn:aws:sns:eu-north-1:123456789012:verger") == "eu-north-1"
+    for arn in ("arn:aws:sns:eu-west-2:123456789012:verger", "arn:aws:sns", "arn:"):
+        with pytest.raises(OutsideEuError, match="VERGER_TOPIC_ARN"):
+            check_topic(arn)
 
 
 @pytest.mark.parametrize(
