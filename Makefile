@@ -117,3 +117,7 @@ quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tes
 .PHONY: test
 test: environments ## all the tests
 	@$(ENVS)/dev/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-faults
+test-faults: environments ## the whole table of faults, the long rows as well
+	@$(ENVS)/dev/bin/python -m pytest -m faults $(or $(PYTEST_ARGS),tests)

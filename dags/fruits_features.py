@@ -32,7 +32,8 @@ PICTURES = pictures_asset(DEPLOYMENT)
 SEEN: dict[str, Any] = {"inlets": [PICTURES] if PICTURES else []}
 REGION = "{{ params.region }}"
 EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
-WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds}
+# A wait that an ailing API cut off is taken up again; what really failed fails for good.
+WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds, "retries": 3}
 STEP_HOURS = 12
 CLUSTER_MINUTES = 60
 
@@ -146,6 +147,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         doc_md="Hand the cluster the step that turns pictures into features.",
         job_flow_id=cluster_id,
         steps=lease["featurize_steps"],
+        retries=2,
         **EMR,
     )
     wait_for_featurize = StepSensor(
@@ -164,6 +166,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         doc_md="Hand the cluster the step that turns features into the matrix.",
         job_flow_id=cluster_id,
         steps=lease["pca_steps"],
+        retries=2,
         **EMR,
     )
     wait_for_pca = StepSensor(

@@ -38,6 +38,7 @@ class StackSettings:
         logs: the folder for the servers' logs.
         bucket: the bucket that is made when it is not there.
         cores: task slots of a Spark step.
+        idle_time_scale: seconds that a second of a cluster's idle time-out, or of its nodes' own clock, takes.
     """
 
     project: Path
@@ -46,6 +47,7 @@ class StackSettings:
     logs: Path
     bucket: str = BUCKET
     cores: int = 2
+    idle_time_scale: float = 1.0
 
     @classmethod
     def for_project(cls, project: Path, state: Path, logs: Path) -> StackSettings:
@@ -130,6 +132,7 @@ def running(settings: StackSettings) -> Iterator[Stack]:
             log=settings.logs / "emr.log",
             cores=settings.cores,
             region=REGION,
+            idle_time_scale=settings.idle_time_scale,
         )
         with emr_server.running(emr_settings, s3) as emr_url:
             stack = Stack(settings, s3.url, emr_url, s3.access_key, s3.secret_key)

@@ -1,10 +1,12 @@
 """The shape of the DAG, which is what no cluster survives by."""
 
+import re
 from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.exceptions import ParamValidationError
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,19 @@ def test_no_time_limit_on_the_run_can_skip_the_teardown(dag: DAG) -> None:
 
 def test_every_task_says_what_it_does(dag: DAG) -> None:
     assert [task.task_id for task in dag.tasks if not (task.doc_md or "").strip()] == []
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "words"),
+    [
+        ("instance_type", "m9.huge", "'m9.huge' is not one of"),
+        ("spot_share", 1.5, "1.5 is greater than the maximum"),
+        ("spot_share", -0.1, "-0.1 is less than the minimum"),
+        ("budget_usd", 0, "0 is less than the minimum"),
+        ("region", "eu-west-2", "'eu-west-2' is not one of"),
+        ("keep_for_demo_minutes", 100_000, "100000 is greater than the maximum"),
+    ],
+)
+def test_the_form_refuses_what_cannot_be_before_there_is_a_run(dag: DAG, param: str, value: object, words: str) -> None:
+    with pytest.raises(ParamValidationError, match=re.escape(words)):
+        dag.params.get_param(param).resolve(value=value)

@@ -1,9 +1,10 @@
 """A Verger of a test's own, and pictures for it."""
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ class Verger:
     def read(self, address: S3Address) -> dict[str, Any] | None:
         """A JSON object of the bucket."""
         return read_json(self.stack.s3(), address)
+
+
+@contextlib.contextmanager
+def installed(project: Path, folder: Path, idle_time_scale: float = 1.0) -> Iterator[Verger]:
+    """An installation for as long as the context is open; fails when a cluster outlives what was done with it."""
+    home = AirflowHome(folder / "airflow", project, project / ".venv" / "airflow" / "bin" / "python")
+    home.migrate(local_stack.cleared(os.environ), folder / "migrate.log")
+    settings = replace(local_stack.StackSettings.for_project(project, folder, folder), idle_time_scale=idle_time_scale)
+    with local_stack.running(settings) as stack:
+        yield Verger(stack, home, folder)
+        left = [cluster for cluster in clusters.list_clusters(stack.emr()) if not cluster.ended]
+        assert left == [], "a cluster was left alive"
 
 
 def draw(folder: Path, images: int, *, broken: int = 0, seed: int = 1) -> Path:

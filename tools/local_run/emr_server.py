@@ -38,6 +38,7 @@ class EmrSettings:
         log: its log.
         cores: task slots of a Spark step.
         region: the region that it says it is.
+        idle_time_scale: seconds that a second of an idle time-out, or of a node's own clock, takes.
     """
 
     project: Path
@@ -47,6 +48,7 @@ class EmrSettings:
     log: Path
     cores: int
     region: str
+    idle_time_scale: float = 1.0
 
 
 def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str]) -> list[str]:
@@ -62,6 +64,7 @@ def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str])
         "--s3-endpoint": s3.url,
         "--spark-conf": f"spark.driver.extraJavaOptions={QUICK_START}",
         "--region": settings.region,
+        "--idle-time-scale": str(settings.idle_time_scale),
     }
     words = [word for option in options.items() for word in option]
     words += [word for name in sorted(variables) for word in ("--env", name)]

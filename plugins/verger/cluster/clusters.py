@@ -3,12 +3,12 @@
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
-    from mypy_boto3_emr.literals import ClusterStateType
+    from mypy_boto3_emr.literals import ClusterStateType, StepStateType
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 ALIVE: "tuple[ClusterStateType, ...]" = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
 #: The states in which a cluster still takes steps.
 USABLE: "tuple[ClusterStateType, ...]" = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+
+
+_GOOD_STEPS: "tuple[StepStateType, ...]" = ("PENDING", "RUNNING", "COMPLETED")
 
 
 class ClusterAliveError(RuntimeError):
@@ -48,6 +51,15 @@ def find_named(emr: "EMRClient", name: str) -> str | None:
         for cluster in page["Clusters"]:
             if cluster["Name"] == name:
                 return cluster["Id"]
+    return None
+
+
+def find_steps(emr: "EMRClient", cluster_id: str, names: Collection[str]) -> list[str] | None:
+    """The ids of a cluster's steps of these names that did not fail, the newest alone; None when there is none."""
+    for page in emr.get_paginator("list_steps").paginate(ClusterId=cluster_id, StepStates=list(_GOOD_STEPS)):
+        for step in page["Steps"]:
+            if step["Name"] in names:
+                return [step["Id"]]
     return None
 
 

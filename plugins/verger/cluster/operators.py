@@ -1,46 +1,69 @@
 """The provider's EMR operators and sensors, with what a run needs that they lack."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from verger.cluster.clusters import USABLE, find_named
+from verger.cluster.clusters import USABLE, find_named, find_steps
+from verger.cluster.single_calls import make_once
 from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
 from verger.cluster.triggers import ClusterReadyTrigger, StepProgressTrigger
-from verger.storage.aws_clients import emr_client, s3_client
+from verger.storage.aws_clients import ONE_ATTEMPT, emr_client, emr_client_of_one_attempt, s3_client
 from verger.storage.layout import S3Address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_emr import EMRClient
 
-log = logging.getLogger(__name__)
-
 #: EMR's own log copy comes every five minutes; a cluster that ends copies at once.
 _LOG_PATIENCE_SECONDS = 300
+_STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
+#: Airflow's word for a wait that took as long as it may.
+_OUT_OF_TIME = "max attempts"
+
+
+def check_is_over(state: str, ends: Iterable[str], event: Mapping[str, Any] | None) -> None:
+    """Raise AirflowException, after which a task is tried again, when a wait was cut off and what it waits for goes on.
+
+    An API that fails for longer than its client tries again ends the wait, and says nothing about cluster and step.
+    """
+    message = str((event or {}).get("message", ""))
+    if state not in ends and _OUT_OF_TIME not in message:
+        raise AirflowException(f"the wait was cut off while EMR's state was {state}: {message}")
+
+
+def emr_s_reason(step: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
+    """What EMR says about the end of a step, from the `Status` of both: it may have ended with its cluster."""
+    details = step.get("FailureDetails", {})
+    reasons = [step.get("StateChangeReason", {}).get("Message"), cluster.get("StateChangeReason", {}).get("Message")]
+    words = [details.get("Message") or details.get("Reason"), *reasons]
+    said = list(dict.fromkeys(word for word in words if word))
+    return "; ".join(said) or "it gave no reason"
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
     """Creates the run's cluster, or takes the one that an interrupted try of this very task created.
 
-    RunJobFlow has no client token: a task that Airflow ran again after a crash would make a second cluster.
+    RunJobFlow has no client token: a task that Airflow ran again after a crash, or a call that was repeated because its
+    answer was lost, would make a second cluster.
     """
+
+    def __init__(self, **operator: Any) -> None:  # noqa: ANN401 -- the provider's own keywords
+        super().__init__(botocore_config=dict(ONE_ATTEMPT), **operator)
 
     def execute(self, context: "Context") -> str | None:
         """Return the cluster's id."""
         name = self.job_flow_overrides["Name"]  # type: ignore[index] # rendered: a dict by now
         emr = emr_client(self.aws_conn_id, str(self.region_name))
-        if found := find_named(emr, name):
-            self.log.warning("cluster %s already has the name %s: taking it", found, name)
-            self._job_flow_id = found
-            return found
-        created: str | None = super().execute(context)
-        return created
+        create = super().execute
+        cluster_id: str | None = make_once(partial(find_named, emr, name), lambda: create(context))
+        self._job_flow_id = cluster_id
+        return cluster_id
 
 
 #: How a person goes on after a step or a cluster has failed.
@@ -51,16 +74,19 @@ _TRY_AGAIN = (
 
 
 class AddStepOperator(EmrAddStepsOperator):
-    """Adds one step, or takes the one of that name that is still waiting or running."""
+    """Adds one step, or takes the one of that name that the cluster has already: a run adds each of its steps once."""
+
+    def __init__(self, **operator: Any) -> None:  # noqa: ANN401 -- the provider's own keywords
+        super().__init__(botocore_config=dict(ONE_ATTEMPT), **operator)
 
     def execute(self, context: "Context") -> list[str]:
         """Return a list with the step's id."""
         emr = emr_client(self.aws_conn_id, str(self.region_name))
         check_usable(emr, str(self.job_flow_id))
-        if found := find_pending_step(emr, str(self.job_flow_id), self.steps):  # type: ignore[arg-type] # rendered
-            return [found]
-        added: list[str] = super().execute(context)
-        return added
+        add = super().execute
+        return make_once(
+            partial(find_steps, emr, str(self.job_flow_id), step_names(self.steps)), lambda: list(add(context))
+        )
 
 
 def check_usable(emr: "EMRClient", cluster_id: str) -> None:
@@ -70,14 +96,9 @@ def check_usable(emr: "EMRClient", cluster_id: str) -> None:
         raise AirflowFailException(f"cluster {cluster_id} is {state} and takes no step: {_TRY_AGAIN}")
 
 
-def find_pending_step(emr: "EMRClient", cluster_id: str, steps: Sequence[Mapping[str, Any]]) -> str | None:
-    """The id of a step with the name of one of these that waits or runs on a cluster; None when there is none."""
-    names = {step["Name"] for step in steps}
-    for step in emr.list_steps(ClusterId=cluster_id, StepStates=["PENDING", "RUNNING"])["Steps"]:
-        if step["Name"] in names:
-            log.warning("step %s (%s) is already there: taking it", step["Id"], step["Name"])
-            return str(step["Id"])
-    return None
+def step_names(steps: Any) -> set[str]:  # noqa: ANN401 -- a template until it is rendered
+    """The names of steps as AddJobFlowSteps takes them."""
+    return {step["Name"] for step in steps}
 
 
 class ClusterReadySensor(EmrJobFlowSensor):
@@ -96,7 +117,8 @@ class ClusterReadySensor(EmrJobFlowSensor):
         if self.poke(context):
             return
         self.defer(
-            timeout=timedelta(seconds=self.max_attempts * self.poke_interval),
+            # A little more than the trigger's own, which knows better how to say it.
+            timeout=timedelta(seconds=self.max_attempts * self.poke_interval + 300),
             trigger=ClusterReadyTrigger(
                 job_flow_id=self.job_flow_id,
                 waiter_delay=int(self.poke_interval),
@@ -112,7 +134,9 @@ class ClusterReadySensor(EmrJobFlowSensor):
         if event is not None and event.get("status") == "success":
             self.log.info("cluster %s is ready", self.job_flow_id)
             return
-        reason = self.failure_message_from_response(self.get_emr_response(context))
+        response = self.get_emr_response(context)
+        check_is_over(response["Cluster"]["Status"]["State"], self.failed_states, event)
+        reason = self.failure_message_from_response(response)
         raise AirflowFailException(f"cluster {self.job_flow_id} did not become ready {reason or event}")
 
 
@@ -145,7 +169,8 @@ class StepSensor(EmrStepSensor):
         if state in self.target_states:
             return
         self.defer(
-            timeout=timedelta(seconds=self.max_attempts * self.poke_interval),
+            # A little more than the trigger's own, which knows better how to say it.
+            timeout=timedelta(seconds=self.max_attempts * self.poke_interval + 300),
             trigger=StepProgressTrigger(
                 progress_uri=self.progress_uri,
                 job_flow_id=self.job_flow_id,
@@ -166,8 +191,11 @@ class StepSensor(EmrStepSensor):
             return str(self.step_id)
         self.log.warning("step %s was another cluster's: cluster %s gets its own", self.step_id, self.job_flow_id)
         check_usable(emr, self.job_flow_id)
-        found = find_pending_step(emr, self.job_flow_id, self.steps)
-        return found or emr.add_job_flow_steps(JobFlowId=self.job_flow_id, Steps=self.steps)["StepIds"][0]
+        once = emr_client_of_one_attempt(self.aws_conn_id, str(self.region_name))
+        return make_once(
+            partial(find_steps, emr, self.job_flow_id, step_names(self.steps)),
+            lambda: list(once.add_job_flow_steps(JobFlowId=self.job_flow_id, Steps=self.steps)["StepIds"]),
+        )[0]
 
     def execute_complete(
         self, context: "Context", event: dict[str, Any] | None = None, step_id: str | None = None
@@ -176,6 +204,7 @@ class StepSensor(EmrStepSensor):
         # Airflow renders the task anew when it goes on, and knows only the step that was added to the first cluster.
         self.step_id = step_id or self.step_id
         if event is None or event.get("status") != "success":
+            check_is_over(self.state_from_response(self.get_emr_response(context)), _STEP_ENDS, event)
             self._fail(context)
         self.log.info("step %s completed", self.step_id)
 
@@ -191,8 +220,7 @@ class StepSensor(EmrStepSensor):
         for address, text in zip(addresses, texts, strict=True):
             if text.strip():
                 self.log.error("the end of %s:\n%s", address.uri, tail(text))
-        details = step["Status"].get("FailureDetails", {})
-        cause = cause_of("\n".join(texts)) or details.get("Message") or details.get("Reason") or "it gave no reason"
+        cause = cause_of("\n".join(texts)) or emr_s_reason(step["Status"], cluster["Status"])
         folder = addresses[0].uri.rpartition("/")[0]
         self.log.error("%s", _TRY_AGAIN)
         raise AirflowFailException(

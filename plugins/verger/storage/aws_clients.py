@@ -1,6 +1,7 @@
 """The AWS clients, built in one place through Airflow's connection, so that every task uses the same account."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow.fs
@@ -21,6 +22,8 @@ _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_atte
 
 #: A mail or a bill is a courtesy: a run does not wait for it.
 _QUICK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
+#: botocore itself repeats a call whose answer was lost; some must not be done twice (cluster/single_calls.py).
+ONE_ATTEMPT: Mapping[str, Any] = {"retries": {"total_max_attempts": 1}}
 #: The one endpoint of Cost Explorer, whatever the region of what it tells about.
 _COST_EXPLORER_REGION = "us-east-1"
 
@@ -45,6 +48,11 @@ def s3_client(aws_conn_id: str | None, region: str) -> "S3Client":
 def emr_client(aws_conn_id: str | None, region: str) -> "EMRClient":
     """A client of EMR in a region."""
     return cast("EMRClient", _client("emr", aws_conn_id, region))
+
+
+def emr_client_of_one_attempt(aws_conn_id: str | None, region: str) -> "EMRClient":
+    """A client of EMR that repeats no call."""
+    return cast("EMRClient", _client("emr", aws_conn_id, region, Config(**ONE_ATTEMPT)))
 
 
 def sns_client(aws_conn_id: str | None, region: str) -> "SNSClient":
