@@ -75,10 +75,11 @@ class Explorer {
       pickOnMap: () => this.show("map"),
     });
     this.axes = [this.axis("Across", state.x), this.axis("Up", state.y)];
+    const asked = location.hash;
     this.build();
     this.filter(EVERYTHING);
-    this.readAddress();
-    window.addEventListener("hashchange", () => this.readAddress());
+    this.follow(asked);
+    window.addEventListener("hashchange", () => this.follow(location.hash));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
   }
 
@@ -325,8 +326,8 @@ class Explorer {
     history.replaceState(null, "", `#${words}`);
   }
 
-  private readAddress(): void {
-    const words = new URLSearchParams(location.hash.slice(1));
+  private follow(address: string): void {
+    const words = new URLSearchParams(address.slice(1));
     const path = words.get("picture");
     const picture = path === null ? -1 : this.data.paths.indexOf(this.data.about.images_uri + path);
     const view = VIEWS.find(([name]) => name === words.get("view"))?.[0];
