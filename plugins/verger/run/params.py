@@ -24,7 +24,11 @@ from verger.run.settings import (
 
 def _param(name: str, **schema: Any) -> Param:  # noqa: ANN401 -- JSON schema keywords are of any type
     """A Param whose default is the setting's own."""
-    schema.setdefault("default", getattr(Settings, name, None))
+    own = getattr(Settings, name, None)
+    schema.setdefault("default", own)
+    if own == "":
+        # Airflow's form asks for every text that may not be null, and starts nothing while one is empty.
+        schema["type"] = ["null", schema["type"]]
     return Param(**schema)
 
 

@@ -148,12 +148,15 @@ class Settings:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "Settings":
-        """Build the settings from a DAG run's params; raises SettingError."""
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(params) - known)
+        """Build the settings from a DAG run's params, where None is a text left empty; raises SettingError."""
+        known = {field.name: field.default for field in fields(cls)}
+        unknown = sorted(set(params) - set(known))
         if unknown:
             raise SettingError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
-        return cls(**params)
+        given: dict[str, Any] = {
+            name: "" if value is None and known[name] == "" else value for name, value in params.items()
+        }
+        return cls(**given)
 
 
 def _check_bounds(name: str, value: int, bounds: tuple[int, int]) -> None:

@@ -72,6 +72,16 @@ def test_the_form_has_a_field_for_each_setting_and_its_defaults_are_the_settings
     assert asdict(Settings.from_params(defaults)) == asdict(Settings(**GOOD))
 
 
+def test_a_text_may_be_left_empty_in_the_form() -> None:
+    """Airflow's form starts nothing while a text that may not be null is empty, and gives None for it."""
+    params = run_params(Deployment(Path(), bucket=GOOD["bucket"]))
+    empty = {name: param for name, param in params.items() if param.value == ""}
+    assert empty.keys() == {"source", "weights", "subnet_id", "like_cluster_id"}
+    assert all(param.schema["type"] == ["null", "string"] for param in empty.values())
+    settings = Settings.from_params({**GOOD, **dict.fromkeys(empty)})
+    assert {getattr(settings, name) for name in empty} == {""}
+
+
 def test_every_field_of_the_form_has_a_title_and_a_section() -> None:
     for name, param in run_params(Deployment(home=Path())).items():
         assert param.schema.get("title"), name
