@@ -57,6 +57,29 @@ demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(forea
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
 		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT"
 
+.PHONY: ui
+ui: PORT ?= 8080
+ui: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## Airflow's web UI without Docker, until Ctrl-C: PORT=8080
+	@PYTHONPATH=.:plugins exec $(ENVS)/airflow/bin/python -m tools.ui --port $(PORT)
+
+# --- the stack: docker compose -----------------------------------------------------------------------
+
+.PHONY: up
+up: ## the stack in Docker: builds what has changed, starts, and waits until all is well
+	@docker compose up --detach --wait && $(MAKE) --no-print-directory login
+
+.PHONY: down
+down: ## stops the stack; pictures, results and history stay
+	@docker compose down
+
+.PHONY: login
+login: ## where the stack is reached, and its password
+	@docker compose exec -T api-server python /opt/verger/docker/airflow/show_login.py
+
+.PHONY: test-stack
+test-stack: $(ENVS)/dev/.ready ## the stack's tests, in Docker and with a real Chromium
+	@$(ENVS)/dev/bin/python -m pytest -m stack tests/stack $(PYTEST_ARGS)
+
 # --- measurements -----------------------------------------------------------------------------------
 
 .PHONY: bench
@@ -94,7 +117,7 @@ check: check-infra $(ENVS)/dev/.ready ## lint, types, shell, the AWS template
 	@$(ENVS)/dev/bin/ruff format --check --quiet . || { echo "run: $(ENVS)/dev/bin/ruff format ." >&2; exit 1; }
 	@$(ENVS)/dev/bin/ruff check --quiet .
 	@$(ENVS)/dev/bin/mypy --no-error-summary
-	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh tools/*.sh .ci/run
+	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh docker/*.sh docker/*/*.sh tools/*.sh .ci/run
 	@echo "check: all is well"
 
 EU_REGIONS := eu-central-1 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-3
@@ -112,7 +135,7 @@ TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tes
 
 .PHONY: quick
 quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tests/verger/plan for some of them
-	@$(ENVS)/dev/bin/python -m pytest --quiet -m "not spark and not e2e and not shared" $(TESTS) $(PYTEST_ARGS)
+	@$(ENVS)/dev/bin/python -m pytest --quiet -m "not spark and not e2e and not shared and not stack" $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test
 test: environments ## all the tests
