@@ -3,7 +3,8 @@
     python -I guard.py SIGNAL COMMAND ...     with a pipe as standard input that the starter keeps open
 
 When the pipe closes (the starter ended, however it ended) or when the guard is told to stop, the command gets SIGNAL (a
-number), and SIGKILL after a while. Where the system offers it (Linux), the command also dies with a killed guard.
+number), and SIGKILL after a while; what it started itself and left in its process group is then killed as well. Where
+the system offers it (Linux), the command also dies with a killed guard.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def main(stop_signal: int, command: list[str]) -> int:
         preexec_fn=_die_with_the_guard if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads yet)
     )
 
+    told = threading.Event()
+
     def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
+        told.set()
         with contextlib.suppress(ProcessLookupError):
             child.send_signal(stop_signal)
         killer = threading.Timer(GRACE_SECONDS, child.kill)
@@ -51,7 +55,10 @@ def main(stop_signal: int, command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=stop_at_end_of_input, daemon=True).start()
-    return child.wait()
+    code = child.wait()
+    if told.is_set() and os.getpgrp() == os.getpid():  # the group is ours alone, and whoever told us knows the outcome
+        os.killpg(os.getpid(), signal.SIGKILL)
+    return code
 
 
 if __name__ == "__main__":

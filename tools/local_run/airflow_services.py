@@ -1,0 +1,152 @@
+"""Airflow's four services as processes beside us: API server with the UI, scheduler, DAG processor, triggerer.
+
+`airflow standalone` does the same, but leaves them running when it is ended by anything but Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tools.local_run import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tools.local_run.airflow_home import AirflowHome
+
+#: The API server first: the others ask it.
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+USER = "verger"
+READY_SECONDS = 180.0
+LOOK_SECONDS = 0.5
+AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where the UI is, and whom it lets in."""
+
+    url: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Services:
+    """The running services."""
+
+    login: Login
+    servers: Mapping[str, processes.Server]
+
+    def ended(self) -> processes.Server | None:
+        """A service that has ended by itself, if there is one."""
+        return next((server for server in self.servers.values() if server.process.poll() is not None), None)
+
+
+def check_port(port: int) -> None:
+    """Raises ServerError when something listens on the port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise processes.ServerError(
+                f"port {port} of this machine cannot be used ({error.strerror}): choose another with PORT=..."
+            ) from None
+
+
+def keep_password(file: Path) -> str:
+    """The password of the UI's user: made once, in a file that only its owner can read, where Airflow looks for it."""
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        return str(json.loads(file.read_text("utf-8"))[USER])
+    password = secrets.token_urlsafe(15)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({USER: password}), "utf-8")
+    return password
+
+
+def service_environment(port: int, passwords: Path) -> dict[str, str]:
+    """What the services need to find one another and to trust one another, as Airflow's settings."""
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__AUTH_MANAGER": AUTH_MANAGER,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        # A run that the last Ctrl-C interrupted goes on half a minute after the next start; the default is five.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    }
+
+
+@contextlib.contextmanager
+def running(home: AirflowHome, environment: Mapping[str, str], port: int, logs: Path) -> Iterator[Services]:
+    """Runs the services for as long as the context is open, from when all are well. Raises ServerError."""
+    check_port(port)
+    passwords = home.home / "passwords.json"
+    login = Login(f"http://localhost:{port}", USER, keep_password(passwords))
+    variables = {**environment, **home.environment(), **service_environment(port, passwords)}
+    servers: dict[str, processes.Server] = {}
+    try:
+        for name in SERVICES:
+            command = [str(home.python), "-m", "airflow", name]
+            servers[name] = processes.start(f"Airflow's {name}", command, variables, logs / f"{name}.log")
+        services = Services(login, servers)
+        _wait(services, port)
+        yield services
+    finally:
+        with ThreadPoolExecutor(len(SERVICES)) as threads:
+            for server in servers.values():
+                threads.submit(server.stop)
+
+
+def _wait(services: Services, port: int) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        if (ended := services.ended()) is not None:
+            last = processes.last_line(ended.log.read_text("utf-8", errors="replace"))
+            raise processes.ServerError(f"{ended.name} ended when it was started: {last} (log: {ended.log})")
+        if unwell(read_health(port)) == []:
+            return
+        time.sleep(LOOK_SECONDS)
+    logs = os.path.commonpath([server.log for server in services.servers.values()])
+    raise processes.ServerError(
+        f"Airflow was not ready after {READY_SECONDS:.0f} s: {', '.join(unwell(read_health(port)))} (logs: {logs})"
+    )
+
+
+def read_health(port: int) -> dict[str, Any]:
+    """What the API server says about the others; empty when it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
+            health: dict[str, Any] = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return {}
+    return health
+
+
+def unwell(health: Mapping[str, Any]) -> list[str]:
+    """The components that are not well, by Airflow's names."""
+    names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    return [name for name in names if (health.get(name) or {}).get("status") != "healthy"]
