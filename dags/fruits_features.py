@@ -25,6 +25,7 @@ from verger.cluster.hold import HoldClusterOperator
 from verger.cluster.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
 from verger.run.deployment import Deployment
 from verger.run.params import run_params
+from verger.serve.publish_operator import PublishResultsOperator
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
 PICTURES = pictures_asset(DEPLOYMENT)
@@ -109,9 +110,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
         return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
-    @task(retries=2)
     def publish_results(cluster_id: str, regions: dict[str, str]) -> str:
-        """Reconcile the counts, write run.json and the report, and move latest.json last."""
         return tasks.publish_results(DEPLOYMENT, get_current_context(), cluster_id, regions)
 
     # What a task call returns is an XComArg, whatever the function's own type says.
@@ -179,7 +178,13 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,
     )
-    published: Any = publish_results(cluster_id, regions)
+    published = PublishResultsOperator(
+        task_id="publish_results",
+        doc_md="Reconcile the counts, write run.json and the report, and move latest.json last.",
+        python_callable=publish_results,
+        op_args=[cluster_id, regions],
+        retries=2,
+    )
     hold_cluster = HoldClusterOperator(
         task_id="hold_cluster",
         doc_md="Hold the finished cluster for a demonstration, if asked to. The log says how to look at it.",

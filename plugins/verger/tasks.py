@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger import preflight
@@ -19,6 +20,8 @@ from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import LOCAL, is_local_endpoint
+from verger.serve.run_note import SUMMARY_KEY, summarize
+from verger.serve.tab import base_path, file_path, tab_path
 from verger.storage.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import BucketLayout, RunLayout
@@ -181,7 +184,14 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str,
     for warning in description["warnings"]:
         log.warning("%s", warning)
     log.info("published %s: %s", run.results_uri, description["counts"])
+    context["ti"].xcom_push(key=SUMMARY_KEY, value=_summary(description, context))
     return run.results_uri
+
+
+def _summary(description: dict[str, Any], context: "Context") -> str:
+    base = base_path(conf.get("api", "base_url", fallback=""))
+    of_run = context["ti"].dag_id, str(context["run_id"])
+    return summarize(description, tab=tab_path(*of_run, base), picture=file_path(*of_run, "map.svg", base))
 
 
 def _now() -> str:

@@ -1,7 +1,9 @@
 """The AWS clients, built in one place through Airflow's connection, so that every task uses the same account."""
 
 import os
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow.fs
@@ -24,6 +26,11 @@ _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_atte
 _QUICK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
 #: botocore itself repeats a call whose answer was lost; some must not be done twice (cluster/single_calls.py).
 ONE_ATTEMPT: Mapping[str, Any] = {"retries": {"total_max_attempts": 1}}
+#: Somebody waits for the answer before a screen.
+_SOON = Config(
+    max_pool_connections=32, connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 2}
+)
+_CLIENT_SECONDS = 300
 #: The one endpoint of Cost Explorer, whatever the region of what it tells about.
 _COST_EXPLORER_REGION = "us-east-1"
 
@@ -43,6 +50,16 @@ def _client(
 def s3_client(aws_conn_id: str | None, region: str) -> "S3Client":
     """A client of S3 in a region."""
     return cast("S3Client", _client("s3", aws_conn_id, region))
+
+
+def viewer_s3_client(aws_conn_id: str | None, region: str) -> "S3Client":
+    """A client of S3 for many small reads that somebody waits for: kept for some minutes, and it gives up soon."""
+    return _kept_s3_client(aws_conn_id, region, int(time.monotonic() / _CLIENT_SECONDS))
+
+
+@lru_cache(maxsize=16)
+def _kept_s3_client(aws_conn_id: str | None, region: str, _age: int) -> "S3Client":
+    return cast("S3Client", _client("s3", aws_conn_id, region, _SOON))
 
 
 def emr_client(aws_conn_id: str | None, region: str) -> "EMRClient":
