@@ -1,0 +1,152 @@
+"""fruits_features with a step that fails, and a person who clears it: Airflow's own clearing and its scheduling."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from mypy_boto3_emr import EMRClient
+
+from tools.local_run.airflow_home import AirflowHome
+from tools.local_stack import cleared
+
+BUCKET = "fruits-to-clear"
+
+#: fruits_features itself, on steps that fail until a file is there. What needs pictures or a model is left out.
+FRUITS = """
+import os, runpy
+from pathlib import Path
+from airflow.sdk import dag
+from verger import cluster_tasks, tasks
+
+MENDED = Path(os.environ["AIRFLOW_HOME"], "mended")
+lease_cluster = cluster_tasks.lease_cluster
+
+def step(name, script):
+    return {"Name": name, "ActionOnFailure": "TERMINATE_CLUSTER",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["bash", "-c", script]}}
+
+def lease(*arguments):
+    found = lease_cluster(*arguments)
+    found["job_flow"]["BootstrapActions"] = []
+    check = f"test -e {MENDED} || {{ echo 'verger: error: not mended' >&2; exit 2; }}"
+    return found | {"featurize_steps": [step("featurize", check)], "pca_steps": [step("pca", "true")]}
+
+cluster_tasks.lease_cluster = lease
+tasks.publish_model = lambda *_: {"fingerprint": "f" * 16, "uri": "s3://b/models/f", "weights": "imagenet"}
+tasks.plan_run = lambda *_: {"todo": 1, "listed": 1, "bytes_todo": 1}
+tasks.publish_results = lambda *_: "s3://b/results"
+globals().update(runpy.run_path(os.environ["FRUITS_FEATURES"]))
+"""
+
+#: Runs the DAG, clears a task as the API does for the UI, and runs what is then to run.
+SCENE = """
+import json, os, sys
+from pathlib import Path
+from airflow._shared.timezones import timezone
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import clear_task_instances, find_relevant_relatives
+from airflow.sdk.definitions.dag import _run_task
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState, TaskInstanceState
+
+dag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags["fruits_features"]
+run_id = dag.test().run_id
+
+def told(label):
+    with create_session() as session:
+        tasks = session.query(DagRun).filter_by(run_id=run_id).one().get_task_instances(session=session)
+        print("RESULT", json.dumps([label, {ti.task_id: [str(ti.state), ti.try_number] for ti in tasks}]))
+
+def clear(task_id):
+    with create_session() as session:
+        stored = SerializedDagModel.get_dag("fruits_features", session=session)
+        names = {task_id}
+        names |= set(find_relevant_relatives(
+            names, [], dag=stored, run_id=run_id, direction="downstream", session=session))
+        tis = stored.clear(dry_run=True, task_ids=list(names), run_id=run_id, session=session)
+        clear_task_instances(tis, session, DagRunState.QUEUED)
+
+def go_on():
+    with create_session() as session:
+        run = session.query(DagRun).filter_by(run_id=run_id).one()
+        run.dag = SerializedDagModel.get_dag("fruits_features", session=session)
+        run.state = DagRunState.RUNNING
+        session.commit()
+        while run.state == DagRunState.RUNNING:
+            session.expire_all()
+            ready, _ = run.update_state(session=session)
+            for ti in ready:
+                ti.try_number += 1
+                ti.state, ti.scheduled_dttm = TaskInstanceState.SCHEDULED, timezone.utcnow()
+            session.commit()
+            for ti in ready:
+                _run_task(ti=ti, task=dag.task_dict[ti.task_id], run_triggerer=True)
+
+told("failed")
+Path(os.environ["AIRFLOW_HOME"], "mended").touch()
+clear("wait_for_featurize")
+go_on()
+told("cleared")
+"""
+
+
+@pytest.fixture
+def environment(project: Path, local_emr: EMRClient, tmp_path: Path) -> dict[str, str]:
+    home = AirflowHome(tmp_path / "home", project, Path(sys.executable))
+    home.migrate(cleared(os.environ), tmp_path / "migrate.log")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "fruits.py").write_text(FRUITS)
+    s3 = boto3.client("s3", endpoint_url=local_emr.meta.endpoint_url, region_name="eu-west-1")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return {
+        **cleared(os.environ),
+        **home.environment(),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+        "FRUITS_FEATURES": str(project / "dags" / "fruits_features.py"),
+        "AWS_ENDPOINT_URL": local_emr.meta.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "VERGER_HOME": str(project),
+        "VERGER_BUCKET": BUCKET,
+        "VERGER_WATCH_SECONDS": "0",
+        "VERGER_POLL_SECONDS": "1",
+    }
+
+
+def play(environment: dict[str, str]) -> list[dict[str, list[Any]]]:
+    """The states and tries of all tasks after each act."""
+    command = [sys.executable, "-c", SCENE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    told = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert len(told) == 2, done.stderr[-3000:] + done.stdout[-6000:]
+    return [json.loads(line)[1] for line in told]
+
+
+@pytest.mark.timeout(400)
+def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run(
+    environment: dict[str, str], local_emr: EMRClient
+) -> None:
+    before = {cluster["Id"] for cluster in local_emr.list_clusters()["Clusters"]}
+    failed, good = play(environment)
+    assert failed["wait_for_featurize"] == ["failed", 1]
+    assert failed["terminate_cluster"][0] == "success"
+
+    # Nothing was to be held.
+    assert {task: state for task, (state, _) in good.items() if state != "success"} == {"hold_cluster": "skipped"}
+    assert good["add_featurize_step"] == ["success", 1]
+    assert good["create_cluster"] == ["success", 2]
+    ours = [cluster for cluster in local_emr.list_clusters()["Clusters"] if cluster["Id"] not in before]
+    assert [cluster["Status"]["State"] for cluster in ours] == ["TERMINATED", "TERMINATED_WITH_ERRORS"]
+    steps = local_emr.list_steps(ClusterId=ours[0]["Id"])["Steps"]
+    assert [(step["Name"], step["Status"]["State"]) for step in steps] == [
+        ("pca", "COMPLETED"),
+        ("featurize", "COMPLETED"),
+    ]
