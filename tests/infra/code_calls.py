@@ -18,6 +18,9 @@ ACTION_OF = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
 }
+#: What boto3 adds to a client that is no operation of the API. The parts of a large upload are put with the same
+#: permission: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+BOTO3_METHODS = {"upload_file": "PutObject"}
 #: The actions of what the provider's classes call, read in their sources (apache-airflow-providers-amazon 9.39.0).
 PROVIDER_CALLS = {
     "AwsBaseWaiterTrigger": set[str](),
@@ -120,7 +123,7 @@ def _operations(tree: ast.Module, names: dict[str, str | None], clients: Clients
         if method in {"get_paginator", "get_waiter"}:
             method = ast.literal_eval(node.args[0])
         operations = botocore.session.get_session().get_service_model(service).operation_names
-        yield service, {xform_name(operation): operation for operation in operations}[method]
+        yield service, ({xform_name(operation): operation for operation in operations} | BOTO3_METHODS)[method]
 
 
 def provider_names(tree: ast.Module) -> set[str]:
