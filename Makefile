@@ -128,6 +128,10 @@ check-infra: $(ENVS)/infra/.ready ## the AWS template: valid in every region of 
 	@$(ENVS)/infra/bin/checkov --quiet --compact --skip-download --framework cloudformation --file infra/template.yaml >$(ENVS)/infra/checkov.log \
 		|| { cat $(ENVS)/infra/checkov.log >&2; exit 1; }
 
+.PHONY: check-databricks
+check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by hand, its package's licence is Databricks' own
+	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
+
 .PHONY: environments
 environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
 

@@ -18,7 +18,7 @@ from spark_jobs.infer import Broadcast
 from spark_jobs.moments import Matrix, Moments, merge_in_order, moments_of, pack, unpack
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.pca_model import PcaModel
-from spark_jobs.spark_context import task_slots
+from spark_jobs.spark_context import close_context, task_slots
 
 if TYPE_CHECKING:
     from pyspark.core.rdd import RDD
@@ -54,7 +54,7 @@ def block_passes(
     try:
         yield SparkPasses(spark, settings, block_tasks(committed, rows, task_slots(spark)))
     finally:
-        spark.stop()
+        close_context(spark)
 
 
 class DriverPasses:

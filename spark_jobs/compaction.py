@@ -31,7 +31,7 @@ from spark_jobs.rewrite_plan import (
     small_records,
 )
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
-from spark_jobs.spark_context import open_context
+from spark_jobs.spark_context import close_context, open_context
 from spark_jobs.sweeping import sweep
 from spark_jobs.table_file import write_table_file
 
@@ -66,7 +66,7 @@ def keep_small(settings: StoreSettings, layout: TableLayout, upkeep: Upkeep) -> 
             try:
                 compact(spark, settings, layout, records, small)
             finally:
-                spark.stop()
+                close_context(spark)
         sweep(settings, layout, upkeep.grace_hours)
     except Exception as error:  # noqa: BLE001 - see above
         print(f"featurize: WARNING: the table was not compacted ({type(error).__name__}: {error})", flush=True)

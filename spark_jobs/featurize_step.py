@@ -21,7 +21,7 @@ from spark_jobs.manifest import read_manifest
 from spark_jobs.model_files import Model, read_model
 from spark_jobs.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.progress import Progress, ProgressReporter
-from spark_jobs.spark_context import open_context, task_slots
+from spark_jobs.spark_context import close_context, open_context, task_slots
 from spark_jobs.telemetry import AddTotals, TotalsByHost, over_hosts
 from spark_jobs.warm_up import warm_up
 
@@ -79,7 +79,7 @@ def compute(
                 process_chunk(job, number, images)
         return Work(totals.value, len(cut), time.monotonic() - began)
     finally:
-        spark.stop()
+        close_context(spark)
 
 
 def chunk_job(

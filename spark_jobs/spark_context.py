@@ -7,24 +7,29 @@ from pyspark import SparkConf, SparkContext
 
 # One thread per task slot: the model and the matrix products of a worker must leave the other cores alone.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+CONF = {
+    "spark.python.worker.reuse": "true",
+    # A lost node costs its tasks another try; a task that failed four times has a reason of its own.
+    "spark.task.maxFailures": "4",
+    "spark.ui.showConsoleProgress": "false",
+} | {f"spark.executorEnv.{variable}": "1" for variable in ONE_THREAD}
+# Set where the context is somebody else's and the next job's too: Databricks opens one for all tasks of a cluster.
+KEEP_CONTEXT = "spark.verger.keepContext"
 
 
 def open_context(name: str) -> SparkContext:
     """The context of a job."""
-    conf = (
-        SparkConf()
-        .setAppName(name)
-        .set("spark.python.worker.reuse", "true")
-        # A lost node costs its tasks another try; a task that failed four times has a reason of its own.
-        .set("spark.task.maxFailures", "4")
-        .set("spark.ui.showConsoleProgress", "false")
-    )
-    for variable in ONE_THREAD:
-        conf = conf.setExecutorEnv(variable, "1")
+    conf = SparkConf().setAppName(name).setAll(list(CONF.items()))
     context = SparkContext.getOrCreate(conf)
     if context.getConf().get("spark.log.level", None) is None:
         context.setLogLevel("WARN")
     return context
+
+
+def close_context(context: SparkContext) -> None:
+    """Stop the context, unless its configuration says that it outlives the job."""
+    if context.getConf().get(KEEP_CONTEXT, "false") != "true":
+        context.stop()
 
 
 def task_slots(context: SparkContext) -> int:

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "spark_jobs": {
         "spark_jobs", "pyspark", "numpy", "PIL", "pyarrow", "obstore", "ai_edge_litert", "keras", "tensorflow",
     },
+    "databricks_wheel": {"spark_jobs"},
     "local_emr": {"local_emr", "moto", "boto3", "botocore", "flask", "werkzeug"},
 }  # fmt: skip
 
