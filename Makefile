@@ -80,6 +80,24 @@ login: ## where the stack is reached, and its password
 test-stack: $(ENVS)/dev/.ready ## the stack's tests, in Docker and with a real Chromium
 	@$(ENVS)/dev/bin/python -m pytest -m stack tests/stack $(PYTEST_ARGS)
 
+# --- the notebook -----------------------------------------------------------------------------------
+
+NOTEBOOK_NEEDS := $(foreach env,notebook model,$(ENVS)/$(env)/.ready) .cache/jars/s3proxy/.ready
+
+.PHONY: notebook
+notebook: export VERGER_IMAGES := $(IMAGES)
+notebook: export VERGER_WEIGHTS := $(WEIGHTS)
+notebook: $(NOTEBOOK_NEEDS) ## the chain step by step, in JupyterLab: IMAGES=folder WEIGHTS=file.h5
+	@$(ENVS)/notebook/bin/python tools/walkthrough.py open --images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS"
+
+.PHONY: test-notebook
+test-notebook: $(NOTEBOOK_NEEDS) $(ENVS)/dev/.ready ## runs the notebook and checks what it shows
+	@$(ENVS)/dev/bin/python -m pytest -q tests/notebooks
+
+.PHONY: clear-notebook
+clear-notebook: $(ENVS)/notebook/.ready ## removes the notebook's outputs, before a commit
+	@$(ENVS)/notebook/bin/python -m nbconvert --log-level WARN --clear-output --inplace notebooks/walkthrough.ipynb
+
 # --- measurements -----------------------------------------------------------------------------------
 
 .PHONY: bench
@@ -117,7 +135,7 @@ check: check-infra $(ENVS)/dev/.ready ## lint, types, shell, the AWS template
 	@$(ENVS)/dev/bin/ruff format --check --quiet . || { echo "run: $(ENVS)/dev/bin/ruff format ." >&2; exit 1; }
 	@$(ENVS)/dev/bin/ruff check --quiet .
 	@$(ENVS)/dev/bin/mypy --no-error-summary
-	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh docker/*.sh docker/*/*.sh tools/*.sh .ci/run
+	@$(ENVS)/dev/bin/shellcheck bootstrap/*.sh docker/*.sh docker/*/*.sh notebooks/*.sh tools/*.sh .ci/run
 	@echo "check: all is well"
 
 EU_REGIONS := eu-central-1 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-3
@@ -133,7 +151,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark local_emr model dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
+environments: $(foreach e,airflow spark local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 

@@ -23,5 +23,7 @@ compile model.txt -c spark.txt model.in "$@"
 compile ../bootstrap/requirements-keras.txt -c ../bootstrap/requirements.txt -c model.txt ../bootstrap/requirements-keras.in "$@"
 compile bench.txt -c spark.txt -c model.txt bench.in "$@"
 compile dev.txt -c airflow.txt -c spark.txt -c local_emr.txt dev.in "$@"
+compile notebook.txt -c airflow.txt -c spark.txt notebook.in "$@"
+compile emr_kernel.txt -c ../bootstrap/requirements.txt -c notebook.txt emr_kernel.in "$@"
 # On its own: checkov pins boto3 and others at versions that Airflow cannot have.
 compile infra.txt infra.in "$@"

@@ -43,8 +43,8 @@ def job_flow(
     settings: Settings, deployment: Deployment, layout: BucketLayout, order: ClusterOrder, prices: PriceTable
 ) -> dict[str, Any]:
     """Describe the cluster: https://docs.aws.amazon.com/emr/latest/APIReference/API_RunJobFlow.html."""
-    # Livy is how a notebook on somebody's own machine reaches Spark while the cluster is held.
-    applications = ["Spark", *(["Livy"] if settings.keep_for_demo_minutes else [])]
+    # How notebooks reach Spark while the cluster is held: from somebody's own machine, and from EMR Studio.
+    applications = ["Spark", *(["Livy", "JupyterEnterpriseGateway"] if settings.keep_for_demo_minutes else [])]
     security = deployment.security_configuration
     return {
         "Name": order.name,

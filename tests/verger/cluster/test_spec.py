@@ -99,7 +99,7 @@ def test_only_a_cluster_that_is_held_has_livy(prices: PriceTable) -> None:
         return [application["Name"] for application in request(prices, settings)["Applications"]]
 
     assert names(SETTINGS) == ["Spark"]
-    assert names(replace(SETTINGS, keep_for_demo_minutes=5)) == ["Spark", "Livy"]
+    assert names(replace(SETTINGS, keep_for_demo_minutes=5)) == ["Spark", "Livy", "JupyterEnterpriseGateway"]
 
 
 def test_a_held_cluster_says_how_to_reach_it() -> None:
