@@ -66,7 +66,8 @@ ui: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach
 
 .PHONY: up
 up: ## the stack in Docker: builds what has changed, starts, and waits until all is well
-	@docker compose up --detach --wait && $(MAKE) --no-print-directory login
+	@docker compose up --detach --wait
+	@$(MAKE) --no-print-directory login
 
 .PHONY: down
 down: ## stops the stack; pictures, results and history stay
