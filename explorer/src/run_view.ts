@@ -171,7 +171,7 @@ function time(run: Facts): HTMLElement {
   const rows: [string, string][] = [["Featurize, in all", duration(seconds.total)]];
   const parts: [string, string][] = [["start", "start"], ["fetch", "fetch"], ["decode", "decode"], ["infer", "infer"], ["write", "write"]];
   for (const [key, name] of parts) {
-    if (seconds[key] !== undefined) rows.push([`  ${name}${key === "start" || key === "write" ? "" : " (added up over the workers)"}`, duration(seconds[key])]);
+    if (seconds[key] !== undefined) rows.push([`  ${name}${key === "start" ? "" : " (added up over the workers)"}`, duration(seconds[key])]);
   }
   rows.push(["Images per second", decimal(featurize.images_per_second)], ["PCA", duration(pca.seconds.total)]);
   const ready = cluster.ready_at ? (Date.parse(cluster.ready_at) - Date.parse(cluster.created_at)) / 1000 : NaN;
