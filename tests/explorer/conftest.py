@@ -20,7 +20,8 @@ HOSTILE = '<img src=x onerror="window.hacked=1">'
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# As long as a module: while Playwright is there, its event loop counts as running, and nobody else's may.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium as the machine has it; the tests say so when there is none."""
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
@@ -48,7 +49,6 @@ class Visit:
         self.page.goto(self.address + words)
         self.page.wait_for_selector("html[data-ready]", timeout=30_000)
         return self
-
 
 
 @pytest.fixture

@@ -156,7 +156,9 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
     rows = "".join(f"{at + 1},1.0,{share},0.5,{str(at < k).lower()}\n" for at, share in enumerate(shares))
     variance = "component,explained_variance,explained_variance_ratio,cumulative_ratio,kept\n" + rows
     (root / BUCKET / run.result_file("explained_variance.csv").key).write_text(variance, encoding="utf-8")
-    before = manifest.filter(pa.array([path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()]))
+    before = manifest.filter(
+        pa.array([path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()])
+    )
     return RunFiles(
         filesystem=pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem()),
         run=run,

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,9 +60,7 @@ def test_each_row_has_its_own_thumbnail_its_scores_and_its_size(tmp_path: Path, 
     assert [bar["kept"] for bar in about["scree"]] == [True] * 5 + [False] * 3
 
 
-def test_rejects_are_read_as_they_were_before_they_were_made_harmless(
-    tmp_path: Path, pictures: world.Pictures
-) -> None:
+def test_rejects_are_read_as_they_were_before_they_were_made_harmless(tmp_path: Path, pictures: world.Pictures) -> None:
     data = tmp_path / "data"
     data.mkdir()
     files = world.write_bucket(tmp_path, pictures)

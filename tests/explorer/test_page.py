@@ -246,8 +246,9 @@ def walk_to_a_picture_by_touch(page: Page) -> tuple[float, float]:
             const box = canvas.getBoundingClientRect();
             for (let at = 0; at < width * height; at++) {
                 const [red, green, blue] = data.slice(at * 4, at * 4 + 3);
+                const [across, down] = [(at % width) / width, Math.floor(at / width) / height];
                 if (Math.max(red, green, blue) - Math.min(red, green, blue) > 60)
-                    return [box.x + (at % width) / width * box.width, box.y + Math.floor(at / width) / height * box.height];
+                    return [box.x + across * box.width, box.y + down * box.height];
             }
             return [0, 0];
         }"""

@@ -154,4 +154,3 @@ def _read_scree(files: RunFiles) -> list[dict[str, Any]]:
         {"component": row["component"], "share": row["explained_variance_ratio"], "kept": row["kept"]}
         for row in found.slice(0, _MOST_BARS).to_pylist()
     ]
-

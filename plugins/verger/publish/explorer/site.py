@@ -19,7 +19,11 @@ FOLDER = "explorer"
 FETCHED = ("about.json", "points.parquet", "components.f32", "rejects.parquet")
 #: A multiple of three, so that the pieces of base64 join.
 _PIECE = 3 << 18
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8"}
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+}
 
 
 def publish_explorer(s3: "S3Client", files: RunFiles) -> None:

@@ -63,7 +63,7 @@ def sheet_name(number: int) -> str:
     return f"sheet-{number:04}.jpg"
 
 
-def write_sheets(  # noqa: PLR0913 -- each is of another kind
+def write_sheets(
     folder: Path,
     filesystem: pyarrow.fs.FileSystem,
     bucket: str,
