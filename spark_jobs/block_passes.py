@@ -3,17 +3,19 @@
 Both go block by block in path order and merge along the same tree, so that they come to the same bits.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from pyspark import SparkContext
 from pyspark.storagelevel import StorageLevel
 
 from spark_jobs.committed_rows import CommittedRows, Int64s
-from spark_jobs.feature_blocks import BLOCK_IMAGES, TASK_BLOCKS, BlockTask, Vectors, block_tasks, blocks, read_task
+from spark_jobs.feature_blocks import BlockTask, Vectors, block_tasks, blocks, read_task
 from spark_jobs.infer import Broadcast
 from spark_jobs.moments import Matrix, Moments, merge_in_order, moments_of, pack, unpack
 from spark_jobs.object_store import StoreSettings
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
 
 # Partial results merged as one (a power of two, see `merge_in_order`): 6.6 MB each, so 105 MB, on the driver too.
 MERGED_AT_ONCE = 16
-# What one task of the cluster takes, the driver takes as well (42 MB), in less time than Spark takes to start.
-DRIVER_IMAGES = TASK_BLOCKS * BLOCK_IMAGES
+# So many the driver adds up in less time than Spark and its workers take to start (`make bench`, 20,000 images).
+DRIVER_IMAGES = 32_768
+# Tasks the driver has in hand at a time: it may be small, and each holds up to 80 MB.
+DRIVER_THREADS = 4
 
 Packed = tuple[int, bytes, bytes]
+Result = TypeVar("Result")
 
 
 class BlockPasses(Protocol):
@@ -47,8 +52,8 @@ def block_passes(
 ) -> Iterator[BlockPasses]:
     """The passes over some rows (indexes into `committed` in path order); Spark starts only if there are many."""
     if len(rows) <= DRIVER_IMAGES:
-        (task,) = block_tasks(committed, rows, slots=0)
-        yield DriverPasses(read_task(settings, task))
+        threads = min(DRIVER_THREADS, os.cpu_count() or 1)
+        yield DriverPasses(settings, block_tasks(committed, rows, threads), threads)
         return
     spark = open_context()
     try:
@@ -58,18 +63,25 @@ def block_passes(
 
 
 class DriverPasses:
-    """Over features that the driver holds."""
+    """Over features that the driver reads, some tasks at a time."""
 
-    def __init__(self, vectors: Vectors) -> None:
-        self._vectors = vectors
+    def __init__(self, settings: StoreSettings, tasks: list[BlockTask], threads: int) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._threads = threads
 
     def moments(self) -> Moments:
         """Per block, merged in path order as a tree."""
-        return moments_of_blocks(self._vectors)
+        return merge_in_order(self._each(moments_of_blocks))
 
     def scores(self, model: PcaModel) -> Iterator[Matrix]:
         """Block by block."""
-        yield from (model.project(block) for block in blocks(self._vectors))
+        for scores in self._each(lambda vectors: [model.project(block) for block in blocks(vectors)]):
+            yield from scores
+
+    def _each(self, work: Callable[[Vectors], Result]) -> Iterator[Result]:
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(lambda task: work(read_task(self._settings, task)), self._tasks)
 
 
 class SparkPasses:

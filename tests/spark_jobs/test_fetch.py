@@ -149,6 +149,22 @@ def test_images_come_in_order_and_never_more_wait_than_allowed(s3: S3Client, buc
         assert len(taken) <= number + 5
 
 
+def test_reads_are_asked_for_many_at_a_time(s3: S3Client, bucket: str, aws: str) -> None:
+    """A new read for each image taken would wake threads between any two calls of the model."""
+    for number in range(40):
+        s3.put_object(Bucket=bucket, Key=f"{number}.jpg", Body=b"x")
+    taken: list[ImageItem] = []
+
+    def counted() -> Iterator[ImageItem]:
+        for number in range(40):
+            taken.append(item(bucket, f"{number}.jpg", 1))
+            yield taken[-1]
+
+    limits = FetchLimits(threads=4, waiting_bytes=1000, image_bytes=1000)
+    fillings = {len(taken) for _ in fetch_ahead(counted(), StoreSettings(aws, "eu-west-1"), limits)}
+    assert len(fillings) <= 40 / 4
+
+
 def test_obstore_is_left_only_for_keys_it_has_no_path_for() -> None:
     odd = {"a//b.jpg", "/first.jpg", "a/../b.jpg", "a/./b.jpg", "..", "last/", "tab\t.jpg"}
     assert {key for key in KEYS if needs_signed_get(key)} == odd
