@@ -110,6 +110,11 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
         return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
+    @task
+    def check_outcome() -> None:
+        """Fail the run if somebody marked it failed or its cluster may be alive: Airflow would call it a success."""
+        cluster_tasks.check_outcome(get_current_context())
+
     def publish_results(cluster_id: str, regions: dict[str, str]) -> str:
         return tasks.publish_results(DEPLOYMENT, get_current_context(), cluster_id, regions)
 
@@ -206,6 +211,8 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
     wait_for_pca >> hold_cluster >> terminated.as_teardown(setups=setups)
     # A teardown as well, so that a run that failed is accounted for; it adds nothing that could hide the failure.
     [published, terminated] >> recorded.as_teardown(setups=setups)
+    outcome: Any = check_outcome()
+    recorded >> outcome.as_teardown(setups=setups, on_failure_fail_dagrun=True)
 
 
 fruits_features()

@@ -1,6 +1,7 @@
 """What the tasks do that decide on, order, account for and end a run's cluster."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,31 @@ def record_cost(deployment: Deployment, context: "Context", choice: dict[str, An
         put_run_description(s3, run, add_cost(description, cost))
         send_mail(deployment, results_mail(description, cost, run.results_uri))
     return float(cost["usd"])
+
+
+def check_outcome(context: "Context") -> None:
+    """Fail when the run must not end as a success, though its last tasks were skipped or went well.
+
+    Airflow lets the teardowns of a run that a person marked failed run all the same, and then takes it for a success.
+    """
+    run_id, dag_id = context["run_id"], context["ti"].dag_id
+    states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+    if (problem := hidden_failure(states)) is not None:
+        raise AirflowFailException(problem)
+
+
+def hidden_failure(states: Mapping[str, str | None]) -> str | None:
+    """Why a run whose tasks are in these states has failed, where Airflow would not see it.
+
+    A task that was at work when somebody marked the run failed has failed, and what comes after it was skipped; after a
+    task that fails by itself comes `upstream_failed`, which Airflow does see.
+    """
+    if states.get("terminate_cluster") == "failed":
+        return "the cluster could not be ended: see the log of terminate_cluster, and look whether it is still there"
+    failed = sorted(task for task, state in states.items() if state == "failed")
+    if failed and states.get("publish_results") == "skipped":
+        return f"the run was marked failed while {failed[0]} was at work; its cluster has ended"
+    return None
 
 
 def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *, published: bool) -> dict[str, Any]:

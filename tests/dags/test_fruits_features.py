@@ -27,7 +27,7 @@ def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
     assert set(order) == {
         "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "choose_cluster", "lease_cluster",
         "create_cluster", "wait_for_cluster", "add_featurize_step", "wait_for_featurize", "add_pca_step",
-        "wait_for_pca", "publish_results", "hold_cluster", "terminate_cluster", "record_cost",
+        "wait_for_pca", "publish_results", "hold_cluster", "terminate_cluster", "record_cost", "check_outcome",
     }  # fmt: skip
     assert order.index("check_settings") == 0
     assert order.index("plan_run") < order.index("lease_cluster") < order.index("create_cluster")
@@ -56,6 +56,13 @@ def test_a_failed_run_is_never_hidden_by_its_teardown(dag: DAG) -> None:
     decide = {task.task_id for task in dag.tasks if task.downstream_task_ids <= teardowns} - teardowns
     assert decide == {"publish_results", "hold_cluster"}
     assert {operator(dag, name).trigger_rule for name in decide} == {"all_success"}
+
+
+def test_the_last_word_adds_to_what_decides_and_replaces_none_of_it(dag: DAG) -> None:
+    outcome = operator(dag, "check_outcome")
+    assert outcome.is_teardown
+    assert outcome.on_failure_fail_dagrun
+    assert outcome.upstream_task_ids == {"record_cost", "lease_cluster", "create_cluster"}
 
 
 def test_a_cluster_does_not_wait_for_the_results_to_be_published(dag: DAG) -> None:

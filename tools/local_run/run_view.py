@@ -30,6 +30,7 @@ TITLES: Mapping[str, str] = {
     "hold_cluster": "hold the finished cluster, if asked to",
     "terminate_cluster": "end the cluster",
     "record_cost": "reckon what it cost",
+    "check_outcome": "look whether all went well",
 }
 PHASES: Mapping[str, tuple[str, ...]] = {
     "copy and plan": ("check_settings", "sync_images", "plan_run"),
@@ -38,7 +39,7 @@ PHASES: Mapping[str, tuple[str, ...]] = {
     "features": ("add_featurize_step", "wait_for_featurize"),
     "components": ("add_pca_step", "wait_for_pca"),
     "results": ("publish_results",),
-    "cluster's end": ("hold_cluster", "terminate_cluster", "record_cost"),
+    "cluster's end": ("hold_cluster", "terminate_cluster", "record_cost", "check_outcome"),
 }
 FEATURIZE_TASK = "wait_for_featurize"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_emr.literals import ClusterStateType, StepStateType
@@ -85,10 +87,23 @@ def terminate_leased(
                 f"check with `aws emr describe-cluster --cluster-id {alive[0]}`"
             )
         for cluster_id in alive:
-            # Protection could have been switched on by hand; a run's cluster ends with the run all the same.
-            emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+            allow_ending(emr, cluster_id)
         emr.terminate_job_flows(JobFlowIds=alive)
         log.info("ending %s", ", ".join(alive))
         ended.update(alive)
         sleep(poll_seconds)
     return sorted(ended)
+
+
+def allow_ending(emr: "EMRClient", cluster_id: str) -> None:
+    """Switch off termination protection, which could have been switched on by hand: a cluster ends all the same.
+
+    EMR refuses to change a cluster that is ending already, with the code it has for a wrong request: that is no error.
+    """
+    try:
+        emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        if emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"] in USABLE:
+            raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from verger.cluster.clusters import USABLE
+from verger.cluster.clusters import USABLE, allow_ending
 from verger.cluster.tags import OwnCluster, own_cluster
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def reap(emr: "EMRClient", region: str, judge: Judge) -> tuple[list[Reaped], lis
 
 
 def _end(emr: "EMRClient", cluster_id: str) -> None:
-    # Protection could have been switched on by hand; it must not keep a forgotten cluster alive.
-    emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+    allow_ending(emr, cluster_id)
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
 
 

@@ -2,11 +2,14 @@
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
 from verger.cluster.clusters import (
     ClusterAliveError,
+    allow_ending,
     find_leased,
     find_named,
     is_leased_by,
@@ -71,3 +74,26 @@ def test_a_cluster_is_taken_again_by_its_exact_name_while_it_takes_steps(emr: EM
     assert find_named(emr, lease_name(SLUG, 50)) is None
     emr.terminate_job_flows(JobFlowIds=[cluster])
     assert find_named(emr, lease_name(SLUG, 5)) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "is_refused"),
+    [
+        ("ValidationException", "TERMINATING", False),
+        ("ValidationException", "TERMINATED_WITH_ERRORS", False),
+        ("ValidationException", "WAITING", True),
+        ("AccessDeniedException", "TERMINATING", True),
+    ],
+)
+def test_a_cluster_that_is_ending_already_needs_no_leave_to_end(
+    emr: EMRClient, code: str, state: str, *, is_refused: bool
+) -> None:
+    """EMR refuses to change one that is shutting down, which takes it minutes: a teardown meets it at every look."""
+    with Stubber(emr) as answers:
+        answers.add_client_error("set_termination_protection", code)
+        answers.add_response("describe_cluster", {"Cluster": {"Status": {"State": state}}})
+        if is_refused:
+            with pytest.raises(ClientError, match=code):
+                allow_ending(emr, "j-1")
+        else:
+            allow_ending(emr, "j-1")
