@@ -33,8 +33,8 @@ PICTURES = pictures_asset(DEPLOYMENT)
 SEEN: dict[str, Any] = {"inlets": [PICTURES] if PICTURES else []}
 REGION = "{{ params.region }}"
 EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
-# A wait that an ailing API cut off is taken up again; what really failed fails for good.
-WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds, "retries": 3}
+# A wait that an ailing API cut off is taken up again, for minutes if it must be; what really failed fails for good.
+WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds, "retries": 10}
 STEP_HOURS = 12
 CLUSTER_MINUTES = 60
 

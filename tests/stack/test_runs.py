@@ -91,7 +91,7 @@ def test_the_form_explains_each_setting_and_starts_a_run(stack: Stack, page: Pag
             expect(form).to_contain_text(text)
     open_section(form, "Matrix")
     fill(form, "k", "0")
-    expect(trigger_button(form), "k is out of its bounds").to_be_disabled()
+    expect(form.locator("[name=element_k]"), "the form keeps k within its bounds").to_have_value("1")
     fill(form, "k", "3")
     trigger_button(form).click()
 
@@ -105,7 +105,8 @@ def test_the_form_explains_each_setting_and_starts_a_run(stack: Stack, page: Pag
 
 @pytest.mark.browser
 def test_the_log_of_a_task_shows_the_steps_own_progress(stack: Stack, page: Page, first_run: str) -> None:
-    page.goto(f"{stack.api.address}/dags/{DAG}/runs/{quote(first_run)}/tasks/wait_for_featurize")
+    # The first try: on a busy machine Airflow may lose a wait that has just ended, and take it up again.
+    page.goto(f"{stack.api.address}/dags/{DAG}/runs/{quote(first_run)}/tasks/wait_for_featurize?try_number=1")
     expect(page.locator("body")).to_contain_text(re.compile(rf"{PICTURES} of {PICTURES} images|step s-\w+ completed"))
 
 
@@ -117,7 +118,7 @@ def test_down_and_up_keep_history_pictures_features_and_results(stack: Stack, fi
     assert again.api.password == stack.api.password
     assert again.api.state(first_run) == "success"
     assert again.read_json("results/latest.json") == latest
-    assert "images" in again.api.log(first_run, "wait_for_featurize")
+    assert re.search(r"step s-\w+", again.api.log(first_run, "wait_for_featurize"))
     before = len(again.api.runs())
     run_id = again.api.trigger(k=3)
     assert again.api.wait_for_end(run_id, RUN_SECONDS) == "success"
