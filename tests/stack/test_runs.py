@@ -31,6 +31,7 @@ FORM = {
     "Cluster: limits": ("Budget in US dollars", "The run stops before the cluster exists when it could cost more."),
 }
 NEW_PICTURES = 5
+DEFAULT_K = 10
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_the_form_explains_each_setting_and_starts_a_run(stack: Stack, page: Pag
     open_section(form, "Matrix")
     fill(form, "k", "0")
     expect(form.locator("[name=element_k]"), "the form keeps k within its bounds").to_have_value("1")
-    fill(form, "k", "3")
+    fill(form, "k", str(DEFAULT_K))
     trigger_button(form).click()
 
     def new_runs() -> list[str]:
@@ -100,7 +101,9 @@ def test_the_form_explains_each_setting_and_starts_a_run(stack: Stack, page: Pag
 
     (run_id,) = wait_for(new_runs, 60, lambda: f"the form started nothing; first: {first_run}")
     assert stack.api.wait_for_end(run_id, RUN_SECONDS) == "success"
-    assert stack.api.tasks(run_id)["create_cluster"] == "skipped", "the defaults and k=3 are what was done already"
+    assert stack.api.tasks(run_id)["create_cluster"] == "skipped", (
+        "the defaults are what the dropped pictures' run has done"
+    )
 
 
 @pytest.mark.browser
@@ -120,7 +123,7 @@ def test_down_and_up_keep_history_pictures_features_and_results(stack: Stack, fi
     assert again.read_json("results/latest.json") == latest
     assert re.search(r"step s-\w+", again.api.log(first_run, "wait_for_featurize"))
     before = len(again.api.runs())
-    run_id = again.api.trigger(k=3)
+    run_id = again.api.trigger()
     assert again.api.wait_for_end(run_id, RUN_SECONDS) == "success"
     assert again.api.tasks(run_id)["create_cluster"] == "skipped", "features and results were there"
     assert len(again.api.runs()) == before + 1, "the watcher remembers what it has seen"
