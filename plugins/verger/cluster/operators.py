@@ -1,6 +1,7 @@
 """The provider's EMR operators and sensors, with what a run needs that they lack."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from botocore.exceptions import ClientError
 
 from verger.cluster.clusters import USABLE, find_named, find_steps
 from verger.cluster.single_calls import make_once
@@ -25,6 +27,8 @@ _LOG_PATIENCE_SECONDS = 300
 _STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 #: Airflow's word for a wait that took as long as it may.
 _OUT_OF_TIME = "max attempts"
+#: EMR's codes for an id that it does not know, among others; throttling and its own errors have codes of their own.
+_WRONG_REQUESTS = frozenset({"InvalidRequestException", "ValidationException"})
 
 
 def check_is_over(state: str, ends: Iterable[str], event: Mapping[str, Any] | None) -> None:
@@ -44,6 +48,17 @@ def emr_s_reason(step: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
     words = [details.get("Message") or details.get("Reason"), *reasons]
     said = list(dict.fromkeys(word for word in words if word))
     return "; ".join(said) or "it gave no reason"
+
+
+@contextmanager
+def known_to_emr() -> Iterator[None]:
+    """Fail for good when EMR does not know a cluster or a step: another try would ask the same in vain."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _WRONG_REQUESTS:
+            raise AirflowFailException(f"EMR refuses for good: {error}") from error
+        raise
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
@@ -112,6 +127,7 @@ class ClusterReadySensor(EmrJobFlowSensor):
             **sensor,
         )
 
+    @known_to_emr()
     def execute(self, context: "Context") -> None:
         """Look once, then wait in the triggerer."""
         if self.poke(context):
@@ -129,6 +145,7 @@ class ClusterReadySensor(EmrJobFlowSensor):
             method_name="execute_complete",
         )
 
+    @known_to_emr()
     def execute_complete(self, context: "Context", event: dict[str, Any] | None = None) -> None:
         """Go on, or fail with the reason that EMR gives for the cluster's end."""
         if event is not None and event.get("status") == "success":
@@ -159,6 +176,7 @@ class StepSensor(EmrStepSensor):
         self.steps = steps
         self.progress_uri = progress_uri
 
+    @known_to_emr()
     def execute(self, context: "Context") -> None:
         """Look once, then wait in the triggerer."""
         self.step_id = self._step_of_this_cluster()
@@ -197,6 +215,7 @@ class StepSensor(EmrStepSensor):
             lambda: list(once.add_job_flow_steps(JobFlowId=self.job_flow_id, Steps=self.steps)["StepIds"]),
         )[0]
 
+    @known_to_emr()
     def execute_complete(
         self, context: "Context", event: dict[str, Any] | None = None, step_id: str | None = None
     ) -> None:

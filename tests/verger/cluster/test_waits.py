@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from botocore.exceptions import ClientError
 from mypy_boto3_emr import EMRClient
 from verger.cluster.clusters import find_steps
-from verger.cluster.operators import check_is_over, emr_s_reason
+from verger.cluster.operators import check_is_over, emr_s_reason, known_to_emr
 
 STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 
@@ -54,3 +55,13 @@ def test_a_step_is_found_by_its_name_whatever_it_does_unless_it_failed(
     while find_steps(local_emr, cluster_id, {"featurize"}) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_cluster_that_emr_does_not_know_is_asked_for_once(local_emr: EMRClient) -> None:
+    with pytest.raises(AirflowFailException, match="j-0UNKNOWN"), known_to_emr():
+        local_emr.describe_step(ClusterId="j-0UNKNOWN", StepId="s-0UNKNOWN")
+
+
+def test_a_throttled_call_is_worth_another_try() -> None:
+    with pytest.raises(ClientError, match="Throttling"), known_to_emr():
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "DescribeStep")
