@@ -222,3 +222,19 @@ def test_what_cannot_work_is_one_clear_error_before_a_cluster_exists(
     assert outside.state != "success"
     assert "us-east-1" in outside.error
     assert len(verger.clusters()) == before
+
+
+def test_no_secret_is_in_what_a_run_leaves(verger: Verger, first_run: RunView) -> None:
+    """Task logs, rendered templates and XComs in the database, the steps' logs, and every object of the bucket."""
+    assert first_run.state == "success"
+    secrets = [value.encode() for value in (verger.stack.secret_key, verger.stack.access_key)]
+    files = [path for path in verger.home.home.rglob("*") if path.is_file()] + list(verger.folder.glob("*.log"))
+    texts = {str(path): path.read_bytes() for path in files}
+    s3 = verger.stack.s3()
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=verger.layout.bucket):
+        for entry in page["Contents"]:
+            body = s3.get_object(Bucket=verger.layout.bucket, Key=entry["Key"])["Body"].read()
+            texts[entry["Key"]] = gzip.decompress(body) if entry["Key"].endswith(".gz") else body
+    assert any("airflow.db" in name for name in texts)
+    assert any(name.startswith("logs/") for name in texts)
+    assert [name for name, text in texts.items() if any(secret in text for secret in secrets)] == []
