@@ -56,9 +56,16 @@ class AirflowApi:
         path = f"/dags/{DAG}/dagRuns/{urllib.parse.quote(run_id)}/taskInstances?limit=100"
         return {task["task_id"]: task["state"] for task in self.call("GET", path)["task_instances"]}
 
-    def log(self, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """A task's log, a line an event."""
-        path = f"/dags/{DAG}/dagRuns/{urllib.parse.quote(run_id)}/taskInstances/{task_id}/logs/{attempt}"
+    def last_try(self, run_id: str, task_id: str) -> int:
+        """The number of a task's last try."""
+        path = f"/dags/{DAG}/dagRuns/{urllib.parse.quote(run_id)}/taskInstances/{task_id}"
+        number: int = self.call("GET", path)["try_number"]
+        return number
+
+    def log(self, run_id: str, task_id: str) -> str:
+        """The log of a task's last try, a line an event."""
+        number = self.last_try(run_id, task_id)
+        path = f"/dags/{DAG}/dagRuns/{urllib.parse.quote(run_id)}/taskInstances/{task_id}/logs/{number}"
         return "\n".join(line if isinstance(line, str) else str(line.get("event")) for line in self._log_lines(path))
 
     def _log_lines(self, path: str) -> list[Any]:

@@ -94,6 +94,8 @@ def service_environment(port: int, passwords: Path) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        # Longer than a worker needs to leave (plugins/verger/cluster/triggers.py).
+        "VERGER_POLL_SECONDS": "3",
         # A run that the last Ctrl-C interrupted goes on half a minute after the next start; the default is five.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: EMR's own log copy comes every five minutes; a cluster that ends copies at once.
 _LOG_PATIENCE_SECONDS = 300
+_COMPLETED = "step %s completed"
 _STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 #: Airflow's word for a wait that took as long as it may.
 _OUT_OF_TIME = "max attempts"
@@ -185,6 +186,7 @@ class StepSensor(EmrStepSensor):
         if state in self.failed_states:
             self._fail(context)
         if state in self.target_states:
+            self.log.info(_COMPLETED, self.step_id)
             return
         self.defer(
             # A little more than the trigger's own, which knows better how to say it.
@@ -225,7 +227,7 @@ class StepSensor(EmrStepSensor):
         if event is None or event.get("status") != "success":
             check_is_over(self.state_from_response(self.get_emr_response(context)), _STEP_ENDS, event)
             self._fail(context)
-        self.log.info("step %s completed", self.step_id)
+        self.log.info(_COMPLETED, self.step_id)
 
     def _fail(self, context: "Context") -> None:
         step = self.get_emr_response(context)["Step"]

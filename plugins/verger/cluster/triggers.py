@@ -1,4 +1,9 @@
-"""What the deferred sensors wait with, in Airflow's triggerer."""
+"""What the deferred sensors wait with, in Airflow's triggerer.
+
+Each looks for the first time one poll after it began: the sensor has looked itself, and a wait that ends before the
+scheduler has seen its worker leave is taken for a task that was killed (https://github.com/apache/airflow/issues/72716).
+The worker needs seconds for that when it copies the task's log to S3.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,6 +48,12 @@ class ClusterReadyTrigger(AwsBaseWaiterTrigger):
             region_name=region_name,
         )
 
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event when the cluster is ready, or will never be."""
+        await asyncio.sleep(self.waiter_delay)
+        async for event in super().run():
+            yield event
+
 
 class StepProgressTrigger(EmrStepSensorTrigger):
     """Waits for a step, and writes the progress that the step leaves on S3 to the task's log."""
@@ -56,6 +67,7 @@ class StepProgressTrigger(EmrStepSensorTrigger):
         """Yield one event when the step has ended."""
         progress = asyncio.create_task(self._log_progress()) if self.progress_uri else None
         try:
+            await asyncio.sleep(self.waiter_delay)
             async for event in super().run():
                 yield event
         finally:
