@@ -89,8 +89,10 @@ def write_sheets(
         sheets=0,
     )
     sheets = _SheetWriter(folder)
+    by_file = np.argsort(answers.file, kind="stable")
+    bounds = np.searchsorted(answers.file[by_file], np.arange(len(files) + 1))
     for number, (key, _) in enumerate(files):
-        of_file = np.flatnonzero(answers.file == number)
+        of_file = by_file[bounds[number] : bounds[number + 1]]
         if not of_file.size:
             continue
         for picture, width, height, thumbnail in _stream(filesystem, f"{bucket}/{key}", answers.row[of_file], of_file):
@@ -108,19 +110,48 @@ def _find_rows(
     paths, etags = pictures["path"].combine_chunks(), pictures["etag"].combine_chunks()
     answers = _Answers(np.full(len(paths), _NONE, np.int32), np.full(len(paths), _NONE, np.int64))
     best = np.zeros(len(paths), np.int8)
+    for read in _read_keys(filesystem, bucket, files, len(paths)):
+        found = pc.index_in(read["path"].combine_chunks(), value_set=paths).fill_null(_NONE).to_numpy()
+        rows = np.flatnonzero(found >= 0)
+        keys, picture = read.take(pa.array(rows)), found[rows]
+        same_etag = pc.equal(keys["etag"].combine_chunks(), etags.take(pa.array(picture)))
+        same_run = keys["same_run"].to_numpy()
+        worth = np.where(same_etag.to_numpy(zero_copy_only=False), _SAME_ETAG, np.where(same_run, _SAME_RUN, 0))
+        better = np.flatnonzero(worth > best[picture])
+        # A picture's best row, and of equal ones the first.
+        better = better[np.argsort(-worth[better], kind="stable")]
+        picture, firsts = np.unique(picture[better], return_index=True)
+        chosen = better[firsts]
+        answers.file[picture] = keys["file"].to_numpy()[chosen]
+        answers.row[picture] = keys["row"].to_numpy()[chosen]
+        best[picture] = worth[chosen]
+    return answers
+
+
+def _read_keys(
+    filesystem: pyarrow.fs.FileSystem, bucket: str, files: Sequence[tuple[str, bool]], rows: int
+) -> Iterator[pa.Table]:
+    """The keys of all rows, in tables of at least `rows` rows but for the last: path, etag, file, row, same_run.
+
+    To look a table up costs at least as much as to look all pictures up: a table a file would cost their product.
+    """
+    gathered: list[pa.Table] = []
+    missing = rows
     for number, (key, same_run) in enumerate(files):
         with filesystem.open_input_file(f"{bucket}/{key}") as stream:
-            keys = pq.ParquetFile(stream).read(columns=["path", "etag"])
-        found = pc.index_in(keys["path"].combine_chunks(), value_set=paths).fill_null(_NONE).to_numpy()
-        rows = np.flatnonzero(found >= 0)
-        picture = found[rows]
-        same_etag = pc.equal(keys["etag"].combine_chunks().take(pa.array(rows)), etags.take(pa.array(picture)))
-        worth = np.where(same_etag.to_numpy(zero_copy_only=False), _SAME_ETAG, _SAME_RUN if same_run else 0)
-        better = worth > best[picture]
-        answers.file[picture[better]] = number
-        answers.row[picture[better]] = rows[better]
-        best[picture[better]] = worth[better]
-    return answers
+            read = pq.ParquetFile(stream).read(columns=["path", "etag"])
+        columns = {
+            "file": np.full(read.num_rows, number, np.int32),
+            "row": np.arange(read.num_rows, dtype=np.int64),
+            "same_run": np.full(read.num_rows, same_run),
+        }
+        gathered.append(pa.table({name: read[name] for name in read.column_names} | columns))
+        missing -= read.num_rows
+        if missing <= 0:
+            yield pa.concat_tables(gathered)
+            gathered, missing = [], rows
+    if gathered:
+        yield pa.concat_tables(gathered)
 
 
 def _stream(
