@@ -158,7 +158,7 @@ TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tes
 
 .PHONY: quick
 quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tests/verger/plan for some of them
-	@$(ENVS)/dev/bin/python -m pytest --quiet -m "not spark and not e2e and not shared and not stack" $(TESTS) $(PYTEST_ARGS)
+	@$(ENVS)/dev/bin/python -m pytest --quiet -n $(PYTEST_WORKERS) --dist loadfile -m "not spark and not e2e and not shared and not server and not stack" $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test
 test: environments ## all the tests

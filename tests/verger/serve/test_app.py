@@ -11,6 +11,8 @@ from verger.serve.tab import tab_path
 
 from tests.verger.serve.conftest import S3Server, Site, log_in
 
+pytestmark = pytest.mark.server
+
 MATRIX = bytes(range(256)) * 1024
 PAGE = (site_of_explorer.PAGE / "index.html").read_bytes()
 SECRET = b"not for everybody"

@@ -18,6 +18,8 @@ from verger.serve.tab import tab_path
 from tests.explorer.explorer_world import groups, write_site
 from tests.verger.serve.conftest import Site
 
+pytestmark = pytest.mark.server
+
 _WAIT_SECONDS = 30
 
 HOSTILE = "<img src=x onerror=document.title='run'>"
