@@ -55,5 +55,5 @@ def test_a_picture_that_is_not_there_is_one_line(
 
 
 def test_the_programs_come_with_their_packages() -> None:
-    assert Path(pypandoc.get_pandoc_path()).is_relative_to(Path(pypandoc.__file__).parent)
+    assert Path(pypandoc.get_pandoc_path()).resolve().is_relative_to(Path(pypandoc.__file__).resolve().parent)
     assert Path(typst.__file__).suffix == ".py"
