@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from tools.benchmarks import bench_stack, pictures
 from tools.benchmarks.comparison import FULL, QUICK, Comparison, Sizes, ratios
-from tools.benchmarks.measured_process import BenchError, run_measured
+from tools.benchmarks.measured_process import run_measured
 from tools.benchmarks.measurements import Bench
+from tools.benchmarks.study import run_study
 from tools.benchmarks.tables import as_markdown
-from tools.local_run.processes import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,25 +150,7 @@ def commit() -> str:
 def main() -> int:
     """The program."""
     asked = parse_args(sys.argv[1:])
-    # Ended from outside, it still ends what it started.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{(time.monotonic() - started) / 60:5.1f} min] {text}", flush=True)
-
-    try:
-        result = run(asked, say)
-    except (BenchError, ServerError, OSError) as error:
-        print(f"verger: error: {error}", file=sys.stderr)
-        return 1
-    asked.output.mkdir(parents=True, exist_ok=True)
-    (asked.output / "bench.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    page = as_markdown(result)
-    (asked.output / "bench.md").write_text(page, "utf-8")
-    print(page)
-    print(f"written to {asked.output / 'bench.json'} and bench.md beside it")
-    return 0
+    return run_study("bench", asked.output, lambda say: run(asked, say), as_markdown)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shutil
-import signal
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +19,8 @@ from verger.prices import load_prices
 
 from tools import bench
 from tools.benchmarks import pictures
-from tools.benchmarks.measured_process import BenchError, run_measured
-from tools.local_run.processes import ServerError
+from tools.benchmarks.measured_process import run_measured
+from tools.benchmarks.study import run_study
 from tools.scale import alternatives, s3_requests, tables
 
 if TYPE_CHECKING:
@@ -138,24 +135,7 @@ def study(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, An
 def main() -> int:
     """The program."""
     asked = parse_args(sys.argv[1:])
-    # Ended from outside, it still ends what it started.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{(time.monotonic() - started) / 60:5.1f} min] {text}", flush=True)
-
-    try:
-        result = study(asked, say)
-    except (BenchError, ServerError, OSError) as error:
-        print(f"verger: error: {error}", file=sys.stderr)
-        return 1
-    (asked.output / "scale.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    page = tables.as_markdown(result)
-    (asked.output / "scale.md").write_text(page, "utf-8")
-    print(page)
-    print(f"written to {asked.output / 'scale.json'} and scale.md beside it")
-    return 0
+    return run_study("scale", asked.output, lambda say: study(asked, say), tables.as_markdown)
 
 
 if __name__ == "__main__":
