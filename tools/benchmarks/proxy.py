@@ -30,13 +30,10 @@ async def serve(address: str, new_connection: Callable[[], tuple[Forward, Forwar
         upstream_reader, upstream_writer = await asyncio.open_connection(host, int(port))
         forward_requests, forward_answers = new_connection()
 
-        async def pass_requests() -> None:
-            await forward_requests(reader, upstream_writer)
-            with contextlib.suppress(OSError):
-                upstream_writer.write_eof()
-
         with contextlib.suppress(OSError):
-            await asyncio.gather(pass_requests(), forward_answers(upstream_reader, writer))
+            await asyncio.gather(
+                _pass_on(forward_requests, reader, upstream_writer), _pass_on(forward_answers, upstream_reader, writer)
+            )
         for stream in (writer, upstream_writer):
             stream.close()
 
@@ -44,3 +41,10 @@ async def serve(address: str, new_connection: Callable[[], tuple[Forward, Forwar
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
         await server.serve_forever()
+
+
+async def _pass_on(forward: Forward, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    await forward(source, target)
+    # Who closes the connection closes it for the other side, too.
+    with contextlib.suppress(OSError):
+        target.write_eof()

@@ -1,9 +1,4 @@
-"""What the deferred sensors wait with, in Airflow's triggerer.
-
-Each looks for the first time one poll after it began: the sensor has looked itself, and a wait that ends before the
-scheduler has seen its worker leave is taken for a task that was killed (https://github.com/apache/airflow/issues/72716).
-The worker needs seconds for that when it copies the task's log to S3.
-"""
+"""What the deferred sensors wait with, in Airflow's triggerer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,10 +16,24 @@ from verger.storage.json_objects import read_json
 from verger.storage.layout import parse_uri
 
 
-class ClusterReadyTrigger(AwsBaseWaiterTrigger):
-    """Waits until a cluster takes steps; the provider's own trigger for clusters waits for their end."""
+class FirstLookLaterTrigger(AwsBaseWaiterTrigger):
+    """Looks for the first time one poll after it began: the sensor has just looked itself.
+
+    A wait that ends before the scheduler has seen its worker leave is taken for a task that was killed
+    (https://github.com/apache/airflow/issues/72716), and a worker that copies its task's log to S3 needs seconds to.
+    """
 
     aws_hook_class = EmrHook
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event when the wait is over."""
+        await asyncio.sleep(self.waiter_delay)
+        async for event in super().run():
+            yield event
+
+
+class ClusterReadyTrigger(FirstLookLaterTrigger):
+    """Waits until a cluster takes steps; the provider's own trigger for clusters waits for their end."""
 
     def __init__(
         self,
@@ -48,14 +57,8 @@ class ClusterReadyTrigger(AwsBaseWaiterTrigger):
             region_name=region_name,
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event when the cluster is ready, or will never be."""
-        await asyncio.sleep(self.waiter_delay)
-        async for event in super().run():
-            yield event
 
-
-class StepProgressTrigger(EmrStepSensorTrigger):
+class StepProgressTrigger(FirstLookLaterTrigger, EmrStepSensorTrigger):
     """Waits for a step, and writes the progress that the step leaves on S3 to the task's log."""
 
     def __init__(self, progress_uri: str = "", **step: Any) -> None:  # noqa: ANN401 -- the provider's own keywords
@@ -67,7 +70,6 @@ class StepProgressTrigger(EmrStepSensorTrigger):
         """Yield one event when the step has ended."""
         progress = asyncio.create_task(self._log_progress()) if self.progress_uri else None
         try:
-            await asyncio.sleep(self.waiter_delay)
             async for event in super().run():
                 yield event
         finally:

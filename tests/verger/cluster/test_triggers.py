@@ -15,9 +15,7 @@ WAIT: Any = {"waiter_delay": POLL_SECONDS, "waiter_max_attempts": 20, "aws_conn_
 
 
 async def first_event(trigger: BaseTrigger) -> TriggerEvent:
-    async for event in trigger.run():
-        return event
-    raise AssertionError("it ended without an event")
+    return await anext(trigger.run())
 
 
 def ready_cluster(cluster_id: str) -> BaseTrigger:

@@ -113,7 +113,7 @@ def _find_rows(
     for read in _read_keys(filesystem, bucket, files, len(paths)):
         found = pc.index_in(read["path"].combine_chunks(), value_set=paths).fill_null(_NONE).to_numpy()
         rows = np.flatnonzero(found >= 0)
-        keys, picture = read.take(pa.array(rows)), found[rows]
+        keys, picture = read.drop_columns("path").take(pa.array(rows)), found[rows]
         same_etag = pc.equal(keys["etag"].combine_chunks(), etags.take(pa.array(picture)))
         same_run = keys["same_run"].to_numpy()
         worth = np.where(same_etag.to_numpy(zero_copy_only=False), _SAME_ETAG, np.where(same_run, _SAME_RUN, 0))
