@@ -38,8 +38,12 @@ class AirflowApi:
             headers=headers,
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=90) as answer:  # noqa: S310 - the same
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.add_note(f"{method} {path}: {error.read(2000).decode(errors='replace')}")
+            raise
 
     def trigger(self, **conf: Any) -> str:
         """Starts a run; returns its id."""

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: How long a service waits for its turn to write. SQLite lets one write at a time, and Python's five seconds are too
+#: few when the scheduler stores a run on a busy machine: who triggered one then read "Internal Server Error".
+LOCK_SECONDS = 60
+
+
 class AirflowHomeError(Exception):
     """Airflow's database could not be made; the message names the log."""
 
@@ -36,7 +41,7 @@ class AirflowHome:
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.project / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={LOCK_SECONDS}",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "PYTHONPATH": f"{self.project}:{self.project / 'plugins'}",
             "LC_ALL": "C.UTF-8",
