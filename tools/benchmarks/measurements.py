@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: Pictures that `Model.predict` takes at a time unless told otherwise (https://keras.io/api/models/model_training_apis/).
+KERAS_BATCH = 32
+
+
 @dataclass(frozen=True)
 class Featurized:
     """One run of featurize.
@@ -159,14 +163,20 @@ class Bench:
         )
         return process, process.result()
 
-    def keras_udf(self, name: str, prefix: str) -> tuple[Measured, int]:
-        """Do featurize's work the usual way on the pictures under a prefix; the process and the rows it made."""
+    def keras_udf(self, name: str, prefix: str, *, tuned: bool = False) -> tuple[Measured, int]:
+        """Do featurize's work the usual way on the pictures under a prefix; the process and the rows it made.
+
+        `tuned`: a partition a core, so that no model is built twice, and pictures decoded as many at a time as Keras
+        predicts.
+        """
         program = str(self.stack.project / "tools" / "benchmarks" / "keras_udf.py")
         arguments = {
             "--images-uri": f"s3://{BUCKET}/{prefix}",
             "--weights": str(self.model / "weights.h5"),
             "--output-uri": f"s3://{BUCKET}/{name}/keras",
         }
+        if tuned:
+            arguments |= {"--partitions": str(self.cores), "--arrow-records": str(KERAS_BATCH)}
         process = self.stack.submit(
             f"keras-{name}", [program, *_words(arguments)], environment="bench", cores=self.cores
         )
