@@ -21,6 +21,7 @@ from verger.publish.run_description import put_run_description
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout, S3Address
+from verger.sync.source_address import shown_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,7 +85,7 @@ def describe_run(
         "slug": run.slug,
         "published_at": published_at,
         "warnings": ["The model has RANDOM weights: the matrix carries no meaning."] if random_weights else [],
-        "settings": asdict(settings),
+        "settings": {**asdict(settings), "source": shown_source(settings.source)},
         "counts": asdict(counts),
         "plan": dict(outputs.plan),
         "featurize": dict(outputs.featurize),

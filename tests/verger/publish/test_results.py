@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -70,12 +71,12 @@ def run(bucket: str, s3: S3Client) -> RunLayout:
     return run
 
 
-def publish_now(s3: S3Client, run: RunLayout) -> dict[str, Any]:
+def publish_now(s3: S3Client, run: RunLayout, source: str = "") -> dict[str, Any]:
     return publish(
         s3,
         arrow_filesystem(None, "eu-west-1"),
         run,
-        Settings(bucket=run.layout.bucket, region="eu-west-1"),
+        Settings(bucket=run.layout.bucket, region="eu-west-1", source=source),
         cluster=CLUSTER,
         regions={"bucket": "eu-west-1"},
         published_at="2026-11-21T12:00:00+00:00",
@@ -89,6 +90,17 @@ def test_the_pointer_moves_to_a_run_whose_counts_agree(s3: S3Client, run: RunLay
     assert (latest["run_id"], latest["results_uri"]) == ("manual__1", run.results_uri)
     assert read_json(s3, run.result_file("run.json")) == json.loads(json.dumps(description))
     assert "RANDOM weights" in description["warnings"][0]
+
+
+def test_a_token_in_the_source_s_address_is_in_no_result(s3: S3Client, run: RunLayout) -> None:
+    description = publish_now(s3, run, source="https://h.example/p.zip?X-Amz-Signature=sesame")
+    assert description["settings"]["source"] == "https://h.example/p.zip"
+    listed = s3.list_objects_v2(Bucket=run.layout.bucket, Prefix="results/")["Contents"]
+    for entry in listed:
+        body = s3.get_object(Bucket=run.layout.bucket, Key=entry["Key"])["Body"].read()
+        encoded = re.findall(rb'"([A-Za-z0-9+/=]{40,})"', body) if "/explorer/data/" in entry["Key"] else []
+        for content in (body, *map(base64.b64decode, encoded)):
+            assert b"sesame" not in content, entry["Key"]
 
 
 def test_what_changed_since_the_run_before_is_told(s3: S3Client, run: RunLayout) -> None:
