@@ -202,7 +202,8 @@ def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *,
     featurize = read_json(s3, run.run_file("featurize.json"))
     plan = read_json(s3, run.run_file("plan.json"))
     measured = measure(featurize, plan, shape, prices) if plan else None
-    began = context["dag_run"].start_date or now - timedelta(days=1)
+    # Not when it started: clearing a run that is over sets that anew, and the clusters of its first try cost, too.
+    began = context["dag_run"].run_after
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
         for cluster_id in run_clusters(emr, run.slug, began)

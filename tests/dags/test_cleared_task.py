@@ -46,6 +46,7 @@ globals().update(runpy.run_path(os.environ["FRUITS_FEATURES"]))
 #: Runs the DAG, clears a task as the API does for the UI, and runs what is then to run.
 SCENE = """
 import json, os, sys
+from datetime import timedelta
 from pathlib import Path
 from airflow._shared.timezones import timezone
 from airflow.dag_processing.dagbag import DagBag
@@ -72,6 +73,8 @@ def clear(task_id):
             names, [], dag=stored, run_id=run_id, direction="downstream", session=session))
         tis = stored.clear(dry_run=True, task_ids=list(names), run_id=run_id, session=session)
         clear_task_instances(tis, session, DagRunState.QUEUED)
+        # As when a person does it an hour later: Airflow starts the run anew.
+        session.query(DagRun).filter_by(run_id=run_id).one().start_date = timezone.utcnow() + timedelta(hours=1)
 
 def go_on():
     with create_session() as session:
@@ -131,7 +134,7 @@ def play(environment: dict[str, str]) -> list[dict[str, list[Any]]]:
 
 
 @pytest.mark.timeout(400)
-def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run(
+def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cost_is_that_of_both(
     environment: dict[str, str], local_emr: EMRClient
 ) -> None:
     before = {cluster["Id"] for cluster in local_emr.list_clusters()["Clusters"]}
@@ -150,3 +153,13 @@ def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run(
         ("pca", "COMPLETED"),
         ("featurize", "COMPLETED"),
     ]
+    assert {cluster["cluster_id"] for cluster in told_cost(local_emr)["clusters"]} == {cluster["Id"] for cluster in ours}
+
+
+def told_cost(local_emr: EMRClient) -> dict[str, Any]:
+    """The only run's `cost.json`."""
+    s3 = boto3.client("s3", endpoint_url=local_emr.meta.endpoint_url, region_name="eu-west-1")
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/")["Contents"]
+    (key,) = (entry["Key"] for entry in listed if entry["Key"].endswith("/cost.json"))
+    cost: dict[str, Any] = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    return cost
