@@ -70,25 +70,34 @@ class Reaped:
     reason: str
 
 
-def own_clusters(emr: "EMRClient") -> Iterator[OwnCluster]:
-    """The clusters with our tag that still take steps; those that end already are left to it."""
+def usable_clusters(emr: "EMRClient") -> Iterator[str]:
+    """The ids of the clusters that still take steps; those that end already are left to it."""
     for page in emr.get_paginator("list_clusters").paginate(ClusterStates=list(USABLE)):
-        for listed in page["Clusters"]:
-            try:
-                found = own_cluster(emr.describe_cluster(ClusterId=listed["Id"])["Cluster"])
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _NOT_OURS:
-                    raise
-                continue
-            if found is not None:
-                yield found
+        yield from (listed["Id"] for listed in page["Clusters"])
+
+
+def look_at(emr: "EMRClient", cluster_id: str) -> OwnCluster | None:
+    """A cluster with our tag; None for somebody else's."""
+    try:
+        return own_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NOT_OURS:
+            raise
+        return None
 
 
 def reap(emr: "EMRClient", region: str, judge: Judge) -> tuple[list[Reaped], list[str]]:
     """End what has to go in one region; returns what was ended, and what went wrong with the others."""
     reaped: list[Reaped] = []
     problems: list[str] = []
-    for cluster in own_clusters(emr):
+    for cluster_id in usable_clusters(emr):
+        try:
+            cluster = look_at(emr, cluster_id)
+        except (BotoCoreError, ClientError) as error:
+            problems.append(f"{cluster_id} in {region} could not be looked at: {error}")
+            continue
+        if cluster is None:
+            continue
         reason = judge.reason_to_end(cluster)
         if reason is None:
             log.info("%s (%s) in %s may stay until %s", cluster.cluster_id, cluster.name, region, cluster.end_by)

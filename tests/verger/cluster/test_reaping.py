@@ -157,19 +157,38 @@ def test_what_cannot_be_looked_at_makes_the_task_fail_after_the_others_were_seen
         check_problems(problems)
 
 
+def client_without(cluster_id: str, code: str) -> EMRClient:
+    """A client whose look at one cluster is answered with an error."""
+    guarded: EMRClient = boto3.client("emr", region_name="eu-west-1")
+
+    def deny(params: dict[str, Any], **_: object) -> None:
+        if params["ClusterId"] == cluster_id:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeCluster")
+
+    guarded.meta.events.register("provide-client-params.emr.DescribeCluster", deny)
+    return guarded
+
+
+@pytest.mark.parametrize("unseen", range(3))
+def test_a_cluster_that_cannot_be_looked_at_is_told_and_all_others_are_seen_to(
+    create_cluster: Callable[..., str], unseen: int
+) -> None:
+    clusters = [create_cluster(Tags=tags_of("over")) for _ in range(3)]
+    throttled = client_without(clusters[unseen], "ThrottlingException")
+    ended, problems = reap(throttled, "eu-west-1", judge(lambda *_: 0, datetime.now(UTC) + GRACE))
+    others = set(clusters) - {clusters[unseen]}
+    assert others <= {cluster.cluster_id for cluster in ended}
+    with pytest.raises(ReapingError, match=f"{clusters[unseen]} in eu-west-1 could not be looked at"):
+        check_problems(problems)
+
+
 def test_a_cluster_that_our_role_may_not_see_is_not_ours(
     local_emr: EMRClient, create_cluster: Callable[..., str]
 ) -> None:
     seen = create_cluster(Tags=tags_of("over"))
     hidden = create_cluster(Tags=tags_of("over"))
-    guarded = boto3.client("emr", region_name="eu-west-1")
-
-    def deny(params: dict[str, Any], **_: object) -> None:
-        if params["ClusterId"] == hidden:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeCluster")
-
-    guarded.meta.events.register("provide-client-params.emr.DescribeCluster", deny)
     later = datetime.now(UTC) + GRACE
+    guarded = client_without(hidden, "AccessDeniedException")
     ended, problems = reap(guarded, "eu-west-1", judge(lambda *_: 0, later))
     assert seen in {cluster.cluster_id for cluster in ended}
     assert state(local_emr, hidden) != "TERMINATED"
