@@ -72,7 +72,10 @@ class Download:
                 self._fetch_rest()
             except urllib.error.HTTPError as error:
                 error.close()
-                if error.code == _OUT_OF_RANGE:  # the part that is here is of another file
+                if error.code == _OUT_OF_RANGE:
+                    # Nothing is behind what is here: an earlier try had all of it, or it is of another file.
+                    if error.headers.get("Content-Range") == f"bytes */{self._size()}":
+                        return self.file
                     self.forget()
                 elif error.code < http.client.INTERNAL_SERVER_ERROR or attempt == _TRIES:
                     self._fail(f"the server answers {error.code} {error.reason}")

@@ -50,6 +50,12 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         if wanted and there.ranges and self.headers.get("If-Range", there.etag) == there.etag:
             start = int(wanted.removeprefix("bytes=").split("-")[0])
+        if start and start >= len(there.content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(there.content)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         body = there.content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -108,6 +114,13 @@ def test_a_task_that_died_goes_on_and_parts_of_two_versions_are_never_joined(ser
 def test_what_is_there_whole_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     fetch(server, tmp_path)
     assert fetch(server, tmp_path) == CONTENT
+    assert server.asked == ["", f"bytes={len(CONTENT)}-"]
+
+
+def test_more_than_there_is_belongs_to_another_file(server: Server, tmp_path: Path) -> None:
+    fetch(server, tmp_path)
+    server.content = CONTENT[:5000]  # with the same ETag: a server that is not to be trusted
+    assert fetch(server, tmp_path) == CONTENT[:5000]
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
