@@ -54,6 +54,13 @@ def test_texts_that_are_the_address_leave_json() -> None:
     assert json.loads(cleaned) == {"a": [{"example": ERASED}], "b": "s3://b/images/Fig/1.jpg", "c": 3}
 
 
+def test_keys_that_a_sync_deleted_leave_its_record() -> None:
+    content = {"deleted_keys": ["images/Kiwi/1.jpg", "images/Fig/1.jpg", "Kiwi/1.jpg"], "source": "s3://b/images/Fig/"}
+    count, cleaned = clean_json(json.dumps(content).encode(), selection("s3://b/images/Kiwi/1.jpg"))
+    assert count == 1
+    assert json.loads(cleaned) == {**content, "deleted_keys": [ERASED, "images/Fig/1.jpg", "Kiwi/1.jpg"]}
+
+
 def test_a_folder_means_what_lies_below_it_and_not_what_begins_alike() -> None:
     chosen = selection("s3://b/images/Kiwi/")
     assert chosen.means("s3://b/images/Kiwi/deep/1.jpg")

@@ -70,7 +70,7 @@ def _is_selected(line: str, header: list[str], selection: Selection) -> bool:
 
 
 def clean_json(content: bytes, selection: Selection) -> Cleaned:
-    """How many texts are the address of a selected picture, and the file with `(erased)` in their place."""
+    """How many texts are the address or the key of a selected picture, and the file with `(erased)` in their place."""
     count = 0
 
     def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -79,7 +79,7 @@ def clean_json(content: bytes, selection: Selection) -> Cleaned:
             return {name: clean(entry) for name, entry in value.items()}
         if isinstance(value, list):
             return [clean(entry) for entry in value]
-        if isinstance(value, str) and selection.means(value):
+        if isinstance(value, str) and selection.means_text(value):
             count += 1
             return ERASED
         return value

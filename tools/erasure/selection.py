@@ -43,6 +43,10 @@ class Selection:
         own = f"s3://{self.bucket}/{self.images_prefix}"
         return path.startswith(own) and label_of(path, own) in self.labels
 
+    def means_text(self, text: str) -> bool:
+        """Whether a text is a selected picture's address, or its key alone (as `sync.json` names what was deleted)."""
+        return self.means(text) or (text.startswith(self.images_prefix) and self.means(f"s3://{self.bucket}/{text}"))
+
     def mask(self, paths: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:
         """Which rows of a table are selected; never null."""
         found = pc.is_in(paths, value_set=pa.array(sorted(self.paths), pa.string()))
