@@ -92,6 +92,7 @@ def _greet(login: airflow_services.Login, images: Path, stack: local_stack.Stack
         f"  export AWS_ENDPOINT_URL_S3={stack.s3_url} AWS_REGION={local_stack.REGION}",
         f"  export AWS_ACCESS_KEY_ID={stack.access_key} AWS_SECRET_ACCESS_KEY={stack.secret_key}",
         f"  aws s3 sync my-fruits s3://{stack.settings.bucket}/images/",
+        "(`make demo` uses the same bucket, and removes what is not among its own pictures.)",
         f"Logs: {logs}",
         "Ctrl-C ends everything.",
     ):

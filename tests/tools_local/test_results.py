@@ -69,8 +69,29 @@ def test_out_stays_as_it_was_when_the_explorer_is_missing(s3: "S3Client", bucket
 
 
 def test_a_link_to_a_folder_stays_a_link(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
+    real = tmp_path / "elsewhere" / "real"
+    real.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(real)
     copy_results(s3, _publish(s3, bucket, RUN_ID, "first"), RUN_ID, tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real" / "matrix.csv").read_text() == "first"
+    assert (real / "matrix.csv").read_text() == "first"
+
+
+def test_the_former_results_stay_when_the_new_ones_cannot_take_their_place(
+    s3: "S3Client", bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Ctrl-C between the two renames."""
+    out = tmp_path / "out"
+    copy_results(s3, _publish(s3, bucket, RUN_ID, "first"), RUN_ID, out)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == out and self.name != out.name:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        copy_results(s3, _publish(s3, bucket, RUN_ID, "second"), RUN_ID, out)
+    assert (out / "matrix.csv").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [out], "nothing temporary stays"

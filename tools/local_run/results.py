@@ -64,8 +64,9 @@ def read_published(s3: S3Client, layout: BucketLayout) -> Published:
 
 def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> None:
     """Makes `out` hold the results of a run and nothing else; it changes as a whole, when all files have arrived."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    target = out.resolve()  # a link stays a link, to a folder with the new results, wherever that lies
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         for name in RESULT_FILES:
             address = RunLayout(layout, run_id).result_file(name)
@@ -75,7 +76,7 @@ def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> 
                 raise ResultsError(f"{address.uri} could not be read: {error}") from None
         _copy_explorer(s3, RunLayout(layout, run_id).result_file(f"{EXPLORER}/"), fresh / EXPLORER)
         fresh.chmod(0o755)
-        _put_in_place(fresh, out)
+        _put_in_place(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -98,14 +99,16 @@ def _copy_explorer(s3: S3Client, folder: S3Address, target: Path) -> None:
             raise ResultsError(f"{folder.uri} could not be read: {error}") from None
 
 
-def _put_in_place(fresh: Path, out: Path) -> None:
-    target = out.resolve()  # a link stays a link to a folder with the new results
+def _put_in_place(fresh: Path, target: Path) -> None:
+    """Rename a folder to one that may be there; whatever interrupts it, the former or the new one is there after."""
     if not target.exists():
         fresh.rename(target)
         return
-    former = Path(tempfile.mkdtemp(prefix=f".{out.name}-former-", dir=target.parent))
+    former = Path(tempfile.mkdtemp(prefix=f".{target.name}-former-", dir=target.parent)) / target.name
     try:
-        target.rename(former / out.name)
+        target.rename(former)
         fresh.rename(target)
     finally:
-        shutil.rmtree(former, ignore_errors=True)
+        if former.exists() and not target.exists():
+            former.rename(target)
+        shutil.rmtree(former.parent, ignore_errors=True)
