@@ -152,7 +152,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready)
+environments: $(foreach e,airflow spark local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 
@@ -161,7 +161,7 @@ quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tes
 	@$(ENVS)/dev/bin/python -m pytest --quiet -n $(PYTEST_WORKERS) --dist loadfile -m "not spark and not e2e and not shared and not server and not stack" $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test
-test: environments ## all the tests
+test: environments ## all the tests but the stack's and the slowest faults
 	@$(ENVS)/dev/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-faults

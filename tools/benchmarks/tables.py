@@ -18,9 +18,12 @@ MEANINGS = {
     "featurize_vs_bare_loops_side_by_side": ("featurize / bare loops, one a core at the same time, images/s", "≥ 0.85"),
     "featurize_slow_s3_vs_fast_s3": ("featurize with 30 ms before each answer of S3 / without", "≥ 0.90"),
     "featurize_all_cores_vs_one_core": ("featurize on all cores / on one", "the number of cores"),
-    "featurize_photographs_vs_bare_loop_all_cores": ("the same as the second, photographs of 12 megapixels", "≥ 0.85"),
+    "featurize_photographs_vs_bare_loop_all_cores": (
+        "featurize / (bare loop x cores), photographs of 12 megapixels",
+        "≥ 0.85",
+    ),
     "featurize_photographs_vs_bare_loops_side_by_side": (
-        "the same as the third, photographs of 12 megapixels",
+        "featurize / bare loops side by side, photographs of 12 megapixels",
         "≥ 0.85",
     ),
     "int8_vs_float32": ("bare loop with an int8 model / float32, images/s", "about 2 with VNNI"),
