@@ -153,7 +153,9 @@ def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cos
         ("pca", "COMPLETED"),
         ("featurize", "COMPLETED"),
     ]
-    assert {cluster["cluster_id"] for cluster in told_cost(local_emr)["clusters"]} == {cluster["Id"] for cluster in ours}
+    assert {cluster["cluster_id"] for cluster in told_cost(local_emr)["clusters"]} == {
+        cluster["Id"] for cluster in ours
+    }
 
 
 def told_cost(local_emr: EMRClient) -> dict[str, Any]:
