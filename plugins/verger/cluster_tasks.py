@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger.artifacts.model_store import Model
-from verger.cluster.clusters import lease_name, terminate_leased
+from verger.cluster.clusters import lease_name, run_lease, terminate_leased
 from verger.cluster.instance_fleets import read_shape
 from verger.cluster.shape import ClusterShape, ShapeWish, choose_shape
 from verger.cluster.spec import ClusterOrder, job_flow
@@ -118,7 +118,7 @@ def lease_cluster(
     # Clearing a task brings a run here again, perhaps while the cluster of the try before still works: one run, one
     # cluster.
     terminate_cluster(deployment, context)
-    name = lease_name(run.slug, context["ti"].try_number)
+    name = lease_name(run_lease(deployment.name, run.slug), context["ti"].try_number)
     found = Model(**model)
     tags = cluster_tags(
         installation=deployment.name,
@@ -143,7 +143,10 @@ def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
     run = run_layout(settings, context)
     emr = emr_client(deployment.aws_conn_id, settings.region)
     ended = terminate_leased(
-        emr, run.slug, poll_seconds=min(10, deployment.poll_seconds), patience_seconds=_TERMINATION_SECONDS
+        emr,
+        run_lease(deployment.name, run.slug),
+        poll_seconds=min(10, deployment.poll_seconds),
+        patience_seconds=_TERMINATION_SECONDS,
     )
     log.info("ended: %s", ", ".join(ended) or "no cluster of this run was alive")
     return ended
@@ -206,7 +209,7 @@ def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *,
     began = context["dag_run"].run_after
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
-        for cluster_id in run_clusters(emr, run.slug, began)
+        for cluster_id in run_clusters(emr, run_lease(deployment.name, run.slug), began)
     ]
     facts = RunFacts(
         dag_id=context["ti"].dag_id,

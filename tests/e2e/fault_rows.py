@@ -50,7 +50,7 @@ def run_clusters(verger: Verger, run_id: str) -> list[dict[str, Any]]:
     slug = RunLayout(verger.layout, run_id).slug
     emr = verger.stack.emr()
     listed = [found for page in emr.get_paginator("list_clusters").paginate() for found in page["Clusters"]]
-    ours = [found["Id"] for found in reversed(listed) if found["Name"].startswith(f"verger-{slug}-try")]
+    ours = [found["Id"] for found in reversed(listed) if found["Name"].startswith(f"verger-verger-{slug}-try")]
     return [dict(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]) for cluster_id in ours]
 
 

@@ -179,10 +179,10 @@ def test_clusters_that_begin_or_end_and_steps_that_fail_are_told_to_the_topic(ac
 
 
 def test_the_names_of_clusters_begin_as_the_rule_expects(deployed: Deployed) -> None:
-    from verger.cluster.clusters import lease_name  # noqa: PLC0415 -- beside what it is compared with
+    from verger.cluster.clusters import run_lease  # noqa: PLC0415 -- beside what it is compared with
 
     pattern = one(deployed.of_type("AWS::Events::Rule"), "ClusterStateRule")["EventPattern"]["detail"]["name"]
-    assert lease_name("a-run", 1).startswith(pattern[0]["prefix"])
+    assert run_lease("fruits", "a-run").startswith(pattern[0]["prefix"])
 
 
 def test_the_topic_is_encrypted_with_a_key_that_lets_its_publishers_in(account: Account, deployed: Deployed) -> None:

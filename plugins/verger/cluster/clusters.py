@@ -27,23 +27,31 @@ class ClusterAliveError(RuntimeError):
     """A cluster did not end in the time given."""
 
 
-def lease_name(slug: str, attempt: int) -> str:
+def run_lease(installation: str, slug: str) -> str:
+    """What the names of all clusters of a run share.
+
+    A run id alone would not do: two installations with the same schedule give their runs the same ids.
+    """
+    return f"verger-{installation}-{slug}"
+
+
+def lease_name(lease: str, attempt: int) -> str:
     """The name of the cluster of one try of a run."""
-    return f"verger-{slug}-try{attempt}"
+    return f"{lease}-try{attempt}"
 
 
-def is_leased_by(name: str, slug: str) -> bool:
+def is_leased_by(name: str, lease: str) -> bool:
     """Whether a cluster's name was leased by a run, whatever the try."""
-    return re.fullmatch(rf"verger-{re.escape(slug)}-try\d+", name) is not None
+    return re.fullmatch(rf"{re.escape(lease)}-try\d+", name) is not None
 
 
-def find_leased(emr: "EMRClient", slug: str) -> list[str]:
+def find_leased(emr: "EMRClient", lease: str) -> list[str]:
     """The ids of a run's clusters that can still cost money, newest first."""
     return [
         cluster["Id"]
         for page in emr.get_paginator("list_clusters").paginate(ClusterStates=list(ALIVE))
         for cluster in page["Clusters"]
-        if is_leased_by(cluster["Name"], slug)
+        if is_leased_by(cluster["Name"], lease)
     ]
 
 
@@ -67,7 +75,7 @@ def find_steps(emr: "EMRClient", cluster_id: str, names: Collection[str]) -> lis
 
 def terminate_leased(
     emr: "EMRClient",
-    slug: str,
+    lease: str,
     *,
     poll_seconds: float,
     patience_seconds: float,
@@ -80,7 +88,7 @@ def terminate_leased(
     """
     ended: set[str] = set()
     deadline = clock() + patience_seconds
-    while alive := find_leased(emr, slug):
+    while alive := find_leased(emr, lease):
         if clock() > deadline:
             raise ClusterAliveError(
                 f"{', '.join(alive)} still alive {patience_seconds:.0f} s after being told to end: "

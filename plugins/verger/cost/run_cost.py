@@ -19,10 +19,10 @@ COST_FILE = "cost.json"
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
-def run_clusters(emr: "EMRClient", slug: str, since: datetime) -> list[str]:
+def run_clusters(emr: "EMRClient", lease: str, since: datetime) -> list[str]:
     """The ids of all clusters that a run has had since it began, ended ones too, oldest first."""
     pages = emr.get_paginator("list_clusters").paginate(CreatedAfter=since - _CLOCKS_DIFFER)
-    return [cluster["Id"] for page in pages for cluster in page["Clusters"] if is_leased_by(cluster["Name"], slug)][
+    return [cluster["Id"] for page in pages for cluster in page["Clusters"] if is_leased_by(cluster["Name"], lease)][
         ::-1
     ]
 

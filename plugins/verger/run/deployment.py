@@ -1,8 +1,12 @@
 """What belongs to an installation of Verger and not to a run: read once, from the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+#: It is a part of the clusters' names, and a tag's value.
+INSTALLATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Deployment:
             raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
         if self.topic_arn and not self.topic_arn.startswith("arn:"):
             raise ValueError(f"VERGER_TOPIC_ARN is {self.topic_arn!r}: give the whole ARN of an SNS topic")
+        if not INSTALLATION_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"VERGER_NAME is {self.name!r}: up to 40 of the characters A-Z a-z 0-9 . _ -, first a letter or digit"
+            )
         self._check_starts()
 
     def _check_starts(self) -> None:

@@ -5,24 +5,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from mypy_boto3_emr import EMRClient
-from verger.cluster.clusters import lease_name
+from verger.cluster.clusters import lease_name, run_lease
 from verger.cost.run_cost import RunFacts, cost_record, read_cluster_cost, run_clusters
 from verger.mail.notification import describe_cost
 from verger.prices import PriceTable
 from verger.storage.layout import BucketLayout, RunLayout
 
 RUN = RunLayout(BucketLayout("fruits"), "manual__2026-11-21T10:00:00+00:00")
+LEASE = run_lease("verger", RUN.slug)
 
 
 def test_every_cluster_of_the_run_counts_ended_or_not_and_no_other(
     local_emr: EMRClient, create_cluster: Callable[..., str], prices: PriceTable
 ) -> None:
     began = datetime.now(UTC)
-    first = create_cluster(Name=lease_name(RUN.slug, 1))
+    first = create_cluster(Name=lease_name(LEASE, 1))
     local_emr.terminate_job_flows(JobFlowIds=[first])
-    second = create_cluster(Name=lease_name(RUN.slug, 2))
+    second = create_cluster(Name=lease_name(LEASE, 2))
     create_cluster(Name="another")
-    assert run_clusters(local_emr, RUN.slug, began) == [first, second]
+    assert run_clusters(local_emr, LEASE, began) == [first, second]
 
     now = datetime.now(UTC) + timedelta(minutes=30)
     costs = [
