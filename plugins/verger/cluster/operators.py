@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: EMR's own log copy comes every five minutes; a cluster that ends copies at once.
 _LOG_PATIENCE_SECONDS = 300
 _COMPLETED = "step %s completed"
+_READY = "cluster %s is ready"
 _STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 #: Airflow's word for a wait that took as long as it may.
 _OUT_OF_TIME = "max attempts"
@@ -131,7 +132,12 @@ class ClusterReadySensor(EmrJobFlowSensor):
     @known_to_emr()
     def execute(self, context: "Context") -> None:
         """Look once, then wait in the triggerer."""
-        if self.poke(context):
+        response = self.get_emr_response(context)
+        state = self.state_from_response(response)
+        if state in self.failed_states:
+            self._fail(response)
+        if state in self.target_states:
+            self.log.info(_READY, self.job_flow_id)
             return
         self.defer(
             # A little more than the trigger's own, which knows better how to say it.
@@ -150,10 +156,13 @@ class ClusterReadySensor(EmrJobFlowSensor):
     def execute_complete(self, context: "Context", event: dict[str, Any] | None = None) -> None:
         """Go on, or fail with the reason that EMR gives for the cluster's end."""
         if event is not None and event.get("status") == "success":
-            self.log.info("cluster %s is ready", self.job_flow_id)
+            self.log.info(_READY, self.job_flow_id)
             return
         response = self.get_emr_response(context)
-        check_is_over(response["Cluster"]["Status"]["State"], self.failed_states, event)
+        check_is_over(self.state_from_response(response), self.failed_states, event)
+        self._fail(response, event)
+
+    def _fail(self, response: dict[str, Any], event: Mapping[str, Any] | None = None) -> NoReturn:
         reason = self.failure_message_from_response(response)
         raise AirflowFailException(f"cluster {self.job_flow_id} did not become ready {reason or event}")
 

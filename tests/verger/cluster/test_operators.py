@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from mypy_boto3_emr import EMRClient
-from verger.cluster.operators import AddStepOperator, StepSensor
+from verger.cluster.operators import AddStepOperator, ClusterReadySensor, StepSensor
 
 REGION: Any = {"aws_conn_id": None, "region_name": "eu-west-1"}
 
@@ -61,3 +61,13 @@ def test_a_cluster_that_has_ended_takes_no_step_and_the_error_says_what_to_clear
     with pytest.raises(AirflowFailException, match="clear this task together with its downstream tasks"):
         again(cluster)
     assert names(local_emr, cluster) == []
+
+
+def test_a_cluster_that_has_ended_already_fails_its_wait_for_good(
+    local_emr: EMRClient, create_cluster: Callable[..., str]
+) -> None:
+    """Ten more tries would ask the same in vain, and the mail would come minutes late."""
+    cluster = create_cluster()
+    local_emr.terminate_job_flows(JobFlowIds=[cluster])
+    with pytest.raises(AirflowFailException, match=f"cluster {cluster} did not become ready.*USER_REQUEST"):
+        ClusterReadySensor(task_id="ready", job_flow_id=cluster, **REGION).execute({})
