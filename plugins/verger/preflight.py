@@ -17,6 +17,9 @@ from verger.run.settings import SettingError, Settings
 from verger.storage.layout import BucketLayout, parse_uri
 from verger.sync.source_address import check_source
 
+#: One to see that the cluster or a step is ready, and three for Airflow to start what comes next.
+_POLLS_WHILE_IDLE = 4
+
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
@@ -54,9 +57,34 @@ def check_places(s3: "S3Client", deployment: Deployment) -> dict[str, str]:
     regions = {}
     if deployment.wheelhouse_uri:
         regions["wheelhouse"] = check_bucket(s3, parse_uri(deployment.wheelhouse_uri).bucket)
+        _check_wheelhouse(s3, deployment.wheelhouse_uri)
     if deployment.topic_arn:
         regions["topic"] = check_topic(deployment.topic_arn)
     return regions
+
+
+def _check_wheelhouse(s3: "S3Client", uri: str) -> None:
+    """The nodes would find out on machines that cost money already."""
+    folder = parse_uri(f"{uri}/")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key)
+    if not any(entry["Key"].endswith(".whl") for page in pages for entry in page.get("Contents", ())):
+        raise SettingError(
+            f"VERGER_WHEELHOUSE_URI is {uri!r}: there is no wheel in it; fill it (docs/operations.md), or leave it"
+            " empty for clusters that reach a package index"
+        )
+
+
+def check_patience(settings: Settings, deployment: Deployment) -> None:
+    """Raise SettingError when the cluster would be idle for too long, by its own clock, between two tasks.
+
+    A task that waits for it looks every `poll_seconds`; then the next one has to be scheduled and started.
+    """
+    if settings.idle_minutes * 60 < _POLLS_WHILE_IDLE * deployment.poll_seconds:
+        raise SettingError(
+            f"idle_minutes is {settings.idle_minutes}: with VERGER_POLL_SECONDS={deployment.poll_seconds} the cluster "
+            "could end by itself between two steps; "
+            f"choose at least {-(-_POLLS_WHILE_IDLE * deployment.poll_seconds // 60)}"
+        )
 
 
 def check_cluster(

@@ -43,6 +43,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     try:
         preflight.check_installation(deployment)
+        preflight.check_patience(settings, deployment)
         regions = preflight.check_inputs(s3, settings) | preflight.check_places(s3, deployment)
         emr = emr_client(deployment.aws_conn_id, settings.region)
         preflight.check_cluster(
