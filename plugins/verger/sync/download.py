@@ -45,6 +45,9 @@ def check_address(address: str) -> None:
         raise SourceError(f"source is {shown(address)!r}: only https addresses are fetched")
     if parts.username or parts.password:
         raise SourceError(f"source is {shown(address)!r}: leave the password out, it would stand in the run's record")
+    # urllib refuses these itself, with a message that holds the whole address, and in it perhaps a token.
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise SourceError(f"source is {shown(address)!r}: write spaces and accents percent-encoded, a space as %20")
 
 
 def shown(address: str) -> str:
@@ -102,7 +105,7 @@ class Download:
         except urllib.error.HTTPError as error:
             error.close()
             self._fail(f"the server answers {error.code} {error.reason}")
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             self._fail(f"it cannot be fetched ({error})")
 
     def _size(self) -> int:

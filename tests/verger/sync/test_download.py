@@ -167,3 +167,10 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypat
     made.file.parent.chmod(0o777)
     with pytest.raises(SourceError, match="not this user's alone"):
         Download("https://h.example/a.zip")
+
+
+@pytest.mark.parametrize("path", ["/my pictures.zip", "/pictures\x00.zip", "/\u00e9t\u00e9.zip", "/a\nb.zip"])
+def test_an_address_that_urllib_would_refuse_is_one_clear_error_without_its_token(path: str) -> None:
+    with pytest.raises(SourceError, match="percent-encoded") as refused:
+        Download(f"https://h.example{path}?sig=sesame").check()
+    assert "sesame" not in str(refused.value)
