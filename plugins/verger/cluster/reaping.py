@@ -83,6 +83,7 @@ def look_at(emr: "EMRClient", cluster_id: str) -> OwnCluster | None:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NOT_OURS:
             raise
+        log.info("%s is not ours to look at: %s", cluster_id, error)
         return None
 
 
