@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from spark_jobs.file_signatures import is_cut_off, name_of_format
 from spark_jobs.model_shape import INPUT_SIZE
@@ -19,7 +19,21 @@ DRAFT_SIZE = (2 * INPUT_SIZE, 2 * INPUT_SIZE)
 # JPEG stands for MPO (several JPEGs in one file) too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WHITE = (255, 255, 255)
+# The longest side of a picture: JPEG's own bound, whose header has 16 bits for each side (ITU-T T.81, B.2.2). Resizing
+# takes memory by the side, not only by the pixels: 3 GB for a PNG of 90,000,000 x 1.
+MAX_SIDE = 65_535
 ORIENTATION_TAG = 0x0112
+AS_STORED = 1
+# How a picture of each other EXIF orientation is turned upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 Pixels = npt.NDArray[np.uint8]
@@ -66,20 +80,26 @@ def decode_image(content: bytes, max_pixels: int) -> DecodedImage:
         raise UndecodableError("empty", "the file has no bytes")
     picture = _open(content)
     width, height = picture.size
-    if width * height > max_pixels:
-        raise UndecodableError("too_large", f"{width} x {height} pixels; --max-pixels is {max_pixels}")
+    _check_size(width, height, max_pixels)
     try:
-        orientation = picture.getexif().get(ORIENTATION_TAG, 1)
-        small = _to_input(picture)
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError) as error:
+        orientation, small = _orientation_and_input(picture)
+        if picture.format == "TIFF":
+            width, height = picture.size
+    except UndecodableError:
+        raise
+    # As broad as in `_open`, and it ends here: what follows handles a small picture of our own making.
+    except Exception as error:
         raise _undecodable(content, error) from error
     finally:
         picture.close()
+    # Pixels only: Pillow takes along what the file said of itself, and would write its comment, which can name a person
+    # or a place, into the thumbnail.
+    small.info.clear()
     if orientation in TURNED_SIDEWAYS:
         width, height = height, width
     # The small square is turned, not the large picture: the same pixels to within a grey level, at no cost.
-    small.getexif()[ORIENTATION_TAG] = orientation
-    small = ImageOps.exif_transpose(small)
+    if orientation != AS_STORED:
+        small = small.transpose(TURNS[orientation])
     return DecodedImage(np.asarray(small), width, height, _thumbnail(small, width, height))
 
 
@@ -88,8 +108,40 @@ def _open(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise _unidentified(content) from error
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError) as error:
+    # Anybody's bytes: what Pillow's readers raise of a hostile file is no closed list (struct.error, MemoryError, ...),
+    # and each such file must have its row. Raised on, it would end the step, on every retry.
+    except Exception as error:
         raise _undecodable(content, error) from error
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise UndecodableError("too_large", f"{width} x {height} pixels; --max-pixels is {max_pixels}")
+    if max(width, height) > MAX_SIDE:
+        raise UndecodableError("too_large", f"{width} x {height} pixels; no side may have more than {MAX_SIDE}")
+
+
+def _orientation_and_input(picture: Image.Image) -> tuple[int, Image.Image]:
+    # A PNG's EXIF may come after its pixels, so Pillow decodes them to find it: here, where broken ones are noticed.
+    # The EXIF of the others is read first: Pillow, decoding a TIFF, reads it too, but does not fail at it twice.
+    if picture.format == "PNG":
+        picture.load()
+    orientation = _orientation(picture)
+    if picture.format == "TIFF":  # Pillow turns it upright itself while it decodes it
+        picture.load()
+        orientation = AS_STORED
+    return orientation, _to_input(picture)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The picture's EXIF orientation; AS_STORED where there is none, none that exists, or none that can be read."""
+    try:
+        noted = picture.getexif().get(ORIENTATION_TAG)
+        orientation = noted if noted in TURNS else AS_STORED
+    # Anybody's bytes too, and no reason to lose a picture that can be seen.
+    except Exception:  # noqa: BLE001 - SyntaxError, struct.error, TypeError, ...: no closed list
+        orientation = AS_STORED
+    return orientation
 
 
 def _unidentified(content: bytes) -> UndecodableError:
@@ -103,19 +155,15 @@ def _unidentified(content: bytes) -> UndecodableError:
 
 
 def _undecodable(content: bytes, error: Exception) -> UndecodableError:
-    if isinstance(error, UndecodableError):
-        return error
     name = name_of_format(content) or ""
     truncated = "truncated" in str(error) or is_cut_off(content, name)
     return UndecodableError("truncated" if truncated else "corrupt", f"{type(error).__name__}: {error}"[:300])
 
 
 def _to_input(picture: Image.Image) -> Image.Image:
-    """The whole picture as an RGB square of the model's input size."""
+    """The whole picture (of several, the first, where Pillow opens it) as an RGB square of the model's input size."""
     if picture.format in {"JPEG", "MPO"}:
         picture.draft(picture.mode, DRAFT_SIZE)
-    if getattr(picture, "n_frames", 1) > 1:
-        picture.seek(0)
     full = _to_rgb_or_rgba(picture)
     small = full.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC)
     if small.mode == "RGB":
@@ -146,7 +194,5 @@ def _thumbnail(small: Image.Image, width: int, height: int) -> bytes:
     stored = io.BytesIO()
     # Plain averages: as good as bicubic at a third of the size, and a quarter of a millisecond faster.
     thumbnail = small.resize(size, Image.Resampling.BOX)
-    # Pillow writes the comment of the picture it came from, which can name a person or a place: pixels only.
-    thumbnail.info.clear()
     thumbnail.save(stored, "JPEG", quality=THUMBNAIL_QUALITY)
     return stored.getvalue()

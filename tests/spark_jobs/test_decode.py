@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from spark_jobs import decode
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
@@ -43,15 +43,27 @@ def reason(content: bytes) -> str:
     return caught.value.reason
 
 
-def huge_png(side: int) -> bytes:
-    """A PNG whose header promises side x side pixels and whose data is not worth decoding."""
+def promising_png(width: int, height: int) -> bytes:
+    """A grey PNG whose header promises so many pixels and whose data is not worth decoding."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def two_pages_the_second_broken() -> bytes:
+    """A red TIFF whose second page's directory has no entry, not even the page's size."""
+    page = Image.new("RGB", (40, 40), "red")
+    content = bytearray(stored(page, "TIFF", save_all=True, append_images=[Image.new("RGB", (40, 40), "blue")]))
+    first = int.from_bytes(content[4:8], "little")
+    entries = int.from_bytes(content[first : first + 2], "little")
+    to_second = first + 2 + 12 * entries
+    second = int.from_bytes(content[to_second : to_second + 4], "little")
+    content[second : second + 2] = bytes(2)
+    return bytes(content)
 
 
 def test_the_model_sees_what_keras_load_img_would_show_it() -> None:
@@ -124,14 +136,23 @@ def test_an_animation_counts_by_its_first_frame() -> None:
         assert got[100, 100, 2] < 15
 
 
+def test_a_page_that_is_not_used_may_be_broken() -> None:
+    content = two_pages_the_second_broken()
+    with Image.open(io.BytesIO(content)) as picture, pytest.raises(TypeError, match="Missing dimensions"):
+        picture.seek(1)
+    got = decode_image(content, LIMIT).pixels
+    assert (got == (255, 0, 0)).all()
+
+
 def test_several_jpegs_in_one_file_count_by_their_first() -> None:
     first, second = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "blue")
     got = decoded(first, "MPO", save_all=True, append_images=[second]).pixels
     assert got[100, 100, 0] > 240
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_upright(orientation: int) -> None:
+def test_pictures_stand_upright(orientation: int, form: str) -> None:
     """The eight EXIF orientations: stored turned, seen as if never turned."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     upright = photo((100, 60))
@@ -140,10 +161,51 @@ def test_pictures_stand_upright(orientation: int) -> None:
         turned = upright.transpose(Image.Transpose(undo[orientation]))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    got = decoded(turned, "PNG", exif=exif)
+    got = decoded(turned, form, exif=exif)
     assert (got.width, got.height) == (100, 60)
     expected = np.asarray(upright.resize((224, 224), Image.Resampling.BICUBIC)).astype(int)
     assert np.abs(got.pixels.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("damage", [b"II*\0", b"garbage", b"garbage that is longer", b"MM\0*\0\0\0\x08\xff\xff", b""])
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("JPEG", {}), ("JPEG", {"dpi": (72, 72)}), ("PNG", {}), ("WEBP", {})],
+    ids=["JPEG without density", "JPEG", "PNG", "WEBP"],
+)
+@pytest.mark.filterwarnings("ignore:.*EXIF|Corrupt")
+def test_a_picture_whose_exif_cannot_be_read_counts_as_it_lies(
+    form: str, options: dict[str, object], damage: bytes
+) -> None:
+    expected = decoded(photo(), form, **options)
+    got = decoded(photo(), form, exif=b"Exif\0\0" + damage, **options)
+    assert np.array_equal(got.pixels, expected.pixels)
+    assert got[1:] == expected[1:]
+
+
+def test_a_tiff_whose_xmp_cannot_be_read_counts_as_it_lies() -> None:
+    """Pillow looks for an orientation in the XMP, which it takes for bytes, and reads it again while it decodes."""
+    notes = TiffImagePlugin.ImageFileDirectory_v2()
+    notes[700] = "text, not bytes"
+    notes.tagtype[700] = 2
+    content = stored(photo(), "TIFF", tiffinfo=notes)
+    with Image.open(io.BytesIO(content)) as picture, pytest.raises(TypeError):
+        picture.getexif()
+    assert np.array_equal(decode_image(content, LIMIT).pixels, decoded(photo(), "TIFF").pixels)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65_535])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    got = decoded(photo(), "JPEG", exif=exif)
+    assert np.array_equal(got.pixels, decoded(photo(), "JPEG").pixels)
+    assert (got.width, got.height) == (120, 90)
+
+
+def test_a_png_cut_off_is_no_picture_although_its_exif_is_looked_for_behind_its_pixels() -> None:
+    content = stored(Image.effect_noise((300, 300), 60), "PNG")
+    assert reason(content[: len(content) * 9 // 10]) == "truncated"
 
 
 def test_a_progressive_jpeg_is_a_picture() -> None:
@@ -186,7 +248,52 @@ def test_a_bomb_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("decoded")
 
     monkeypatch.setattr(decode, "_to_input", never)
-    assert reason(huge_png(30_000)) == "too_large"
+    assert reason(promising_png(30_000, 30_000)) == "too_large"
+
+
+@pytest.mark.parametrize("size", [(90_000_000, 1), (1, 90_000_000), (65_536, 1)])
+def test_a_thread_of_pixels_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    """Resizing takes memory in proportion to a side: 3 GB for 90,000,000 pixels in a row."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(decode, "_to_input", never)
+    with pytest.raises(
+        UndecodableError, match=f"{size[0]} x {size[1]} pixels; no side may have more than 65535"
+    ) as one:
+        decode_image(promising_png(*size), 100_000_000)
+    assert one.value.reason == "too_large"
+
+
+def test_the_limit_of_a_side_is_inclusive() -> None:
+    assert decoded(Image.new("L", (65_535, 1)), "PNG").width == 65_535
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("of libfoo"), ZeroDivisionError("of a header")])
+@pytest.mark.parametrize("step", ["load", "resize", "open"])
+def test_whatever_pillow_raises_of_a_picture_becomes_its_reject(
+    monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    content = stored(photo(), "PNG")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image if step == "open" else ImageFile.ImageFile, step, fail)
+    with pytest.raises(UndecodableError) as caught:
+        decode_image(content, LIMIT)
+    assert (caught.value.reason, str(caught.value)) == ("corrupt", f"{type(error).__name__}: {error}")
+    assert caught.value.__cause__ is error
+
+
+def test_an_error_of_our_own_after_decoding_is_no_reject(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(decode, "_thumbnail", fail)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        decoded(photo(), "PNG")
 
 
 def test_the_limit_of_pixels_is_inclusive() -> None:
