@@ -14,7 +14,7 @@ from spark_jobs.image_rows import WorkLimits
 from spark_jobs.infer import BroadcastModel
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.layout import TableLayout, chunk_folder, run_slug
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.object_store import StoreSettings, list_keys
 from spark_jobs.partition_work import PartitionWork, WrittenPartition, to_ipc
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> None:
     """Compute the rows of a chunk and commit them.
 
     Raises:
-        StepFailedError: the rows written are not the chunk's images, one row each; nothing is committed.
+        StepFailedError: the rows written are not the chunk's images, one row each, or a file of theirs has been deleted
+            meanwhile; nothing is committed.
     """
     written = _computed(job, number, images)
     record = CommitRecord(
@@ -55,6 +56,11 @@ def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> None:
     answered = record.features.rows + record.rejects.rows
     if answered != images.num_rows:
         raise StepFailedError(f"Chunk {number} has {images.num_rows} images but {answered} rows: not committed")
+    if missing := missing_files(job.settings, job.layout, record):
+        raise StepFailedError(
+            f"Chunk {number}: {missing[0]} was deleted before the chunk was committed, as an erasure does "
+            f"({len(missing)} files in all): not committed, run again and its images are computed anew"
+        )
     write_commit(job.settings, job.layout, record)
 
 
@@ -77,6 +83,21 @@ def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[WrittenParti
         return job.spark.parallelize(range(count), count).map(work.write).collect()
     finally:
         broadcast.unpersist()
+
+
+def missing_files(settings: StoreSettings, layout: TableLayout, record: CommitRecord) -> list[str]:
+    """The addresses of a chunk's files that are not there (any more).
+
+    An erasure deletes files that hold an erased picture whether or not a record names them yet. A record that named
+    such a file would make the whole table unreadable.
+    """
+    folder = chunk_folder(run_slug(record.run_id), record.chunk)
+    missing = []
+    for root, table in ((layout.features, record.features), (layout.rejects, record.rejects)):
+        present = set(list_keys(settings, root.child(folder))) if table.files else set()
+        addresses = [root.child(name) for name in table.files]
+        missing += [address.uri for address in addresses if address.key not in present]
+    return missing
 
 
 def together(parts: Sequence[TableFiles]) -> TableFiles:

@@ -1,7 +1,8 @@
 """Commit records: which chunks of the feature table count."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from spark_jobs.s3_address import S3Address
 FORMAT = 1
 READS_AT_ONCE = 16
 LISTINGS = 5
+CHUNK_NUMBER = re.compile("[0-9]{5,}")
 
 
 @dataclass(frozen=True)
@@ -119,5 +121,16 @@ def commit_once(settings: StoreSettings, layout: TableLayout, record: CommitReco
 
 
 def next_chunk(records: Sequence[CommitRecord], run_id: str) -> int:
-    """The number of the next chunk of a run: the one that a killed attempt may have begun."""
-    return max((record.chunk for record in records if record.run_id == run_id), default=-1) + 1
+    """The number of the next chunk of a run: the one that a killed attempt may have begun.
+
+    The number of a replaced record stays taken when the record itself has been deleted: what replaced it still names
+    it, so a new record of that name would not count.
+    """
+    names = {name for record in records for name in (record.name, *record.replaces)}
+    return max(_chunks_of(run_slug(run_id), names), default=-1) + 1
+
+
+def _chunks_of(slug: str, names: Iterable[str]) -> list[int]:
+    """The chunk numbers in those names of records that are a run's."""
+    parts = [name.rpartition(".") for name in names]
+    return [int(number) for named, _, number in parts if named == slug and CHUNK_NUMBER.fullmatch(number)]

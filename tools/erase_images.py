@@ -2,7 +2,8 @@
 
 Names pictures by address (s3://bucket/images/Apple/1.jpg), by folder (s3://bucket/images/Apple/) or by --label, and
 erases them for every model at once, old versions of the files included. The picture itself stays unless
---with-picture is given. Run it again after it was interrupted: it finishes. Last line of stdout: one JSON object.
+--with-picture is given. What the notebook left under features/walkthrough/ goes as a whole. Run it again after it was
+interrupted: it finishes. Last line of stdout: one JSON object.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from verger.storage.layout import BucketLayout
 from tools.erasure.feature_tables import erase_from_table, fingerprints
 from tools.erasure.objects import StoredObject, open_bucket
 from tools.erasure.removed import Account, ErasureError
-from tools.erasure.run_files import erase_from_results, erase_from_runs
+from tools.erasure.run_files import erase_from_results, erase_from_runs, erase_walkthroughs
 from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def erase(bucket: Bucket, selection: Selection, asked: argparse.Namespace, *, dr
             bucket.delete(found)
     for fingerprint in asked.model or fingerprints(bucket):
         erase_from_table(bucket, layout, fingerprint, selection, account, dry_run=dry_run)
+    erase_walkthroughs(bucket, account, dry_run=dry_run)
     erase_from_runs(bucket, selection, account, dry_run=dry_run)
     erase_from_results(bucket, selection, account, dry_run=dry_run)
     return account
@@ -130,7 +132,10 @@ def run(asked: argparse.Namespace) -> int:
     }
     print(json.dumps(told))
     if left:
-        raise ErasureError("rows of these pictures came in meanwhile: wait until no run is at work, run again")
+        raise ErasureError(
+            "rows of these pictures, or records that name files of theirs, came in meanwhile: wait until no run is at "
+            "work, run again"
+        )
     return 0
 
 

@@ -27,6 +27,7 @@ from tests.stored_tables import FINGERPRINT, Row, keys_below, parquet, put_commi
 from tools import erase_images
 from tools.erasure import feature_tables
 from tools.erasure.objects import Bucket
+from tools.erasure.run_files import erase_from_results
 
 OTHER_MODEL = "fedcba9876543210"
 
@@ -107,6 +108,11 @@ def fill(house: House) -> None:
         house.put(f"results/{run}/explained_variance.csv", "component\n1\n")
     house.put("results/clean/report.html", "<p>another run</p>")
     house.put("results/latest.json", "{}")
+    own = "features/walkthrough/walkthrough-1"
+    house.put(f"{own}/features/model={FINGERPRINT}/run=w/chunk=0/part-0.parquet", parquet(both))
+    house.put(f"{own}/manifest.parquet", parquet(both))
+    house.put(f"{own}/thumbnails/1.jpg", f"a thumbnail of {person}")
+    house.put(f"{own}/thumbnails/1.jpg", "another one")
 
 
 def erase(
@@ -195,6 +201,7 @@ def test_a_dry_run_says_what_the_real_one_then_does(
     assert done["removed"]["features"]["rows"] == 2
     assert done["removed"]["rejects"]["rows"] == 0, "the reject was replaced already; its file goes all the same"
     assert done["removed"]["rejects"]["deleted"] == 1
+    assert done["removed"]["walkthrough"] == {"rows": 0, "rewritten": 0, "deleted": 3, "versions": 1}
 
 
 @pytest.mark.parametrize("house", ["Enabled"], indirect=True)
@@ -238,6 +245,69 @@ def test_of_an_erasure_and_another_rewrite_the_slower_begins_again(
     layout = BucketLayout(house.bucket)
     names = {commit.name for commit in list_commits(house.s3, layout, FINGERPRINT)}
     assert done[0] in names, "the faster rewrite still counts"
+
+
+def put_in_flight(house: House) -> Callable[[], object]:
+    """A chunk whose files are there and whose record is not; what is returned commits it, as featurize would."""
+    rows = [Row(house.person, label="Été +100%"), Row("s3://b/images/in flight.jpg", value=None)]
+    name = put_commit(house.s3, house.bucket, "under way", rows, at=30)
+    key = f"features/model={FINGERPRINT}/_commits/{name}.json"
+    content = house.s3.get_object(Bucket=house.bucket, Key=key)["Body"].read()
+    house.s3.delete_object(Bucket=house.bucket, Key=key)
+    return lambda: house.put(key, content)
+
+
+def once(first: Callable[[], object], then: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does something else before it, the first time it is called."""
+    pending = [first]
+
+    def called(*arguments: Any, **more: Any) -> Any:
+        if pending:
+            pending.pop()()
+        return then(*arguments, **more)
+
+    return called
+
+
+def paths_read(house: House, aws: str) -> set[str]:
+    """What a reader finds in the table."""
+    return set(read_table_rows(StoreSettings(aws, "eu-west-1"), house.layout()).keys["path"].to_pylist())
+
+
+def test_a_chunk_that_is_committed_while_its_file_is_deleted_leaves_the_table_readable(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, aws: str
+) -> None:
+    commit = put_in_flight(house)
+    monkeypatch.setattr(feature_tables, "plan_rewrite", once(commit, feature_tables.plan_rewrite))
+    code, told = erase(capsys, monkeypatch, "--with-picture", house.person)
+    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 1)
+    assert house.mentions(house.person) == 0
+    assert {"s3://b/images/in flight.jpg", house.other} <= paths_read(house, aws), "only the file that went is missing"
+
+
+def test_a_chunk_that_is_committed_still_later_is_said_and_mended_by_the_next_erasure(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, aws: str
+) -> None:
+    commit = put_in_flight(house)
+    with monkeypatch.context() as patched:
+        patched.setattr(erase_images, "erase_from_results", once(commit, erase_from_results))
+        code, told = erase(capsys, patched, "--with-picture", house.person)
+    assert (code, told["clean"]) == (1, False)
+    code, told = erase(capsys, monkeypatch, "--with-picture", house.person)
+    assert (code, told["clean"]) == (0, True)
+    assert {"s3://b/images/in flight.jpg", house.other} <= paths_read(house, aws)
+
+
+@pytest.mark.parametrize("house", ["Enabled"], indirect=True)
+def test_a_table_of_which_every_file_is_gone_becomes_an_empty_one(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, aws: str
+) -> None:
+    for key in keys_below(house.s3, house.bucket):
+        if key.endswith(".parquet") and f"model={FINGERPRINT}" in key:
+            house.s3.delete_object(Bucket=house.bucket, Key=key)
+    code, told = erase(capsys, monkeypatch, house.person)
+    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 3)
+    assert paths_read(house, aws) == set()
 
 
 @pytest.mark.parametrize("house", ["Enabled"], indirect=True)

@@ -1,8 +1,13 @@
 """The featurize step on a real Spark, in this process."""
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from spark_jobs import chunk_writer
+from spark_jobs.commit_records import read_commits
 from spark_jobs.featurize import featurize, parse_args
 from spark_jobs.job_errors import RefusedError, StepFailedError
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
@@ -131,6 +136,28 @@ def test_chunks_are_committed_one_by_one_and_each_image_counts_once(world: JobWo
     run(world, "--chunk-images", "3")
     assert world.get_json("runs/r/featurize.json")["chunks"] == 4
     assert len(set(world.table_rows(features=True)["path"].to_pylist())) == 10
+
+
+@pytest.mark.parametrize("root", ["features", "rejects"])
+def test_a_chunk_whose_file_an_erasure_deleted_is_not_committed_and_a_retry_does_it_again(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    world.put_images({**many_jpegs(4), "x/text.jpg": b"hello"})
+    computed = chunk_writer._computed  # what comes right before a chunk's record
+
+    def erased_meanwhile(job: chunk_writer.ChunkJob, number: int, images: pa.Table) -> Any:
+        written = computed(job, number, images)
+        name = next(file for part in written for file in getattr(part, root).files)
+        world.s3.delete_object(Bucket=world.bucket, Key=f"{root}/model={world.fingerprint}/{name}")
+        return written
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chunk_writer, "_computed", erased_meanwhile)
+        with pytest.raises(StepFailedError, match=rf"Chunk 0: s3://.*/{root}/.*\.parquet .*not committed"):
+            run(world, "--max-reject-rate", "0.5")
+    assert read_commits(world.settings, world.layout) == []
+    run(world, "--max-reject-rate", "0.5")
+    assert (world.table_rows(features=True).num_rows, world.table_rows(features=False).num_rows) == (4, 1)
 
 
 def test_features_do_not_depend_on_chunks_batches_or_neighbours(world: JobWorld) -> None:

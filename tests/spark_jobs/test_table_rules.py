@@ -109,6 +109,15 @@ def test_a_run_goes_on_with_the_chunk_that_was_never_committed() -> None:
     assert next_chunk([RECORD, replace(RECORD, chunk=4), replace(RECORD, run_id="other", chunk=9)], "first") == 5
 
 
+def test_a_chunk_that_was_replaced_keeps_its_number_when_its_record_is_gone() -> None:
+    """A sweep or an erasure deletes replaced records; a new one of the same name would be taken for the old one."""
+    others = ("first.00012", replace(RECORD, run_id="other", chunk=30).name)
+    merged = replace(RECORD, run_id="merge", replaces=(RECORD.name, replace(RECORD, chunk=7).name, *others))
+    assert next_chunk([merged], "first") == 8
+    new = replace(RECORD, chunk=next_chunk([merged], "first"))
+    assert new in visible([merged, new])
+
+
 @given(st.integers(1, 50), st.integers(1, 60))
 def test_chunks_hold_every_image_once_and_in_order(images: int, size: int) -> None:
     table = manifest(*((f"{number:03d}", "1") for number in range(images)))

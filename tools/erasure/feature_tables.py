@@ -1,13 +1,15 @@
 """Erasing from the feature table of one model: a rewrite of the records that hold a picture, then real deletion.
 
 Unlike a compaction, an erasure does not wait: the old files and records go at once, so a step that is reading them just
-then fails and has to be run again.
+then fails and has to be run again. So do files that no record names yet: a step that is about to name them sees that
+they are gone, and where its record was faster than that look, the record is rewritten without them.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 REWRITES = "verger-rewrite"
 TABLES = ("features", "rejects")
 TRIES = 5
+#: A record's name: the slug of its run and the number of its chunk.
+_REWRITE_NAME = re.compile(rf"{re.escape(run_slug(REWRITES))}\.([0-9]{{5,}})")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 Record = dict[str, Any]
@@ -98,6 +102,10 @@ class ModelTable:
         names = [name for name in self.records if name not in replaced]
         return sorted(names, key=lambda name: (self.records[name]["committed_at"], name))
 
+    def gone(self, record: Record) -> bool:
+        """Whether a file that a record names is not there: one that was deleted just before it was committed."""
+        return any(key not in self.files for _, key in self.keys_of(record))
+
 
 def fingerprints(bucket: Bucket) -> list[str]:
     """The models that have a feature table, or had one whose old versions are there."""
@@ -111,36 +119,36 @@ def erase_from_table(
     """Erase from one model's table.
 
     Raises:
-        ErasureError: a file that counts cannot be read, or other rewrites kept being faster.
+        ErasureError: a file that counts cannot be read, or the table kept changing.
     """
     for _ in range(TRIES):
         table = read_model_table(bucket, layout, fingerprint, selection)
         record, new_files = plan_rewrite(table)
-        if record is None or dry_run:
-            break
-        for key, content in new_files.items():
-            bucket.put(key, content)
-        name = f"{run_slug(REWRITES)}.{record['chunk']:05d}"
-        content = json.dumps(record, indent=1).encode()
-        if bucket.put_once(f"{layout.commits_prefix(fingerprint)}{name}.json", content):
-            break
-    else:
-        raise ErasureError(f"the table of model {fingerprint} kept changing: wait until no run is at work, run again")
-    _account(table, account, new_files)
-    if not dry_run:
+        if record is not None and not dry_run and not _commit(table, record, new_files):
+            continue
+        _account(table, account, new_files)
+        if dry_run:
+            return
         _delete_dirty(table)
+        if not _named_meanwhile(table):
+            return
+    raise ErasureError(f"the table of model {fingerprint} kept changing: wait until no run is at work, run again")
+
+
+def _commit(table: ModelTable, record: Record, new_files: Mapping[str, bytes]) -> bool:
+    """Write a rewrite's files, then its record; whether it counts, or another rewrite was faster."""
+    for key, content in new_files.items():
+        table.bucket.put(key, content)
+    name = f"{run_slug(REWRITES)}.{record['chunk']:05d}"
+    content = json.dumps(record, indent=1).encode()
+    return table.bucket.put_once(f"{table.layout.commits_prefix(table.fingerprint)}{name}.json", content)
 
 
 def read_model_table(bucket: Bucket, layout: BucketLayout, fingerprint: str, selection: Selection) -> ModelTable:
     """Read the records, and of every version of every file which rows are selected."""
     commits_prefix = layout.commits_prefix(fingerprint)
     commits = by_key(bucket.objects(commits_prefix))
-    records = {}
-    for key, versions in commits.items():
-        current = next((stored for stored in versions if stored.current and not stored.marker), None)
-        content = bucket.read(current) if current and key.endswith(".json") else None
-        if content:
-            records[key.removeprefix(commits_prefix).removesuffix(".json")] = json.loads(content)
+    records = _read_records(bucket, commits_prefix, commits)
     prefixes = (layout.features_prefix(fingerprint), layout.rejects_prefix(fingerprint))
     stored_files = [
         stored
@@ -161,6 +169,20 @@ def read_model_table(bucket: Bucket, layout: BucketLayout, fingerprint: str, sel
     )
 
 
+def _read_records(
+    bucket: Bucket, prefix: str, commits: Mapping[str, Sequence[StoredObject]], known: Iterable[str] = ()
+) -> dict[str, Record]:
+    """The current commit records by name, but for those that are known."""
+    records = {}
+    for key, versions in commits.items():
+        name = key.removeprefix(prefix).removesuffix(".json")
+        current = next((stored for stored in versions if stored.current and not stored.marker), None)
+        content = bucket.read(current) if current and key.endswith(".json") and name not in known else None
+        if content:
+            records[name] = json.loads(content)
+    return records
+
+
 def scan(bucket: Bucket, stored: StoredObject, selection: Selection) -> ScannedFile:
     """Read who is in a file, and nothing else of it."""
     try:
@@ -173,13 +195,19 @@ def scan(bucket: Bucket, stored: StoredObject, selection: Selection) -> ScannedF
 
 
 def plan_rewrite(table: ModelTable) -> tuple[Record | None, dict[str, bytes]]:
-    """The record that replaces those that hold a selected picture, and its new files; None when none does."""
+    """The record that replaces those that hold a selected picture, and its new files; None when none does.
+
+    It also replaces records that name a file that is gone: without them readers can read the table again, and the
+    images of that file are computed anew.
+    """
     visible = table.visible()
-    files = [(name, *file) for name in visible for file in table.keys_of(table.records[name])]
+    named = [(name, *file) for name in visible for file in table.keys_of(table.records[name])]
+    files = [file for file in named if file[2] in table.files]
     for _, _, key in files:
-        if key not in table.files or table.files[key].keys is None:
-            raise ErasureError(f"{key} is not there or no Parquet, though a commit record names it: nothing was erased")
+        if table.files[key].keys is None:
+            raise ErasureError(f"{key} is no Parquet, though a commit record names it: nothing was erased")
     chosen = {name for name, _, key in files if table.files[key].dirty}
+    chosen |= {name for name in visible if table.gone(table.records[name])}
     if not chosen:
         return None, {}
     kept = _kept_rows(table, files)
@@ -200,6 +228,8 @@ def plan_rewrite(table: ModelTable) -> tuple[Record | None, dict[str, bytes]]:
 
 def _kept_rows(table: ModelTable, files: Sequence[tuple[str, str, str]]) -> list[Flags]:
     """Which rows of each file a rewrite carries on: not selected, and beaten by no other row."""
+    if not files:
+        return []
     scanned = [table.files[key] for _, _, key in files]
     lengths = [len(file.selected) for file in scanned]
     keys = pa.concat_tables([file.keys for file in scanned])
@@ -224,8 +254,11 @@ def _record(table: ModelTable, chosen: set[str], generation: int) -> Record:
 
 
 def next_generation(records: Iterable[Record]) -> int:
-    """The chunk number of the next rewrite."""
-    return max((record["chunk"] for record in records if record["run_id"] == REWRITES), default=-1) + 1
+    """The chunk number of the next rewrite: of no rewrite that is there, nor of one that was replaced."""
+    found = list(records)
+    numbers = [record["chunk"] for record in found if record["run_id"] == REWRITES]
+    replaced = [_REWRITE_NAME.fullmatch(name) for record in found for name in record["replaces"]]
+    return max([*numbers, *(int(name[1]) for name in replaced if name)], default=-1) + 1
 
 
 def commit_time(now: datetime, records: Iterable[Record]) -> str:
@@ -245,7 +278,8 @@ def _rows_of(table: ModelTable, key: str, keep: Flags) -> bytes:
 
 
 def _account(table: ModelTable, account: Account, new_files: Mapping[str, bytes]) -> None:
-    """Count rows as readers saw them, and every file that goes."""
+    """Count rows as readers saw them, every file that goes, and the records that named a file that is gone."""
+    account["records"].rewritten += sum(table.gone(table.records[name]) for name in table.visible())
     named = {key for name in table.visible() for _, key in table.keys_of(table.records[name])}
     for kind in TABLES:
         prefix, removed = table.prefix(kind), account[kind]
@@ -257,10 +291,29 @@ def _account(table: ModelTable, account: Account, new_files: Mapping[str, bytes]
 
 
 def _delete_dirty(table: ModelTable) -> None:
-    """Delete the records that name a dirty file, which no longer count, then every dirty file with its versions."""
-    dirty = {key for key, file in table.files.items() if file.dirty}
+    """Delete the records that name a dirty file or one that is gone, then every dirty file with its versions.
+
+    The rewrite replaced them all, so that they no longer count.
+    """
+    dirty = _dirty_keys(table)
     prefix = table.layout.commits_prefix(table.fingerprint)
-    over = [name for name, record in table.records.items() if dirty & {key for _, key in table.keys_of(record)}]
+    over = [
+        name
+        for name, record in table.records.items()
+        if table.gone(record) or dirty & {key for _, key in table.keys_of(record)}
+    ]
     table.bucket.delete(stored for name in over for stored in table.commits[f"{prefix}{name}.json"])
     old = [file.stored for file in table.old if file.dirty or file.stored.key in dirty]
     table.bucket.delete([*old, *(table.files[key].stored for key in dirty)])
+
+
+def _named_meanwhile(table: ModelTable) -> bool:
+    """Whether a record that came in since the table was read names a file that has just been deleted."""
+    prefix = table.layout.commits_prefix(table.fingerprint)
+    new = _read_records(table.bucket, prefix, by_key(table.bucket.objects(prefix)), table.records.keys())
+    dirty = _dirty_keys(table)
+    return any(key in dirty for record in new.values() for _, key in table.keys_of(record))
+
+
+def _dirty_keys(table: ModelTable) -> set[str]:
+    return {key for key, file in table.files.items() if file.dirty}

@@ -9,6 +9,8 @@ PLACES = {
     "pictures": "the pictures themselves",
     "features": "feature rows (with their thumbnails)",
     "rejects": "reject rows",
+    "records": "commit records that named files that are gone",
+    "walkthrough": "the notebook's own tables and thumbnails",
     "manifests": "manifests of runs",
     "run_notes": "what runs and results say of single pictures",
     "matrices": "matrices and lists of rejects",

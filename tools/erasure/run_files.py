@@ -20,6 +20,8 @@ _SUMS = ("explained_variance.csv", "scree.png", "scree.svg", "pca_model/model.np
 #: Files of a result that can be written again without some pictures. The matrix is last: what is left of a killed
 #: erasure is found by the files that still name a picture, so pages go first.
 _TABLES = ("run.json", "rejects.csv", "matrix.csv", "matrix.parquet")
+#: Below it notebooks/walkthrough.ipynb has a folder for each of its runs.
+_WALKTHROUGHS = "features/walkthrough/"
 _CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
 
 
@@ -42,10 +44,18 @@ def erase_from_results(bucket: Bucket, selection: Selection, account: Account, *
         if not any(_selected(bucket, stored, selection) for name in tables for stored in files[name]):
             continue
         pages = [versions for name, versions in files.items() if name not in {*_SUMS, *_TABLES}]
-        _delete_pages(bucket, pages, account, dry_run=dry_run)
+        _delete_whole(bucket, pages, account, "pages", dry_run=dry_run)
         for name in tables:
             place = "run_notes" if name == "run.json" else "matrices"
             _clean(bucket, folder + name, files[name], selection, account, place=place, dry_run=dry_run)
+
+
+def erase_walkthroughs(bucket: Bucket, account: Account, *, dry_run: bool) -> None:
+    """Delete what the notebook left of its runs, whoever is in it: tables, manifests, thumbnails.
+
+    A walkthrough that ends clears its folder itself, so what is there was left behind, and is wanted by nobody.
+    """
+    _delete_whole(bucket, list(by_key(bucket.objects(_WALKTHROUGHS)).values()), account, "walkthrough", dry_run=dry_run)
 
 
 def by_key(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
@@ -56,11 +66,14 @@ def by_key(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
     return found
 
 
-def _delete_pages(bucket: Bucket, pages: Sequence[Sequence[StoredObject]], account: Account, *, dry_run: bool) -> None:
-    for versions in pages:
+def _delete_whole(
+    bucket: Bucket, files: Sequence[Sequence[StoredObject]], account: Account, place: str, *, dry_run: bool
+) -> None:
+    """Delete files of a place that are not written again, each with its versions."""
+    for versions in files:
         current = sum(stored.current and not stored.marker for stored in versions)
-        account["pages"].deleted += current
-        account["pages"].versions += sum(not stored.marker for stored in versions) - current
+        account[place].deleted += current
+        account[place].versions += sum(not stored.marker for stored in versions) - current
         if not dry_run:
             bucket.delete(versions)
 
