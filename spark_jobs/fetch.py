@@ -23,6 +23,7 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 20.0
 # Answers that pass when the store has less to do: they say nothing about the image.
 THROTTLED = frozenset({408, 429, 502, 503, 504})
+TOO_MANY_BYTES = "too_many_bytes"
 
 
 class ImageItem(NamedTuple):
@@ -61,7 +62,8 @@ class FetchLimits(NamedTuple):
 
     Attributes:
         threads: reads at the same time.
-        waiting_bytes: sum of the sizes of images fetched or being fetched, one image excepted.
+        waiting_bytes: sum of the sizes of images fetched or being fetched, one image excepted; whatever they were when
+            they were listed.
         image_bytes: largest image read at all.
     """
 
@@ -99,13 +101,27 @@ def _in_order(
     while window or upcoming is not None:
         filling = _is_low(window, held, limits)
         while filling and upcoming is not None and _has_room(window, held, upcoming, limits):
-            cost = min(upcoming.size, limits.image_bytes)
-            window.append((cost, pool.submit(fetch_image, upcoming, settings, limits.image_bytes, stopped)))
+            cost = _cost(upcoming, limits)
+            window.append((cost, pool.submit(fetch_image, upcoming, settings, cost, stopped)))
             held += cost
             upcoming = next(remaining, None)
         cost, future = window.popleft()
         held -= cost
-        yield future.result()
+        got = future.result()
+        if got.reason == TOO_MANY_BYTES and cost < limits.image_bytes:
+            # It grew since it was listed: now that its turn has come, nobody else reads one like it.
+            got = fetch_image(got.item, settings, limits.image_bytes, stopped)
+        yield got
+
+
+def _cost(item: ImageItem, limits: FetchLimits) -> int:
+    """The most bytes that are read of an image before its turn, all of which it may hold while it waits.
+
+    That is its size, or a little that any image may have: one that has hardly grown since it was listed is read ahead
+    too. All of the window together cannot take more than a quarter of the limit by that, so small images never wait.
+    """
+    little = limits.waiting_bytes // (8 * limits.threads)
+    return min(max(item.size, little), limits.image_bytes)
 
 
 def _is_low(window: deque[tuple[int, Future[FetchedImage]]], held: int, limits: FetchLimits) -> bool:
@@ -120,7 +136,7 @@ def _is_low(window: deque[tuple[int, Future[FetchedImage]]], held: int, limits: 
 def _has_room(window: deque[tuple[int, Future[FetchedImage]]], held: int, item: ImageItem, limits: FetchLimits) -> bool:
     if not window:
         return True
-    return len(window) < 2 * limits.threads and held + item.size <= limits.waiting_bytes
+    return len(window) < 2 * limits.threads and held + _cost(item, limits) <= limits.waiting_bytes
 
 
 def fetch_image(item: ImageItem, settings: StoreSettings, image_bytes: int, stopped: threading.Event) -> FetchedImage:
@@ -185,7 +201,7 @@ def _read_once(item: ImageItem, settings: StoreSettings, image_bytes: int) -> tu
         return classify(error)
     if size > image_bytes:
         detail = f"{size} bytes; --max-image-bytes is {image_bytes}"
-        return Failure("too_many_bytes", detail, passing=False, throttled=False)
+        return Failure(TOO_MANY_BYTES, detail, passing=False, throttled=False)
     return content, etag
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -147,6 +148,56 @@ def test_images_come_in_order_and_never_more_wait_than_allowed(s3: S3Client, buc
         assert got.content == str(number).encode()
         # three of 3,000 bytes fit in 10,000; one more was looked at, and one is in our hands
         assert len(taken) <= number + 5
+
+
+@pytest.mark.parametrize("folder", ["", "a//"])
+def test_images_that_grew_since_they_were_listed_are_held_one_at_a_time(
+    s3: S3Client, bucket: str, aws: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [str(number).encode() * (4_000 if number % 3 else 1) for number in range(10)]
+    for number, body in enumerate(bodies):
+        s3.put_object(Bucket=bucket, Key=f"{folder}{number}.jpg", Body=body)
+    limits = FetchLimits(threads=4, waiting_bytes=2_000, image_bytes=5_000)
+    read_early: list[int] = []
+
+    def noted(*arguments: Any) -> FetchedImage:
+        got = fetch_image(*arguments)
+        if threading.current_thread() is not threading.main_thread():
+            read_early.append(len(got.content or b""))
+        return got
+
+    monkeypatch.setattr(fetch, "fetch_image", noted)
+    items = [item(bucket, f"{folder}{number}.jpg", 10) for number in range(10)]
+    got = list(fetch_ahead(items, StoreSettings(aws, "eu-west-1"), limits))
+    assert [(one.item, one.content, one.reason) for one in got] == [
+        (listed, body, "") for listed, body in zip(items, bodies, strict=True)
+    ]
+    assert (len(read_early), max(read_early)) == (10, 1)
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(("body", "asked_for"), [(10, 1), (60, 1), (63, 2), (5_001, 2)])
+def test_only_an_image_that_grew_much_is_asked_for_twice(body: int, asked_for: int) -> None:
+    limits = FetchLimits(threads=4, waiting_bytes=2_000, image_bytes=5_000)
+    with store_answering([200], b"x" * body) as (settings, asked):
+        (got,) = fetch_ahead([item("bucket", "a.jpg", 10)], settings, limits)
+    assert len(asked) == asked_for
+    if body > limits.image_bytes:
+        assert (got.content, got.reason, got.detail) == (
+            None,
+            "too_many_bytes",
+            "5001 bytes; --max-image-bytes is 5000",
+        )
+    else:
+        assert got.content == b"x" * body
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_image_that_was_listed_as_too_large_is_asked_for_once() -> None:
+    limits = FetchLimits(threads=4, waiting_bytes=2_000, image_bytes=5_000)
+    with store_answering([200], b"x" * 5_001) as (settings, asked):
+        (got,) = fetch_ahead([item("bucket", "a.jpg", 5_001)], settings, limits)
+    assert (got.reason, len(asked)) == ("too_many_bytes", 1)
 
 
 def test_reads_are_asked_for_many_at_a_time(s3: S3Client, bucket: str, aws: str) -> None:
