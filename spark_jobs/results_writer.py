@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -83,9 +83,16 @@ def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table)
     write_bytes(settings, folder.child("rejects.csv"), _csv(names, zip(*columns, strict=True)))
 
 
-def _csv(header: Sequence[str], lines: Iterable[Sequence[object]] | Iterator[tuple[object, ...]]) -> bytes:
+def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
+    return "".join(map(_csv_line, (header, *lines))).encode()
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    """A line of CSV that ends with a newline only.
+
+    Before Python 3.13 csv quotes a carriage return or a newline only when its line terminator holds it: ours holds both
+    while it writes.
+    """
     stored = io.StringIO()
-    writer = csv.writer(stored, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return stored.getvalue().encode()
+    csv.writer(stored, lineterminator="\r\n").writerow(cells)
+    return stored.getvalue().removesuffix("\r\n") + "\n"

@@ -6,6 +6,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from pyspark.ml import feature as spark_ml
@@ -20,6 +21,8 @@ from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.layout import chunk_folder, run_slug
 from spark_jobs.pca import parse_args, pca
+from spark_jobs.results_writer import write_rejects
+from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import FEATURE_TABLE, REJECT
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 
@@ -179,6 +182,29 @@ def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(worl
     assert [float(line[2]) for line in lines[1:]] == table["pc_1"].to_pylist()
     rejects = list(csv.DictReader(io.StringIO(world.get("results/r/rejects.csv").decode())))
     assert [(row["path"], row["reason"]) for row in rejects] == [(path_of(world, 20), "gone")]
+
+
+AWKWARD = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", 'a\rb,"c"\n', "é b", "end\r", ""]
+
+
+def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> None:
+    rows = [dict.fromkeys(REJECT.names, text) for text in AWKWARD]
+    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=REJECT))
+    stored = world.get("results/r/rejects.csv")
+    lines = list(csv.DictReader(io.StringIO(stored.decode(), newline="")))
+    assert [line["path"] for line in lines] == [line["detail"] for line in lines] == AWKWARD
+    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(REJECT.names, pa.string()))
+    parse = pa_csv.ParseOptions(newlines_in_values=True)
+    table = pa_csv.read_csv(pa.BufferReader(stored), parse_options=parse, convert_options=convert)
+    assert table["path"].to_pylist() == table["detail"].to_pylist() == AWKWARD
+
+
+def test_ordinary_rejects_are_written_without_quotes(world: JobWorld) -> None:
+    rows = [{"path": "s3://b/é 1.jpg", "label": "Kiwi", "stage": "read", "reason": "gone", "detail": "-"}]
+    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=REJECT))
+    assert world.get("results/r/rejects.csv").decode() == (
+        "path,label,stage,reason,detail\ns3://b/é 1.jpg,Kiwi,read,gone,'-\n"
+    )
 
 
 def test_as_many_components_as_reach_the_variance(world: JobWorld) -> None:
