@@ -146,11 +146,19 @@ def tell(asked: Asked, unpacked: Unpacked) -> None:
     """Say what is there now, and what the archive itself says of its licence."""
     for name, text in unpacked.notes.items():
         lines = [line for line in text.splitlines() if line.strip()][:LICENCE_LINES]
-        print(f"\n{name} says:\n  " + "\n  ".join(lines))
+        print(f"\n{printable(name)} says:\n  " + "\n  ".join(map(printable, lines)))
     print()
     for name, count in unpacked.pictures.items():
         print(f"{count:8,d}  {asked.output / name}")
     print(f"{unpacked.labels} labels; {unpacked.left_out:,} other files of the archive left out; see {SOURCE}")
+
+
+def printable(line: str) -> str:
+    """A line that others wrote, without what a terminal would obey: control characters are spelled out."""
+    spaced = (" " if character.isspace() else character for character in line)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in spaced
+    )
 
 
 def main() -> int:
@@ -158,7 +166,7 @@ def main() -> int:
     try:
         fetch(parse_args(sys.argv[1:]))
     except (DownloadError, ArchiveError, OSError) as error:
-        print(f"verger: error: {error}", file=sys.stderr)
+        print(f"verger: error: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: run again to go on", file=sys.stderr)

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from tools import fetch_fruits360
 from tools.fetching import download as downloading
 from tools.fetching.download import DownloadError, download
-from tools.fetching.unpacking import PARTS, ArchiveError, place_of, unpack
+from tools.fetching.unpacking import MOST_NOTES, PARTS, ArchiveError, place_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -265,3 +266,78 @@ def test_two_files_for_one_place_links_and_bombs_are_refused(tmp_path: Path, mon
     monkeypatch.setattr("tools.fetching.unpacking.LARGEST_FILE", 10)
     with pytest.raises(ArchiveError, match="too much"):
         unpack(archive_of(tmp_path, FRUITS), tmp_path / "out", PARTS.values())
+
+
+def test_notes_are_those_at_the_top_a_few_and_part_of_what_it_unpacks_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = {f"fruits/fruits-360/papers/{number}/README.md": b"deep" for number in range(20)}
+    beside = {"fruits/fruits-360/Training/Kiwi/LICENSE": b"beside a picture", "elsewhere/README.md": b"elsewhere"}
+    archive = archive_of(tmp_path, deep | beside | FRUITS | {"readme.md": b"top"})
+    assert unpack(archive, tmp_path / "out", PARTS.values()).notes == {
+        "readme.md": "top",
+        "fruits/fruits-360/LICENSE": "MIT License\n\nCopyright",
+    }
+    many = {f"{number}/README.md": b"x" for number in range(20)}
+    pictures = {f"{number}/Test/Kiwi/1.jpg": b"x" for number in range(20)}
+    archive = archive_of(tmp_path, many | pictures)
+    assert len(unpack(archive, tmp_path / "many", PARTS.values()).notes) == MOST_NOTES
+    monkeypatch.setattr("tools.fetching.unpacking.LARGEST_TOTAL", 20 + MOST_NOTES - 1)
+    with pytest.raises(ArchiveError, match="too much"):
+        unpack(archive, tmp_path / "sum", PARTS.values())
+
+
+def deflated(name: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w", method) as archive:
+        archive.writestr(name, content)
+    return bytearray(stored.getvalue())
+
+
+def test_compressed_data_that_makes_no_sense_is_a_damaged_archive(tmp_path: Path) -> None:
+    name = "f/Test/Kiwi/1.jpg"
+    content = deflated(name, CONTENT)
+    content[30 + len(name)] |= 0b110  # a kind of block that deflate does not have
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match="damaged"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", PARTS.values())
+
+
+def test_a_name_that_is_no_text_is_a_damaged_archive(tmp_path: Path) -> None:
+    content = zipped({"f/Test/Kiwi/é.jpg": b"x"}).replace("é".encode(), b"\xff\xff")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match="damaged"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", PARTS.values())
+
+
+def test_a_file_that_is_larger_than_it_says_is_not_decompressed_in_memory(tmp_path: Path) -> None:
+    content = deflated("f/Test/Kiwi/1.jpg", bytes(50_000_000))
+    (tmp_path / "a.zip").write_bytes(content.replace((50_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match="damaged"):
+            unpack(tmp_path / "a.zip", tmp_path / "out", PARTS.values())
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_python_reads_without_a_limit_is_refused(tmp_path: Path, method: int) -> None:
+    (tmp_path / "a.zip").write_bytes(deflated("f/Test/Kiwi/1.jpg", CONTENT, method))
+    with pytest.raises(ArchiveError, match="compressed in a way"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", PARTS.values())
+
+
+def test_what_the_archive_says_cannot_speak_to_the_terminal(library: Library, tmp_path: Path) -> None:
+    evil = "MIT\tLicense \x1b]0;owned\x07\x9b2J\u202e\rgone é\nsecond"
+    library.content = zipped(FRUITS | {"readme.md": evil.encode()})
+    done = run(tmp_path / "f", "--url", library.url)
+    assert done.returncode == 0, done.stderr
+    assert "\\x1b]0;owned\\x07\\x9b2J\\u202e" in done.stdout
+    assert "gone é\n  second" in done.stdout
+    assert all(character.isprintable() or character == "\n" for character in done.stdout)
+    library.content = zipped({"\x1b[2Jtop": b""})
+    done = run(tmp_path / "g", "--url", library.url)
+    assert "\\x1b[2Jtop" in done.stderr
+    assert "\x1b" not in done.stderr

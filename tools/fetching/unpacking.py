@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 #: The parts that Fruits-360 is divided into.
@@ -20,7 +21,10 @@ LICENCE_NAMES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "readme.md",
 LARGEST_FILE = 100_000_000
 LARGEST_TOTAL = 30_000_000_000
 LARGEST_NOTE = 1_000_000
+MOST_NOTES = 5
 LONGEST_NAME = 200
+#: The compressions that zipfile reads no further than it is asked to; bzip2 and LZMA it expands whole, in memory.
+BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 class ArchiveError(Exception):
@@ -43,7 +47,7 @@ class Unpacked:
         pictures: how many of each `<collection>/<part>`.
         labels: how many labels there are in all of them.
         left_out: files of the archive that are no pictures of a part.
-        notes: the archive's own licence and readme, by name.
+        notes: the archive's own licences and readmes, by name; at most MOST_NOTES, as they are: not fit for a terminal.
     """
 
     pictures: dict[str, int]
@@ -61,16 +65,17 @@ def unpack(archive: Path, target: Path, parts: Collection[str]) -> Unpacked:
     try:
         with zipfile.ZipFile(archive) as opened:
             pictures = [picture for picture in _pictures(opened) if picture.place.parts[1] in parts]
-            _check(pictures, opened, target)
+            notes = _notes(opened, pictures)
+            _check(pictures, notes, opened, target)
             for picture in pictures:
                 _write(opened, picture, target)
-            notes = dict(_notes(opened))
-            left_out = sum(not member.is_dir() for member in opened.infolist()) - len(pictures)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        # BadZipFile also for a wrong CRC; RuntimeError for encrypted members.
+            texts = {note.filename: _read(opened, note).decode("utf-8", "replace") for note in notes}
+            left_out = sum(not name.endswith("/") for name in opened.namelist()) - len(pictures)
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
+        # BadZipFile also for a wrong CRC; UnicodeDecodeError for names; RuntimeError for encrypted members.
         raise ArchiveError(f"{archive} is damaged or no usable zip ({error}): delete it and fetch it again") from error
     counts = Counter("/".join(picture.place.parts[:2]) for picture in pictures)
-    return Unpacked(dict(sorted(counts.items())), len({p.place.parts[2] for p in pictures}), left_out, notes)
+    return Unpacked(dict(sorted(counts.items())), len({p.place.parts[2] for p in pictures}), left_out, texts)
 
 
 def _pictures(archive: zipfile.ZipFile) -> Iterator[Picture]:
@@ -100,7 +105,9 @@ def place_of(name: str) -> PurePosixPath | None:
     return PurePosixPath(above[-1] if above else "fruits-360", PARTS[part.lower()], label, file)
 
 
-def _check(pictures: list[Picture], archive: zipfile.ZipFile, target: Path) -> None:
+def _check(
+    pictures: Sequence[Picture], notes: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, target: Path
+) -> None:
     """Before anything is written: there is something, no two share a place, and it fits."""
     if not pictures:
         top = sorted({name.partition("/")[0] for name in archive.namelist()})[:5]
@@ -111,7 +118,15 @@ def _check(pictures: list[Picture], archive: zipfile.ZipFile, target: Path) -> N
     twice = [place for place, count in Counter(str(picture.place).lower() for picture in pictures).items() if count > 1]
     if twice:
         raise ArchiveError(f"the archive holds {twice[0]!r} twice: it is not unpacked")
-    sizes = [picture.member.file_size for picture in pictures]
+    _check_sizes([*(picture.member for picture in pictures), *notes], target)
+
+
+def _check_sizes(members: Sequence[zipfile.ZipInfo], target: Path) -> None:
+    """What is going to be read comes to no more than is allowed and there is room for."""
+    unbounded = [member.filename for member in members if member.compress_type not in BOUNDED]
+    if unbounded:
+        raise ArchiveError(f"{unbounded[0]!r} is compressed in a way that is not read here: pack it with deflate")
+    sizes = [member.file_size for member in members]
     if max(sizes) > LARGEST_FILE or sum(sizes) > LARGEST_TOTAL:
         raise ArchiveError(f"the archive unpacks to {sum(sizes):,} bytes, a file of it to {max(sizes):,}: too much")
     free = shutil.disk_usage(target.parent).free
@@ -122,11 +137,29 @@ def _check(pictures: list[Picture], archive: zipfile.ZipFile, target: Path) -> N
 def _write(archive: zipfile.ZipFile, picture: Picture, target: Path) -> None:
     file = target / Path(*picture.place.parts)
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Read to its end: zipfile compares the CRC there, and never gives more than the size that was checked above.
-    file.write_bytes(archive.read(picture.member))
+    file.write_bytes(_read(archive, picture.member))
 
 
-def _notes(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    for member in archive.infolist():
-        if PurePosixPath(member.filename).name in LICENCE_NAMES and member.file_size <= LARGEST_NOTE:
-            yield member.filename, archive.read(member).decode("utf-8", "replace")
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A file of the archive, of the size that was checked.
+
+    One byte more is asked for, so that zipfile comes to the end and compares the CRC. Asked for all, it would expand
+    whatever the compressed data holds before it cuts that to the size.
+    """
+    with archive.open(member) as file:
+        return file.read(member.file_size + 1)
+
+
+def _notes(archive: zipfile.ZipFile, pictures: Sequence[Picture]) -> list[zipfile.ZipInfo]:
+    """The licences and readmes in the folders that hold the parts, or above: a few, the topmost first."""
+    collections = {PurePosixPath(picture.member.filename).parents[2] for picture in pictures}  # above part and label
+    folders = collections | {folder for collection in collections for folder in collection.parents}
+    found = [
+        member
+        for member in archive.infolist()
+        if PurePosixPath(member.filename).name in LICENCE_NAMES
+        and PurePosixPath(member.filename).parent in folders
+        and not member.is_dir()
+        and member.file_size <= LARGEST_NOTE
+    ]
+    return sorted(found, key=lambda member: member.filename.count("/"))[:MOST_NOTES]
