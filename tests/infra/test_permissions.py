@@ -41,7 +41,7 @@ REQUESTS = {
     "sns:Publish": (f"arn:aws:sns:eu-west-1:{ACCOUNT}:Topic", {}),
 }
 #: Who of docs/formats.md's writers runs on the cluster; a person is "you"; the rest is Airflow's side.
-NODE_WRITERS = {"featurize", "pca", "the steps", "EMR"}
+NODE_WRITERS = {"the notebook", "featurize", "pca", "the steps", "EMR"}
 
 
 @pytest.fixture(scope="module")
