@@ -118,7 +118,7 @@ def lease_cluster(
     # Clearing a task brings a run here again, perhaps while the cluster of the try before still works: one run, one
     # cluster.
     terminate_cluster(deployment, context)
-    name = lease_name(run_lease(deployment.name, run.slug), context["ti"].try_number)
+    name = lease_name(_lease(deployment, run), context["ti"].try_number)
     found = Model(**model)
     tags = cluster_tags(
         installation=deployment.name,
@@ -144,12 +144,16 @@ def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
     emr = emr_client(deployment.aws_conn_id, settings.region)
     ended = terminate_leased(
         emr,
-        run_lease(deployment.name, run.slug),
+        _lease(deployment, run),
         poll_seconds=min(10, deployment.poll_seconds),
         patience_seconds=_TERMINATION_SECONDS,
     )
     log.info("ended: %s", ", ".join(ended) or "no cluster of this run was alive")
     return ended
+
+
+def _lease(deployment: Deployment, run: RunLayout) -> str:
+    return run_lease(deployment.name, run.slug)
 
 
 def record_cost(deployment: Deployment, context: "Context", choice: dict[str, Any]) -> float:
@@ -209,7 +213,7 @@ def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *,
     began = context["dag_run"].run_after
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
-        for cluster_id in run_clusters(emr, run_lease(deployment.name, run.slug), began)
+        for cluster_id in run_clusters(emr, _lease(deployment, run), began)
     ]
     facts = RunFacts(
         dag_id=context["ti"].dag_id,

@@ -17,12 +17,12 @@ from verger.run.settings import SettingError, Settings
 from verger.storage.layout import BucketLayout, parse_uri
 from verger.sync.source_address import check_source
 
-#: One to see that the cluster or a step is ready, and three for Airflow to start what comes next.
-_POLLS_WHILE_IDLE = 4
-
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
+
+#: One to see that the cluster or a step is ready, and three for Airflow to start what comes next.
+_POLLS_WHILE_IDLE = 4
 
 
 def check_installation(deployment: Deployment) -> None:
@@ -75,7 +75,7 @@ def _check_wheelhouse(s3: "S3Client", uri: str) -> None:
 
 
 def check_patience(settings: Settings, deployment: Deployment) -> None:
-    """Raise SettingError when the cluster would be idle for too long, by its own clock, between two tasks.
+    """Raise SettingError when the cluster would end itself, idle, between two tasks.
 
     A task that waits for it looks every `poll_seconds`; then the next one has to be scheduled and started.
     """
