@@ -1,4 +1,4 @@
-"""What a node costs an hour, from a table with its date and its sources (prices.toml)."""
+"""What a node has and what it costs an hour: instance_types.toml, and prices.toml with its date and its sources."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 _TABLE = Path(__file__).parent / "prices.toml"
+_INSTANCE_TYPES = Path(__file__).parent / "instance_types.toml"
 _XLARGE_VCPUS = 4
 #: AWS bills storage by the second of a 30-day month (https://aws.amazon.com/ebs/pricing/, the examples).
 _HOURS_PER_MONTH = 30 * 24
@@ -25,6 +26,7 @@ class InstanceType:
         architecture: `x86_64` or `arm64` (Graviton).
         vcpus: virtual CPUs; on x86_64 each is half a core.
         memory_gib: memory.
+        yarn_memory_mib: what EMR gives YARN of it: for all containers of a node together, and for one at most.
         on_demand: US dollars an hour, by region.
     """
 
@@ -32,6 +34,7 @@ class InstanceType:
     architecture: str
     vcpus: int
     memory_gib: int
+    yarn_memory_mib: int
     on_demand: Mapping[str, float]
 
 
@@ -90,17 +93,19 @@ class PriceTable:
 
 
 def load_prices(path: Path = _TABLE) -> PriceTable:
-    """Read the table; raises KeyError or TOMLDecodeError when somebody broke it."""
+    """Read the tables; raises KeyError or TOMLDecodeError when somebody broke one."""
     table = tomllib.loads(path.read_text("utf-8"))
+    families = tomllib.loads(_INSTANCE_TYPES.read_text("utf-8"))
     kinds = [
         InstanceType(
             name=f"{family}.{size}",
-            architecture=spec["architecture"],
+            architecture=families[family]["architecture"],
             vcpus=_XLARGE_VCPUS * multiple,
-            memory_gib=spec["memory_gib"] * multiple,
-            on_demand={region: price * multiple for region, price in spec["on_demand"].items()},
+            memory_gib=families[family]["memory_gib"] * multiple,
+            yarn_memory_mib=families[family]["yarn_memory_mib"][size],
+            on_demand={region: price * multiple for region, price in regions.items()},
         )
-        for family, spec in table["families"].items()
+        for family, regions in table["on_demand"].items()
         for size, multiple in table["sizes"].items()
     ]
     rates = table["rates"]
