@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--spark-python", type=Path, help="the Python of an environment with pyspark, for spark-submit steps")
     add("--java-home", type=Path, default=_java_home(), help="Java 17 (%(default)s)")
     add("--jars-dir", type=Path, help="jars for every Spark step: S3A")
+    add("--yarn", type=Path, metavar="JARS", help="run steps on a real YARN, made of the jars in this folder")
     add("--spark-conf", action="append", default=[], metavar="KEY=VALUE", help="overrides the steps' properties")
     add("--cores", type=int, default=os.cpu_count() or 1, help="task slots of a Spark step (%(default)s)")
     add("--memory-mib", type=int, default=2048, help="largest heap of a Spark step (%(default)s)")
@@ -100,6 +101,7 @@ def _from_options(options: argparse.Namespace) -> LocalEmrSettings:
         spark_python=spark_python,
         java_home=options.java_home,
         jars_dir=options.jars_dir,
+        yarn_jars_dir=options.yarn,
         spark_conf=dict(_pair("--spark-conf", text) for text in options.spark_conf),
         cores=options.cores,
         memory_mib=options.memory_mib,

@@ -10,26 +10,31 @@ from typing import TYPE_CHECKING
 
 from local_emr import lifecycle
 from local_emr.environment import node_environment
+from local_emr.instance_types import UnknownInstanceTypeError
 from local_emr.job import Job
 from local_emr.job_logs import JobLogs
-from local_emr.model import Failure, StepState
+from local_emr.model import Failure, Reason, StepState
 from local_emr.node import NodeLostError, StartError
 from local_emr.provisioning import ProvisioningError
 from local_emr.spark_submit import InvalidStepError
 from local_emr.step_command import local_command, script_command
 from local_emr.storage import StorageError
+from local_emr.workers import WorkerFailedError, Workers
+from local_emr.yarn.cluster import YarnCluster, YarnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from local_emr.clusters import Clusters
     from local_emr.environment import Endpoints
-    from local_emr.model import BootstrapAction, CancelOption, Cluster, Reason, Step
+    from local_emr.model import BootstrapAction, CancelOption, Cluster, Instance, Step
     from local_emr.node import Node
     from local_emr.provisioning import Provisioner
     from local_emr.settings import LocalEmrSettings
     from local_emr.spark_submit import LocalSpark
     from local_emr.storage import Storage
+    from local_emr.yarn.daemons import YarnPrograms
 
 _log = logging.getLogger(__name__)
 
@@ -50,12 +55,14 @@ class Surroundings:
         storage: Storage,
         spark: LocalSpark | None,
         provisioner: Provisioner,
+        yarn: YarnPrograms | None,
     ) -> None:
         self.settings = settings
         self.endpoints = endpoints
         self.storage = storage
         self.spark = spark
         self.provisioner = provisioner
+        self.yarn = yarn
 
 
 class ClusterRunner:
@@ -70,8 +77,11 @@ class ClusterRunner:
         self._folder = around.settings.work_dir / "clusters" / cluster_id
         self._jobs: dict[str, Job] = {}
         self._cancelled: dict[str, CancelOption] = {}
-        self._workers: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []
         self._idle_deadline: datetime | None = None
+        self._yarn: YarnCluster | None = None
+        self._workers: Workers | None = None
+        self._following = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"cluster-{cluster_id}", daemon=True)
 
     def start(self) -> None:
@@ -87,12 +97,15 @@ class ClusterRunner:
         try:
             cluster = self._wait_for(lambda c: c.state.is_ending, self._settings.provision_seconds)
             if not cluster.state.is_ending:
+                self._yarn = self._new_yarn(cluster)
                 node = self._around.provisioner.provision(cluster, self._node_lost)
                 self._update(lifecycle.bootstrapping)
                 self._work(node, self._bootstrap_all)
                 self._serve(node)
         except ProvisioningError as error:
             self._end_with(error.reason)
+        except UnknownInstanceTypeError as error:
+            self._end_with(Reason("VALIDATION_ERROR", str(error)))
         except Exception:  # noqa: BLE001 - a cluster must end, whatever is wrong here
             _log.exception("cluster %s: the local EMR itself failed", self._id)
             self._end_with(lifecycle.INTERNAL_ERROR)
@@ -104,6 +117,7 @@ class ClusterRunner:
         while not (cluster := self._clusters.get(self._id)).state.is_ending:
             self._start_steps(node)
             self._pass_on_cancellations()
+            self._follow_workers(node, cluster)
             self._wait_for(self._has_work, self._seconds_until_idle(cluster))
             self._end_if_idle()
 
@@ -112,6 +126,7 @@ class ClusterRunner:
             cluster.state.is_ending
             or lifecycle.next_step_started(cluster, now())[1] is not None
             or bool(self._new_cancellations(cluster))
+            or self._workers_differ(cluster)
             # Another policy, or none any more, is another time to look again.
             or lifecycle.idle_deadline(cluster, self._settings.idle_time_scale) != self._idle_deadline
         )
@@ -173,20 +188,29 @@ class ClusterRunner:
                 self._end_with(lifecycle.INTERNAL_ERROR)
 
         thread = threading.Thread(target=work, name=f"{target.__name__}-{self._id}", daemon=True)
-        self._workers.append(thread)
+        self._threads.append(thread)
         thread.start()
 
     def _bootstrap_all(self, node: Node) -> None:
-        for number, action in enumerate(self._clusters.get(self._id).bootstrap_actions, start=1):
-            complaint = self._bootstrap(node, number, action)
-            if complaint is not None:
-                self._bootstrap_failed(number, complaint)
-                return
+        failed = self._bootstrap_node(node, self._clusters.get(self._id).primary)
+        if failed is not None:
+            self._update(lambda cluster: lifecycle.bootstrap_failed(cluster, *failed, now()))
+            return
+        if self._yarn is not None and not self._start_yarn(node, self._yarn):
+            return
         self._update(lambda cluster: lifecycle.ready(cluster, now()))
 
-    def _bootstrap(self, node: Node, number: int, action: BootstrapAction) -> str | None:
+    def _bootstrap_node(self, node: Node, instance: Instance) -> tuple[int, str] | None:
+        """Run the bootstrap actions on a node; the number of the one that failed and what is wrong with it, or none."""
+        for number, action in enumerate(self._clusters.get(self._id).bootstrap_actions, start=1):
+            complaint = self._bootstrap(node, instance, number, action)
+            if complaint is not None:
+                return number, complaint
+        return None
+
+    def _bootstrap(self, node: Node, instance: Instance, number: int, action: BootstrapAction) -> str | None:
         """Run one bootstrap action; what is wrong with it, or none."""
-        place = f"node/{self._clusters.get(self._id).primary.ec2_instance_id}/bootstrap-actions/{number}"
+        place = f"node/{instance.ec2_instance_id}/bootstrap-actions/{number}"
         logs = self._logs(place)
         files = self._folder / place / "files"
         command = script_command(action.path, action.args, node.root, files)
@@ -198,12 +222,55 @@ class ClusterRunner:
             return "download failed" if isinstance(error, StorageError) else f"could not be started: {error}"
         return "returned a non-zero return code" if code else None
 
-    def _bootstrap_failed(self, number: int, what: str) -> None:
-        self._update(lambda cluster: lifecycle.bootstrap_failed(cluster, number, what, now()))
+    def _new_yarn(self, cluster: Cluster) -> YarnCluster | None:
+        """The cluster's YARN, where the server has one."""
+        around = self._around
+        if around.yarn is None:
+            return None
+        return YarnCluster(cluster, self._settings, around.yarn, around.endpoints.s3, around.storage)
+
+    def _start_yarn(self, node: Node, yarn: YarnCluster) -> bool:
+        """Start the ResourceManager and the cluster's other nodes; whether that went well."""
+        workers = Workers(self._id, self._update, self._around.provisioner, yarn, self._bootstrap_node, now)
+        self._workers = workers
+        try:
+            yarn.start(node, self._environment_of)
+            workers.follow(self._clusters.get(self._id))
+        except WorkerFailedError as error:
+            instance, number, what = error.instance, error.bootstrap_action, str(error)
+            self._update(lambda cluster: lifecycle.worker_bootstrap_failed(cluster, instance, number, what, now()))
+            return False
+        except YarnError as error:
+            _log.warning("cluster %s: %s", self._id, error)
+            self._end_with(Reason("INTERNAL_ERROR", f"YARN did not start: {error}"))
+            return False
+        self._work(node, self._store_yarn_logs, yarn)
+        return True
+
+    def _store_yarn_logs(self, _node: Node, yarn: YarnCluster) -> None:
+        while not self._wait_for(lambda c: c.state.is_ending, self._settings.log_seconds).state.is_ending:
+            yarn.store_logs()
+
+    def _workers_differ(self, cluster: Cluster) -> bool:
+        return self._workers is not None and not self._following.locked() and self._workers.differ(cluster)
+
+    def _follow_workers(self, node: Node, cluster: Cluster) -> None:
+        """Start and stop nodes as the cluster was resized, or in place of those that were lost, beside the steps."""
+        if self._workers is not None and self._workers_differ(cluster) and self._following.acquire(blocking=False):
+            self._work(node, self._follow_now, self._workers)
+
+    def _follow_now(self, _node: Node, workers: Workers) -> None:
+        try:
+            workers.follow(self._clusters.get(self._id))
+        except (WorkerFailedError, YarnError) as error:
+            _log.warning("cluster %s: a node could not be added: %s", self._id, error)
+        finally:
+            self._following.release()
+            self._clusters.notify()
 
     def _run_step(self, node: Node, step: Step, job: Job, logs: JobLogs) -> None:
         files = self._folder / "steps" / step.step_id / "files"
-        env = self._environment(node) | {"EMR_STEP_ID": step.step_id}
+        env = self._step_environment(node) | {"EMR_STEP_ID": step.step_id}
         try:
             command = local_command(step, self._around.spark, node.root, files)
             code = job.run(command, env, files / "work", sweep=True)
@@ -219,10 +286,14 @@ class ClusterRunner:
 
     def _finish(self, node: Node | None) -> None:
         """End every process, then wait for the last logs: only then is the cluster over."""
+        if self._workers is not None:
+            self._workers.stop(self._settings.grace_seconds)
         if node is not None:
             node.stop(self._settings.grace_seconds)
-        for worker in self._workers:
-            worker.join()
+        for thread in self._threads:
+            thread.join()
+        if self._yarn is not None:
+            self._yarn.store_logs()
         if node is not None:
             self._around.provisioner.release(self._clusters.get(self._id), node)
         time.sleep(self._settings.terminate_seconds)
@@ -241,7 +312,20 @@ class ClusterRunner:
         return self._clusters.wait_for(self._id, is_true, timeout)
 
     def _environment(self, node: Node) -> dict[str, str]:
-        return node_environment(self._settings, self._around.endpoints, node.root, self._id)
+        return self._environment_of(node.root)
+
+    def _environment_of(self, root: Path) -> dict[str, str]:
+        return node_environment(self._settings, self._around.endpoints, root, self._id)
+
+    def _step_environment(self, node: Node) -> dict[str, str]:
+        env, spark = self._environment(node), self._around.spark
+        if self._yarn is None or spark is None:
+            return env
+        # On EMR no process is told its region but by the cluster's configurations.
+        without_region = {
+            name: value for name, value in env.items() if name not in ("AWS_REGION", "AWS_DEFAULT_REGION")
+        }
+        return without_region | self._yarn.step_environment(spark.class_path)
 
     def _logs(self, place: str) -> JobLogs:
         log_uri = self._clusters.get(self._id).log_uri

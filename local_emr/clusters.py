@@ -47,6 +47,11 @@ class Clusters:
                 self._changed.notify_all()
             return after
 
+    def notify(self) -> None:
+        """Have those who wait look again: something beside the records has changed."""
+        with self._changed:
+            self._changed.notify_all()
+
     def wait_for(self, cluster_id: str, is_true: Callable[[Cluster], bool], timeout: float | None = None) -> Cluster:
         """Wait until `is_true` of the cluster, or `timeout` seconds; the cluster as it then is."""
         with self._changed:

@@ -114,6 +114,7 @@ def local_spark(settings: LocalEmrSettings, s3_endpoint: str) -> LocalSpark | No
         memory_mib=settings.memory_mib,
         class_path=_class_path(settings.jars_dir, settings.spark_home / "jars") if settings.jars_dir else (),
         conf=conf | dict(settings.spark_conf),
+        on_yarn=settings.yarn_jars_dir is not None,
     )
 
 

@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     STEP_CRASH = "step_crash"
     STEP_HANG = "step_hang"
     NODE_LOST = "node_lost"
+    WORKER_LOST = "worker_lost"
+    SPOT_INTERRUPTION = "spot_interruption"
     API_THROTTLED = "api_throttled"
     API_ERROR = "api_error"
     ANSWER_LOST = "answer_lost"
@@ -28,7 +30,18 @@ class FaultKind(StrEnum):
     TERMINATION_LOST = "termination_lost"
 
 
-_OF_STEPS = {FaultKind.STEP_CRASH, FaultKind.STEP_HANG, FaultKind.NODE_LOST}
+#: They strike while a step runs.
+OF_STEPS = frozenset(
+    {
+        FaultKind.STEP_CRASH,
+        FaultKind.STEP_HANG,
+        FaultKind.NODE_LOST,
+        FaultKind.WORKER_LOST,
+        FaultKind.SPOT_INTERRUPTION,
+    }
+)
+#: They strike a core or task node, which is there under YARN only.
+OF_WORKERS = frozenset({FaultKind.WORKER_LOST, FaultKind.SPOT_INTERRUPTION})
 _OF_CALLS = {FaultKind.API_THROTTLED, FaultKind.API_ERROR, FaultKind.ANSWER_LOST, FaultKind.ANSWER_SLOW}
 _WITH_SECONDS = {FaultKind.ANSWER_SLOW, FaultKind.TERMINATION_SLOW}
 _EVERYTHING = "*"
@@ -68,7 +81,7 @@ class Fault:
             need = "a number above 0" if self.fault in _WITH_SECONDS else "none"
             raise ValueError(f"seconds is {self.seconds}: {self.fault} takes {need}")
         meant = {
-            "step": _OF_STEPS, "after_seconds": _OF_STEPS, "after_output": _OF_STEPS, "operation": _OF_CALLS,
+            "step": OF_STEPS, "after_seconds": OF_STEPS, "after_output": OF_STEPS, "operation": _OF_CALLS,
         }  # fmt: skip
         for field in fields(self):
             kinds = meant.get(field.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from local_emr.model import CancelOption, Cluster, ClusterState, Failure, Reason, Step, StepState
+from local_emr.model import CancelOption, Cluster, ClusterState, Failure, Instance, Reason, Step, StepState
 
 RUNNING_STEP = Reason(None, "Running step")
 READY = Reason(None, "Cluster ready to run steps.")
@@ -149,8 +149,22 @@ def node_lost(cluster: Cluster, now: datetime) -> Cluster:
 
 def bootstrap_failed(cluster: Cluster, number: int, what: str, now: datetime) -> Cluster:
     """A bootstrap action (counted from 1) did what it should not; `what` ends EMR's sentence."""
-    message = f"On the master instance ({cluster.primary.ec2_instance_id}), bootstrap action {number} {what}"
-    return terminating(cluster, Reason("BOOTSTRAP_FAILURE", message), now)
+    return _bootstrap_failed_on(cluster, f"the master instance ({cluster.primary.ec2_instance_id})", number, what, now)
+
+
+def worker_bootstrap_failed(cluster: Cluster, instance: Instance, number: int, what: str, now: datetime) -> Cluster:
+    """The same on a core or task node, before the cluster was ready."""
+    return _bootstrap_failed_on(cluster, f"1 slave instance ({instance.ec2_instance_id})", number, what, now)
+
+
+def _bootstrap_failed_on(cluster: Cluster, where: str, number: int, what: str, now: datetime) -> Cluster:
+    reason = Reason("BOOTSTRAP_FAILURE", f"On {where}, bootstrap action {number} {what}")
+    return terminating(cluster, reason, now)
+
+
+def core_nodes_lost(cluster: Cluster, now: datetime) -> Cluster:
+    """The last core node is gone: EMR ends the cluster, whose HDFS went with it."""
+    return terminating(cluster, Reason("INSTANCE_FAILURE", "All slaves in the job flow were terminated"), now)
 
 
 def terminated(cluster: Cluster, now: datetime) -> Cluster:

@@ -121,7 +121,7 @@ class NodeGroup:
 
 @dataclass(frozen=True)
 class Instance:
-    """One machine of a node group. Only the primary node's is real: this machine."""
+    """One machine of a node group: the primary node is always real, the others under YARN, else they are records."""
 
     instance_id: str
     ec2_instance_id: str

@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from local_emr import process_table
+from local_emr.node_supervisor import NODE_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _log = logging.getLogger(__name__)
 _PROJECT = Path(__file__).parent.parent
+_POLL_SECONDS = 0.02
 
 
 class NodeLostError(RuntimeError):
@@ -230,11 +233,12 @@ class ProcessNode:
         with self._lock:
             self._gone = True
             left, self._running = list(self._running.values()), {}
-        # A supervisor that was killed could not take its processes with it: their sessions are known.
-        sessions = {running.pid for running in left if running.pid}
-        table = process_table.processes() if sessions else []
-        for session in sessions:
-            process_table.send(process_table.in_session(session, table), signal.SIGKILL)
+        # A supervisor that was killed could not take its processes with it. They are found by the mark that each of
+        # them has from it: a YARN container is in a session of its own and has another parent by now.
+        mark = (NODE_MARK, str(self._process.pid))
+        while marked := process_table.with_variable(*mark, process_table.processes()):
+            process_table.send(marked, signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
         for running in left:
             running.lost = True
             running.over.set()

@@ -1,7 +1,7 @@
 """Instance groups and fleets of a cluster, and the machines that they would have.
 
-Only the primary node is real. The others are records, with types and markets as EMR would choose them in the simplest
-case: capacity is always there, and a fleet takes its first instance type.
+They are records; which of them are real says the server's provisioner. Types and markets are as EMR would choose them
+in the simplest case: capacity is always there, and a fleet takes its first instance type.
 """
 
 from __future__ import annotations
@@ -153,6 +153,13 @@ def resized(cluster: Cluster, group_id: str, change: Mapping[str, Any], now: dat
     instances += tuple(_wanted(bigger, [i for i in alive if i.instance_id not in ended], now))
     groups = tuple(bigger if g.group_id == group_id else g for g in cluster.groups)
     return replace(cluster, groups=groups, instances=instances)
+
+
+def replaced(cluster: Cluster, group_id: str, now: datetime) -> Cluster:
+    """The cluster with new machines in place of those of a group that ended by themselves."""
+    group = next(group for group in cluster.groups if group.group_id == group_id)
+    alive = [instance for instance in cluster.instances if instance.group_id == group_id and instance.ended is None]
+    return replace(cluster, instances=(*cluster.instances, *_wanted(group, alive, now)))
 
 
 def _surplus(group: NodeGroup, alive: list[Instance]) -> list[Instance]:

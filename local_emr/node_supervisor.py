@@ -27,6 +27,8 @@ from typing import Any
 
 from local_emr import process_table
 
+#: The variable by which every process of a node is known: its value is the id of this program's process.
+NODE_MARK = "LOCAL_EMR_NODE_PID"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE_WITHOUT_SERVER = 2.0  # seconds between SIGTERM and SIGKILL when nobody is there to say
@@ -64,7 +66,7 @@ class _Node:
             with open(request["stdout"], "ab") as out, open(request["stderr"], "ab") as err:  # noqa: PTH123 - as given
                 process = subprocess.Popen(  # noqa: S603 - running what the step says is the purpose
                     request["argv"],
-                    env={**request["env"], "LOCAL_EMR_NODE_PID": str(os.getpid())},
+                    env={**request["env"], NODE_MARK: str(os.getpid())},
                     cwd=request["cwd"],
                     stdin=subprocess.DEVNULL,
                     stdout=out,

@@ -64,6 +64,18 @@ def in_session(session: int, table: list[Process]) -> set[int]:
     return {process.pid for process in table if process.session == session}
 
 
+def with_variable(name: str, value: str, table: list[Process]) -> set[int]:
+    """The ids of the processes that were started with this variable in their environment (Linux only)."""
+    wanted = f"{name}={value}".encode()
+    found = set()
+    for process in table:
+        # It may have ended, or be somebody else's.
+        with contextlib.suppress(OSError):
+            if wanted in Path("/proc", str(process.pid), "environ").read_bytes().split(b"\0"):
+                found.add(process.pid)
+    return found
+
+
 def send(pids: set[int], number: signal.Signals) -> None:
     """Signal these processes; those that have ended meanwhile do not matter."""
     for pid in pids:

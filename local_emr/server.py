@@ -24,6 +24,7 @@ from local_emr.faulty_node import FaultyProvisioner
 from local_emr.provisioning import LocalProvisioner
 from local_emr.service import Service
 from local_emr.storage import Storage
+from local_emr.yarn.daemons import YarnPrograms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +64,8 @@ class LocalEmr:
             endpoints=endpoints,
             storage=Storage(settings, endpoints.s3),
             spark=local_spark(settings, endpoints.s3),
-            provisioner=FaultyProvisioner(provisioner or LocalProvisioner(settings), faults),
+            yarn=_yarn_programs(settings),
+            provisioner=FaultyProvisioner(provisioner or LocalProvisioner(settings), faults, settings.idle_time_scale),
         )
         self._service = Service(around, DEFAULT_ACCOUNT_ID)
         moto = DomainDispatcherApplication(create_backend_app)
@@ -83,6 +85,12 @@ class LocalEmr:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _yarn_programs(settings: LocalEmrSettings) -> YarnPrograms | None:
+    if settings.yarn_jars_dir is None or settings.spark_home is None:
+        return None
+    return YarnPrograms.of(settings.yarn_jars_dir, settings.spark_home, settings.java_home)
 
 
 def _has_security_configuration(region: str, name: str) -> bool:

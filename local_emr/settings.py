@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATHS = ("work_dir", "node_root", "spark_home", "spark_python", "java_home", "jars_dir")
+_PATHS = ("work_dir", "node_root", "spark_home", "spark_python", "java_home", "jars_dir", "yarn_jars_dir")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class LocalEmrSettings:
         spark_python: The Python of steps that name none.
         java_home: Java 17; none uses the `java` on the standard path.
         jars_dir: A folder of jars that every Spark step gets (S3A).
-        spark_conf: Spark properties that override those of the steps.
+        yarn_jars_dir: A folder of YARN's jars: each cluster has a real YARN with a node for each of its machines, and
+            steps go to it with the arguments that they have; none runs them as `local[cores]`.
+        spark_conf: Spark properties that override those of the steps; under YARN they are defaults beneath those of the
+            cluster and its steps.
         cores: Task slots of a Spark step.
         memory_mib: Upper bound of a Spark step's heap.
         provision_seconds: How long a cluster is STARTING.
@@ -51,6 +54,7 @@ class LocalEmrSettings:
     spark_python: Path | None = None
     java_home: Path | None = None
     jars_dir: Path | None = None
+    yarn_jars_dir: Path | None = None
     spark_conf: Mapping[str, str] = field(default_factory=dict)
     cores: int = 2
     memory_mib: int = 2048
@@ -75,12 +79,17 @@ class LocalEmrSettings:
         for name in ("provision_seconds", "terminate_seconds", "grace_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
-        for name in ("spark_home", "spark_python", "java_home", "jars_dir"):
+        for name in ("spark_home", "spark_python", "java_home", "jars_dir", "yarn_jars_dir"):
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise ValueError(f"{name}={str(path)!r} does not exist")
+        if self.yarn_jars_dir is not None and self.spark_home is None:
+            raise ValueError("a real YARN needs Spark, whose jars hold Hadoop's client: name a spark_python as well")
         if self.s3_endpoint is not None and not self.s3_endpoint.startswith(("http://", "https://")):
             raise ValueError(f"s3_endpoint={self.s3_endpoint!r} is not an http address")
+        self._make_paths_absolute()
+
+    def _make_paths_absolute(self) -> None:
         for name in _PATHS:
             path = getattr(self, name)
             # abspath, not resolve: the python of a virtual environment is a link that must stay one.

@@ -64,6 +64,7 @@ class LocalSpark:
         memory_mib: Upper bound of the JVM's heap; a step that asks for less gets less.
         class_path: Put before every step's class path (S3A); unlike `--jars`, it copies nothing.
         conf: Spark properties that override the step's.
+        on_yarn: Steps go to a real YARN as they are; what is above does not apply but for `submit` and `class_path`.
     """
 
     submit: Path
@@ -71,6 +72,7 @@ class LocalSpark:
     memory_mib: int
     class_path: tuple[str, ...] = ()
     conf: Mapping[str, str] = field(default_factory=dict)
+    on_yarn: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,11 @@ def local_submit(args: Sequence[str], spark: LocalSpark, node_root: Path, stagin
     argv += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     argv += [entry_point, *(on_node(argument, node_root) for argument in submission.arguments)]
     return LocalCommand(tuple(argv), tuple(files.downloads), env)
+
+
+def yarn_submit(args: Sequence[str], spark: LocalSpark, node_root: Path) -> LocalCommand:
+    """The arguments that follow `spark-submit` in a step, as they are; paths of a node alone move below its root."""
+    return LocalCommand((str(spark.submit), *(on_node(argument, node_root) for argument in args)))
 
 
 def _parsed(args: Sequence[str]) -> _Submission:

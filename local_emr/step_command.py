@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local_emr.node_paths import on_node
-from local_emr.spark_submit import Download, InvalidStepError, LocalCommand, LocalSpark, local_submit
+from local_emr.spark_submit import Download, InvalidStepError, LocalCommand, LocalSpark, local_submit, yarn_submit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,8 @@ def local_command(step: Step, spark: LocalSpark | None, node_root: Path, staging
     if program == "spark-submit":
         if spark is None:
             raise InvalidStepError("spark-submit: this local EMR was started without Spark.")
+        if spark.on_yarn:
+            return yarn_submit(step.args[1:], spark, node_root)
         return local_submit(step.args[1:], spark, node_root, staging)
     if program in _NOT_HERE:
         raise InvalidStepError(f"The command {program!r} is not offered locally: it needs Hadoop on a real cluster.")
