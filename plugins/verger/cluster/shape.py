@@ -23,6 +23,8 @@ MOST_ON_DEMAND_TYPES = 4
 #: Stand-ins for the chosen type cost at most this much more, On-Demand (which is also where Spot prices end).
 _DEAREST_STAND_IN = 1.35
 _DEAREST_ON_DEMAND_STAND_IN = 1.15
+#: A stand-in is at most this many times as large: the last machine that a fleet draws overshoots its target by that.
+_LARGEST_STAND_IN = 4
 
 # One core does the model 150 times a second, and decodes a JPEG in 0.24 ms and 0.098 ms a KB (measured on two cores:
 # small pictures of 5 KB, photographs of 97 KB). End to end featurize keeps 85 % of that.
@@ -183,7 +185,7 @@ def on_demand_types(kind: InstanceType, region: str, prices: PriceTable) -> tupl
 
 
 def spot_types(kind: InstanceType, region: str, prices: PriceTable) -> tuple[tuple[str, int], ...]:
-    """The Spot pools to draw from: same architecture, as much memory a vCPU, one to four times the size."""
+    """The Spot pools to draw from: same architecture, as much YARN memory a vCPU or more, up to four times the size."""
     return tuple(_stand_ins(kind, region, prices, _DEAREST_STAND_IN)[:MOST_SPOT_TYPES])
 
 
@@ -193,10 +195,12 @@ def _stand_ins(kind: InstanceType, region: str, prices: PriceTable, dearest: flo
     found = []
     for other in prices.types.values():
         weight, rest = divmod(other.vcpus, kind.vcpus)
-        if rest or not weight or other.architecture != kind.architecture or region not in other.on_demand:
+        if rest or not 1 <= weight <= _LARGEST_STAND_IN or other.architecture != kind.architecture:
             continue
-        # Executors are cut for the chosen type: on a machine with less memory none would start.
-        if other.memory_gib < kind.memory_gib * weight or other.on_demand[region] / weight > bound:
+        # Executors are cut for the chosen type: where YARN has less memory to give, one of them would not start.
+        if other.yarn_memory_mib < kind.yarn_memory_mib * weight:
+            continue
+        if region not in other.on_demand or other.on_demand[region] / weight > bound:
             continue
         found.append((other.name != kind.name, weight, other.on_demand[region] / weight, other.name))
     return [(name, weight) for _, weight, _, name in sorted(found)]

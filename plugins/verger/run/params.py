@@ -195,7 +195,8 @@ def _machine_params() -> dict[str, Param]:
             enum=list(kinds),
             values_display={name: _describe_type(kind) for name, kind in kinds.items()},
             title="Instance type of the nodes",
-            description="It also decides the architecture. Spot nodes may be of similar types with as much memory.",
+            description="It also decides the architecture. Spot nodes may be of similar types with as much memory. "
+            "Burstable types (t3 and the like) are left out: they slow down under a run's steady load.",
             section=section,
         ),
         "ebs_gb": _whole_number(

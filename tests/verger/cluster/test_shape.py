@@ -68,12 +68,20 @@ def test_every_stand_in_has_the_architecture_and_holds_the_executors(place: tupl
     for other, weight in types:
         stand_in = PRICES.instance_type(other, region)
         assert stand_in.architecture == kind.architecture
-        assert (stand_in.vcpus, stand_in.memory_gib) >= (kind.vcpus * weight, kind.memory_gib * weight)
+        assert stand_in.vcpus == kind.vcpus * weight
+        assert stand_in.yarn_memory_mib >= kind.yarn_memory_mib * weight
 
 
 def test_spot_draws_from_several_pools(prices: PriceTable) -> None:
-    for name in ("m6i.xlarge", "m7g.xlarge", "c7g.xlarge", "r6i.xlarge"):
+    for name in ("m6i.xlarge", "m5.xlarge", "m7g.xlarge", "c7g.xlarge", "r6i.xlarge", "m6i.8xlarge"):
         assert len(spot_types(prices.instance_type(name, "eu-west-1"), "eu-west-1", prices)) >= 4
+
+
+def test_an_older_type_with_more_memory_for_yarn_has_no_newer_stand_in_of_its_size(prices: PriceTable) -> None:
+    sizes = dict(spot_types(prices.instance_type("m5.xlarge", "eu-west-1"), "eu-west-1", prices))
+    assert sizes["m5a.xlarge"] == 1
+    assert "m6i.xlarge" not in sizes  # 11,712 MiB; m5 has 12,288
+    assert "m5.xlarge" in dict(spot_types(prices.instance_type("m6i.xlarge", "eu-west-1"), "eu-west-1", prices))
 
 
 def test_little_work_takes_the_fewest_nodes_and_no_spot(prices: PriceTable) -> None:
