@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from verger.cluster.executor_memory import alike
 from verger.prices import InstanceType, PriceTable
 
 Role = Literal["primary", "core", "task"]
 
 #: EMR's names of the roles.
 FLEET_TYPES: Mapping[Role, Literal["MASTER", "CORE", "TASK"]] = {"primary": "MASTER", "core": "CORE", "task": "TASK"}
-#: An executor takes what an xlarge has, so that it fits every machine of a diversified fleet.
-EXECUTOR_VCPUS = 4
 #: The operating system, the packages and the logs of a node; EMR takes 15 to 100 GB.
 ROOT_VOLUME_GB = 20
 #: How long EMR looks for Spot machines before it takes On-Demand ones; EMR takes 5 to 1,440 minutes.
@@ -190,39 +189,17 @@ def spot_types(kind: InstanceType, region: str, prices: PriceTable) -> tuple[tup
 
 
 def _stand_ins(kind: InstanceType, region: str, prices: PriceTable, dearest: float) -> list[tuple[str, int]]:
-    """Types with their weight: the type itself, then by size and price a unit."""
+    """Types with their weight: the type itself, then by size and price a unit; all take executors of one size."""
     bound = kind.on_demand[region] * dearest
     found = []
     for other in prices.types.values():
         weight, rest = divmod(other.vcpus, kind.vcpus)
         if rest or not 1 <= weight <= _LARGEST_STAND_IN or other.architecture != kind.architecture:
             continue
-        # Executors are cut for the chosen type: where YARN has less memory to give, one of them would not start.
-        if other.yarn_memory_mib < kind.yarn_memory_mib * weight:
+        if other.memory_gib < kind.memory_gib * weight:
             continue
         if region not in other.on_demand or other.on_demand[region] / weight > bound:
             continue
-        found.append((other.name != kind.name, weight, other.on_demand[region] / weight, other.name))
-    return [(name, weight) for _, weight, _, name in sorted(found)]
-
-
-def spark_properties(shape: ClusterShape, prices: PriceTable) -> dict[str, str]:
-    """Spark's executors, cut so that they fit each machine of the core and task fleets.
-
-    EMR's maximizeResourceAllocation cuts them for the core fleet's first type, and counts the nodes once, at the start:
-    neither suits fleets. EMR gives YARN three quarters of a node's memory or more (emr-hadoop-task-config); a gigabyte
-    of that is for the application master. Two fifths of an executor's memory are the JVM's: pictures, models and Arrow
-    batches live in the Python workers beside it.
-    """
-    kind = prices.instance_type(shape.core.first_type, shape.region)
-    executors = max(1, kind.vcpus // EXECUTOR_VCPUS)
-    container_mib = (kind.memory_gib * 1024 * 3 // 4 - 1024) // executors
-    heap_mib = container_mib * 2 // 5
-    return {
-        "spark.executor.instances": str(executors * shape.worker_units),
-        "spark.executor.cores": str(min(EXECUTOR_VCPUS, kind.vcpus)),
-        "spark.executor.memory": f"{heap_mib}m",
-        "spark.executor.memoryOverhead": f"{container_mib - heap_mib}m",
-        # The driver runs on the primary node, beside YARN's and HDFS's own servers.
-        "spark.driver.memory": f"{kind.memory_gib * 1024 // 4}m",
-    }
+        found.append((other.name != kind.name, weight, other.on_demand[region] / weight, other))
+    ordered = sorted(found, key=lambda entry: (*entry[:3], entry[3].name))
+    return [(other.name, weight) for other, weight in alike([(other, weight) for _, weight, _, other in ordered])]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from verger.cluster.instance_fleets import instance_fleets
-from verger.cluster.shape import ROOT_VOLUME_GB, ClusterShape, spark_properties
+from verger.cluster.shape import ROOT_VOLUME_GB, ClusterShape
+from verger.cluster.spark_properties import spark_properties
 from verger.cluster.subnets import subnet_ids
 from verger.prices import PriceTable
 from verger.run.deployment import Deployment
@@ -111,8 +112,6 @@ def _configurations(region: str, executors: Mapping[str, str]) -> list[dict[str,
         {
             "Classification": "spark-defaults",
             "Properties": {
-                # Executors that come and go would each fetch the model and warm an interpreter again.
-                "spark.dynamicAllocation.enabled": "false",
                 "spark.pyspark.python": NODE_PYTHON,
                 "spark.executorEnv.AWS_REGION": region,
                 **executors,

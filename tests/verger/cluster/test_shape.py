@@ -12,7 +12,6 @@ from verger.cluster.shape import (
     ShapeWish,
     assumed_rate,
     choose_shape,
-    spark_properties,
     spot_types,
     workers_needed,
 )
@@ -69,19 +68,12 @@ def test_every_stand_in_has_the_architecture_and_holds_the_executors(place: tupl
         stand_in = PRICES.instance_type(other, region)
         assert stand_in.architecture == kind.architecture
         assert stand_in.vcpus == kind.vcpus * weight
-        assert stand_in.yarn_memory_mib >= kind.yarn_memory_mib * weight
+        assert stand_in.memory_gib >= kind.memory_gib * weight
 
 
 def test_spot_draws_from_several_pools(prices: PriceTable) -> None:
     for name in ("m6i.xlarge", "m5.xlarge", "m7g.xlarge", "c7g.xlarge", "r6i.xlarge", "m6i.8xlarge"):
         assert len(spot_types(prices.instance_type(name, "eu-west-1"), "eu-west-1", prices)) >= 4
-
-
-def test_an_older_type_with_more_memory_for_yarn_has_no_newer_stand_in_of_its_size(prices: PriceTable) -> None:
-    sizes = dict(spot_types(prices.instance_type("m5.xlarge", "eu-west-1"), "eu-west-1", prices))
-    assert sizes["m5a.xlarge"] == 1
-    assert "m6i.xlarge" not in sizes  # 11,712 MiB; m5 has 12,288
-    assert "m5.xlarge" in dict(spot_types(prices.instance_type("m6i.xlarge", "eu-west-1"), "eu-west-1", prices))
 
 
 def test_little_work_takes_the_fewest_nodes_and_no_spot(prices: PriceTable) -> None:
@@ -114,17 +106,3 @@ def test_an_unknown_instance_type_is_refused(prices: PriceTable) -> None:
 def test_photographs_are_expected_to_take_longer_than_small_pictures() -> None:
     assert 60 < assumed_rate(5_000) < 75
     assert 28 < assumed_rate(97_000) < 35
-
-
-@pytest.mark.parametrize(
-    ("name", "executors", "limit"), [("m7g.xlarge", 1, 12), ("c7g.xlarge", 1, 6), ("m7g.4xlarge", 4, 48)]
-)
-def test_executors_fill_a_node_and_leave_room_for_the_application_master(
-    prices: PriceTable, name: str, executors: int, limit: int
-) -> None:
-    wish = replace(WISH, instance_type=name, core_nodes=3, max_nodes=3)
-    properties = spark_properties(choose_shape(wish, prices, images=10, rate_per_vcpu=30), prices)
-    assert properties["spark.executor.instances"] == str(3 * executors)
-    assert properties["spark.executor.cores"] == "4"
-    each = sum(int(properties[f"spark.executor.{part}"].removesuffix("m")) for part in ("memory", "memoryOverhead"))
-    assert (limit - 1.1) * 1024 < each * executors <= (limit - 1) * 1024  # of EMR's memory for YARN in GiB
