@@ -13,6 +13,8 @@ IMAGES ?=
 WEIGHTS ?=
 K ?= 10
 OUT ?= demo-output
+# local: steps run in one JVM. yarn: on a real YARN of two nodes, with the arguments that they have on EMR.
+CLUSTER ?= local
 PYTEST_WORKERS ?= 2
 
 .PHONY: help
@@ -53,9 +55,10 @@ demo: export VERGER_IMAGES := $(IMAGES)
 demo: export VERGER_WEIGHTS := $(WEIGHTS)
 demo: export VERGER_K := $(K)
 demo: export VERGER_OUT := $(OUT)
-demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output
+demo: export VERGER_CLUSTER := $(CLUSTER)
+demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
-		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT"
+		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT" --cluster "$$VERGER_CLUSTER"
 
 .PHONY: ui
 ui: PORT ?= 8080
@@ -152,7 +155,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
+environments: $(foreach e,airflow spark local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 

@@ -1,7 +1,6 @@
 """What Spark ships to the executors for one chunk, and what a worker does with a partition: compute, store, tell."""
 
 import resource
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import ANSWER, FEATURE_TABLE, REJECT
 from spark_jobs.table_file import write_table_file
-from spark_jobs.telemetry import TotalsByHost, WorkerTimes
+from spark_jobs.telemetry import TotalsByHost, WorkerTimes, worker_host
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -73,7 +72,7 @@ class PartitionWork:
         times.write = time.perf_counter() - started - times.partition
         times.images, times.rejected = rows.num_rows, written.rejects.rows
         times.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self.totals.add({socket.gethostname(): times.totals()})
+        self.totals.add({worker_host(): times.totals()})
         return written
 
     def _rows(self, partition: int, times: WorkerTimes) -> pa.Table:

@@ -5,6 +5,8 @@ Neither job uses Spark SQL: rows never pass through the JVM, which hands out tas
 
 from pyspark import SparkConf, SparkContext
 
+from spark_jobs.yarn_executors import executors_in_time, wait_for_executors
+
 # One thread per task slot: the model and the matrix products of a worker must leave the other cores alone.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 CONF = {
@@ -18,9 +20,12 @@ KEEP_CONTEXT = "spark.verger.keepContext"
 
 
 def open_context(name: str) -> SparkContext:
-    """The context of a job."""
+    """The context of a job, with at least one executor. Raises StepFailedError when YARN has none for it in time."""
+    SparkContext._ensure_initialized()  # noqa: SLF001 - a SparkConf knows spark-submit's properties only after this
     conf = SparkConf().setAppName(name).setAll(list(CONF.items()))
-    context = SparkContext.getOrCreate(conf)
+    with executors_in_time(conf):
+        context = SparkContext.getOrCreate(conf)
+    wait_for_executors(context)
     if context.getConf().get("spark.log.level", None) is None:
         context.setLogLevel("WARN")
     return context

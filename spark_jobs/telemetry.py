@@ -2,11 +2,16 @@
 
 import functools
 import operator
+import os
+import socket
 from dataclasses import asdict, dataclass
 
 from pyspark.accumulators import AccumulatorParam
 
 from spark_jobs.fetch import FetchedImage
+
+# YARN's name of the node that a container runs on (Hadoop: ApplicationConstants.Environment.NM_HOST).
+_YARN_HOST = "NM_HOST"
 
 Totals = dict[str, float]
 TotalsByHost = dict[str, Totals]
@@ -70,6 +75,11 @@ def add(first: Totals, second: Totals) -> Totals:
         name: (max if name == "peak_mib" else operator.add)(first.get(name, 0), second.get(name, 0))
         for name in first.keys() | second.keys()
     }
+
+
+def worker_host() -> str:
+    """The node that this process works on, as YARN calls it, else as the machine calls itself."""
+    return os.environ.get(_YARN_HOST) or socket.gethostname()
 
 
 def over_hosts(totals: TotalsByHost) -> Totals:

@@ -1,6 +1,6 @@
 """`make demo`: the whole DAG on this machine, from a folder of pictures to a matrix, with the local S3 and EMR.
 
-    python -m tools.demo [--images FOLDER] [--weights FILE.h5] [--k 10] [--out demo-output]
+    python -m tools.demo [--images FOLDER] [--weights FILE.h5] [--k 10] [--out demo-output] [--cluster local|yarn]
 
 State is kept in `.demo/` (Airflow's database, the S3 folder, the cluster node's packages, logs), so a second run
 computes only what is new. Exit code: 0; 1 with a line that says what failed; 130 after Ctrl-C, when all has been ended.
@@ -67,7 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     parser = argparse.ArgumentParser(description="Runs Verger on this machine.")
-    for name, what in (("images", "folder"), ("weights", "file"), ("k", "number"), ("out", "folder")):
+    for name, what in (
+        ("images", "folder"),
+        ("weights", "file"),
+        ("k", "number"),
+        ("out", "folder"),
+        ("cluster", "kind"),
+    ):
         parser.add_argument(f"--{name}", default="", metavar=what.upper())
     parser.add_argument("--state", type=Path, default=PROJECT / ".demo", metavar="FOLDER", help="kept between demos")
     arguments = vars(parser.parse_args(argv))
@@ -114,7 +120,7 @@ def _run_on_stack(inputs: DemoInputs, images: Path, state: DemoState, display: D
     """Starts Airflow's database, S3 and EMR, runs the DAG, and copies what it published."""
     logs = state.new_logs()
     home = AirflowHome(state.folder / "airflow", PROJECT, Path(sys.executable))
-    settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs)
+    settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs, on_yarn=inputs.on_yarn)
     own_environment = local_stack.cleared(os.environ)
     with display, ThreadPoolExecutor(1) as threads:
         display.show(RunView(note="starting the S3 server and the local EMR"))
@@ -141,6 +147,8 @@ def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> d
         "delete_missing": True,  # the pictures of another demo's folder must not stay among these
         "weights": str(inputs.weights or ""),
         "k": inputs.k,
+        # Few pictures need one node; two show what a cluster is.
+        **({"core_nodes": 2} if inputs.on_yarn else {}),
     }
 
 

@@ -38,6 +38,7 @@ class StackSettings:
         logs: the folder for the servers' logs.
         bucket: the bucket that is made when it is not there.
         cores: task slots of a Spark step.
+        on_yarn: whether clusters have a real YARN with a node for each machine, or their steps run as `local[cores]`.
         idle_time_scale: seconds that a second of a cluster's idle time-out, or of its nodes' own clock, takes.
     """
 
@@ -47,12 +48,13 @@ class StackSettings:
     logs: Path
     bucket: str = BUCKET
     cores: int = 2
+    on_yarn: bool = False
     idle_time_scale: float = 1.0
 
     @classmethod
-    def for_project(cls, project: Path, state: Path, logs: Path) -> StackSettings:
+    def for_project(cls, project: Path, state: Path, logs: Path, *, on_yarn: bool = False) -> StackSettings:
         """The stack of a checkout, with a task slot for each core."""
-        return cls(project, project / ".venv", state, logs, cores=os.cpu_count() or 1)
+        return cls(project, project / ".venv", state, logs, cores=os.cpu_count() or 1, on_yarn=on_yarn)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def running(settings: StackSettings) -> Iterator[Stack]:
             node_root=settings.state / "node",
             log=settings.logs / "emr.log",
             cores=settings.cores,
+            on_yarn=settings.on_yarn,
             region=REGION,
             idle_time_scale=settings.idle_time_scale,
         )

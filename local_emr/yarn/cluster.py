@@ -126,7 +126,7 @@ class YarnCluster:
         spark_home = self._settings.spark_home
         if spark_home is None:
             raise YarnError("a local EMR with YARN needs Spark, whose jars hold Hadoop's client")
-        defaults = hadoop_conf.spark_defaults(spark_home, staging, self._settings.spark_conf)
+        defaults = hadoop_conf.spark_defaults(spark_home, staging, self._s3_endpoint, self._settings.spark_conf)
         properties = hadoop_conf.merged(defaults, self._own("spark-defaults"), root)
         (folder / "spark-defaults.conf").write_text(hadoop_conf.spark_conf(properties), "utf-8")
 

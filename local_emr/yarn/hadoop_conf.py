@@ -169,7 +169,7 @@ def container_logs(root: Path) -> Path:
     return root / "mnt" / "var" / "log" / "hadoop-yarn" / "containers"
 
 
-def spark_defaults(spark_home: Path, staging: Path, own: Mapping[str, str]) -> dict[str, str]:
+def spark_defaults(spark_home: Path, staging: Path, s3_endpoint: str, own: Mapping[str, str]) -> dict[str, str]:
     """`spark-defaults.conf` beneath the cluster's own: EMR's defaults, and `own` of this machine."""
     return {
         "spark.master": "yarn",
@@ -179,6 +179,8 @@ def spark_defaults(spark_home: Path, staging: Path, own: Mapping[str, str]) -> d
         # Else 400 MB would be copied for each step: the nodes have Spark's jars already, as on EMR.
         "spark.yarn.jars": f"local:{spark_home}/jars/*",
         "spark.yarn.stagingDir": str(staging),
+        # Spark takes AWS_ENDPOINT_URL, which is the server of the other services, over core-site.xml's.
+        "spark.hadoop.fs.s3a.endpoint": s3_endpoint,
         **own,
     }
 

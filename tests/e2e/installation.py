@@ -71,11 +71,12 @@ class Verger:
 
 
 @contextlib.contextmanager
-def installed(project: Path, folder: Path, idle_time_scale: float = 1.0) -> Iterator[Verger]:
+def installed(project: Path, folder: Path, idle_time_scale: float = 1.0, *, on_yarn: bool = False) -> Iterator[Verger]:
     """An installation for as long as the context is open; fails when a cluster outlives what was done with it."""
     home = AirflowHome(folder / "airflow", project, project / ".venv" / "airflow" / "bin" / "python")
     home.migrate(local_stack.cleared(os.environ), folder / "migrate.log")
-    settings = replace(local_stack.StackSettings.for_project(project, folder, folder), idle_time_scale=idle_time_scale)
+    local = local_stack.StackSettings.for_project(project, folder, folder, on_yarn=on_yarn)
+    settings = replace(local, idle_time_scale=idle_time_scale)
     with local_stack.running(settings) as stack:
         yield Verger(stack, home, folder)
         left = [cluster for cluster in clusters.list_clusters(stack.emr()) if not cluster.ended]

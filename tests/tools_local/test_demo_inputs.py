@@ -23,12 +23,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_nothing_given_means_drawn_pictures_ten_components_and_demo_output(folder: Path) -> None:
-    assert parse_inputs({"K": ""}, folder) == DemoInputs(None, None, 10, folder / "demo-output")
+    assert parse_inputs({"K": ""}, folder) == DemoInputs(None, None, 10, folder / "demo-output", on_yarn=False)
 
 
 def test_paths_are_those_of_the_folder_that_make_runs_in(folder: Path) -> None:
-    words = {"IMAGES": "my pictures", "WEIGHTS": "./weights.h5", "K": "3", "OUT": "new/out"}
-    expected = DemoInputs(folder / "my pictures", folder / "weights.h5", 3, folder / "new" / "out")
+    words = {"IMAGES": "my pictures", "WEIGHTS": "./weights.h5", "K": "3", "OUT": "new/out", "CLUSTER": "yarn"}
+    expected = DemoInputs(folder / "my pictures", folder / "weights.h5", 3, folder / "new" / "out", on_yarn=True)
     assert parse_inputs(words, folder) == expected
 
 
@@ -41,6 +41,7 @@ def test_paths_are_those_of_the_folder_that_make_runs_in(folder: Path) -> None:
         ({"WEIGHTS": "nowhere.h5"}, r"WEIGHTS=.*nowhere\.h5 does not exist"),
         ({"WEIGHTS": "empty"}, r"WEIGHTS=.*empty is a folder"),
         ({"WEIGHTS": "empty/label/notes.txt"}, r"WEIGHTS=.*notes\.txt is no HDF5 file"),
+        ({"CLUSTER": "emr"}, r"CLUSTER=emr: give local .* or yarn"),
         ({"K": "many"}, r"K=many: give a whole number from 1 to 1,280"),
         ({"K": "0"}, r"K=0: give a whole number"),
         ({"K": "1281"}, r"K=1281: give a whole number"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DRAWN_IMAGES = 360
+LOCAL, YARN = "local", "yarn"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -34,16 +35,18 @@ class DemoInputs:
         weights: an .h5 file; None for the ImageNet weights that Keras has or downloads.
         k: how many components.
         out: the folder for the results.
+        on_yarn: whether the cluster has a real YARN, or its steps run as `local[cores]`.
     """
 
     images: Path | None
     weights: Path | None
     k: int
     out: Path
+    on_yarn: bool
 
 
 def parse_inputs(words: Mapping[str, str], folder: Path) -> DemoInputs:
-    """Checks IMAGES, WEIGHTS, K and OUT, paths relative to `folder`. Raises InputError for the first that is wrong."""
+    """Checks what was asked for, paths relative to `folder`. Raises InputError for the first that is wrong."""
     images, weights = _path(words.get("IMAGES", ""), folder), _path(words.get("WEIGHTS", ""), folder)
     if images is not None:
         _check_images(images)
@@ -51,7 +54,12 @@ def parse_inputs(words: Mapping[str, str], folder: Path) -> DemoInputs:
         _check_weights(weights)
     out = _path(words.get("OUT", ""), folder) or folder / "demo-output"
     _check_out(out, folder, images)
-    return DemoInputs(images, weights, _whole_number("K", words.get("K", "") or "10"), out)
+    cluster = words.get("CLUSTER", "") or LOCAL
+    if cluster not in (LOCAL, YARN):
+        raise InputError(
+            f"CLUSTER={cluster}: give {LOCAL} (steps in one JVM, quick) or {YARN} (a real YARN of two nodes)"
+        )
+    return DemoInputs(images, weights, _whole_number("K", words.get("K", "") or "10"), out, on_yarn=cluster == YARN)
 
 
 def _path(text: str, folder: Path) -> Path | None:

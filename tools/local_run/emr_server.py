@@ -37,6 +37,7 @@ class EmrSettings:
         node_root: the folder that plays the nodes' root directory, kept between clusters.
         log: its log.
         cores: task slots of a Spark step.
+        on_yarn: whether clusters have a real YARN.
         region: the region that it says it is.
         idle_time_scale: seconds that a second of an idle time-out, or of a node's own clock, takes.
     """
@@ -47,6 +48,7 @@ class EmrSettings:
     node_root: Path
     log: Path
     cores: int
+    on_yarn: bool
     region: str
     idle_time_scale: float = 1.0
 
@@ -66,6 +68,8 @@ def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str])
         "--region": settings.region,
         "--idle-time-scale": str(settings.idle_time_scale),
     }
+    if settings.on_yarn:
+        options["--yarn"] = str(settings.project / ".cache" / "jars" / "yarn")
     words = [word for option in options.items() for word in option]
     words += [word for name in sorted(variables) for word in ("--env", name)]
     return [str(settings.environments / "local_emr" / "bin" / "python"), "-m", "local_emr", *words]
