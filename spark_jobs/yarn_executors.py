@@ -236,7 +236,10 @@ def _see_to_the_others(context: SparkContext, request: Request, wait: float) -> 
     yarn.close()
     if more:
         print(f"executors: YARN has room for {more} more: asked for", flush=True)
-        context._jsc.sc().requestExecutors(more)  # noqa: SLF001 - PySpark does not offer it
+        jvm: Any = context._jvm  # noqa: SLF001 - PySpark does not offer it
+        nowhere_preferred = jvm.scala.Predef.Map().empty()
+        # Not requestExecutors: without dynamic allocation it does not count those that are there.
+        context._jsc.sc().requestTotalExecutors(request.executors + more, 0, nowhere_preferred)  # noqa: SLF001
 
 
 def _registered(context: SparkContext) -> int:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from verger.artifacts.model_store import Model
-from verger.cluster import steps
+from verger.cluster import spec, steps
 from verger.plan import planning
 from verger.run import settings
 from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
 
-from spark_jobs import featurize_arguments, pca_arguments, schemas
+from spark_jobs import featurize_arguments, pca_arguments, schemas, yarn_executors
 from spark_jobs import layout as spark_layout
 from spark_jobs.s3_address import S3Address
 
@@ -54,6 +54,11 @@ def test_pca_takes_the_arguments_that_the_dag_renders(k: int, variance: float | 
     assert (got.k, got.variance) == ((k, None) if variance is None else (None, variance))
     assert got.standardize == standardize
     assert got.model_fingerprint == MODEL.fingerprint
+
+
+def test_the_jobs_read_how_long_they_may_wait_for_executors_from_what_the_cluster_is_told() -> None:
+    assert spec.EXECUTOR_WAIT == yarn_executors.WAIT
+    assert float(yarn_executors.DEFAULT_WAIT_SECONDS) == SETTINGS.executor_wait_minutes * 60
 
 
 @given(st.text())

@@ -26,6 +26,8 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def mebibytes(text: str) -> int:
+    """A size, or the default of one that a variable may change."""
+    text = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text)
     return int(text[:-1]) * MEBIBYTES[text[-1]]
 
 

@@ -17,6 +17,8 @@ from verger.storage.layout import BucketLayout
 #: Where the bootstrap action puts the nodes' Python, and where Spark finds it.
 NODE_PREFIX = "/opt/verger"
 NODE_PYTHON = f"{NODE_PREFIX}/venv/bin/python"
+#: What the jobs read of it, in seconds (docs/formats.md, "The jobs").
+EXECUTOR_WAIT = "spark.verger.executorWaitSeconds"
 #: How long the reaper, which looks every ten minutes and sends a mail, has to be the one that ends a cluster.
 REAPER_MINUTES = 15
 
@@ -58,7 +60,7 @@ def job_flow(
         "Instances": _instances(settings, deployment, order.shape),
         "EbsRootVolumeSize": ROOT_VOLUME_GB,
         "BootstrapActions": [_bootstrap_action(order, settings.engine, deployment.wheelhouse_uri)],
-        "Configurations": _configurations(settings.region, spark_properties(order.shape, prices)),
+        "Configurations": _configurations(settings, spark_properties(order.shape, prices)),
         "AutoTerminationPolicy": {"IdleTimeout": settings.idle_minutes * 60},
         # Two steps at once would fight for the cores, and EMR refuses TERMINATE_CLUSTER above 1.
         "StepConcurrencyLevel": 1,
@@ -103,9 +105,10 @@ def _bootstrap_action(order: ClusterOrder, engine: str, wheelhouse_uri: str | No
     }  # fmt: skip
 
 
-def _configurations(region: str, executors: Mapping[str, str]) -> list[dict[str, Any]]:
+def _configurations(settings: Settings, executors: Mapping[str, str]) -> list[dict[str, Any]]:
     # The jobs read pictures with an S3 client of their own, which asks the environment for the region: the driver's
     # is spark-env's, the executors' is Spark's to set.
+    region = settings.region
     environment = {"Classification": "export", "Properties": {"AWS_REGION": region}}
     return [
         {"Classification": "spark-env", "Properties": {}, "Configurations": [environment]},
@@ -114,6 +117,7 @@ def _configurations(region: str, executors: Mapping[str, str]) -> list[dict[str,
             "Properties": {
                 "spark.pyspark.python": NODE_PYTHON,
                 "spark.executorEnv.AWS_REGION": region,
+                EXECUTOR_WAIT: str(settings.executor_wait_minutes * 60),
                 **executors,
             },
         },

@@ -13,6 +13,7 @@ from verger.run.settings import (
     CLUSTER_HOUR_BOUNDS,
     EBS_GB_BOUNDS,
     ENGINES,
+    EXECUTOR_MINUTE_BOUNDS,
     HELD_MINUTE_BOUNDS,
     IDLE_MINUTE_BOUNDS,
     K_BOUNDS,
@@ -281,6 +282,13 @@ def _limit_params() -> dict[str, Param]:
             IDLE_MINUTE_BOUNDS,
             title="Minutes idle before EMR ends the cluster",
             description="A net below the run's own termination of the cluster.",
+            section=section,
+        ),
+        "executor_wait_minutes": _whole_number(
+            "executor_wait_minutes",
+            EXECUTOR_MINUTE_BOUNDS,
+            title="Minutes until a step must have an executor",
+            description="Else it fails and says what YARN has: EMR counts a cluster that waits for memory as busy.",
             section=section,
         ),
         "keep_for_demo_minutes": _whole_number(

@@ -21,6 +21,7 @@ CLUSTER_HOUR_BOUNDS = (1, 48)
 HELD_MINUTE_BOUNDS = (0, 240)
 #: EMR accepts 60 to 604,800 s (API_AutoTerminationPolicy); more than two hours idle is a forgotten cluster.
 IDLE_MINUTE_BOUNDS = (1, 120)
+EXECUTOR_MINUTE_BOUNDS = (1, 60)
 CHUNK_BOUNDS = (100, 1_000_000)
 _CLUSTER_BOUNDS = {
     "core_nodes": NODE_BOUNDS,
@@ -30,6 +31,7 @@ _CLUSTER_BOUNDS = {
     "max_cluster_hours": CLUSTER_HOUR_BOUNDS,
     "keep_for_demo_minutes": HELD_MINUTE_BOUNDS,
     "idle_minutes": IDLE_MINUTE_BOUNDS,
+    "executor_wait_minutes": EXECUTOR_MINUTE_BOUNDS,
 }
 #: The bucket's top folders that Verger writes itself (docs/formats.md).
 OWN_FOLDERS = frozenset(
@@ -79,6 +81,7 @@ class Settings:
         like_cluster_id: an earlier cluster whose shape is taken instead; empty for none.
         subnet_id: the cluster's subnet, or several with commas between them; empty for the installation's own.
         idle_minutes: after how many idle minutes EMR ends the cluster by itself.
+        executor_wait_minutes: how long a step waits for its first executor before it fails.
     """
 
     bucket: str
@@ -108,6 +111,7 @@ class Settings:
     like_cluster_id: str = ""
     subnet_id: str = ""
     idle_minutes: int = 15
+    executor_wait_minutes: int = 5
 
     def __post_init__(self) -> None:
         """Raise SettingError for the first setting that cannot be used."""
