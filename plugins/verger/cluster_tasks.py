@@ -15,8 +15,16 @@ from verger.cluster.spec import ClusterOrder, job_flow
 from verger.cluster.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
 from verger.cluster.tags import cluster_tags
 from verger.cluster.throughput import choose_rate, measure
-from verger.cost.reckoning import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
+from verger.cost.reckoning import (
+    Estimate,
+    allowed_hours,
+    check_budget,
+    describe_estimate,
+    estimate_cost,
+    spot_source,
+)
 from verger.cost.run_cost import COST_FILE, RunFacts, cost_record, read_cluster_cost, run_clusters
+from verger.cost.spot_prices import LOOK_BACK, with_spot_history
 from verger.housekeeping import send_mail
 from verger.mail.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
 from verger.prices import PriceTable, load_prices
@@ -25,13 +33,15 @@ from verger.publish.run_description import put_run_description
 from verger.run.context import run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
-from verger.storage.aws_clients import emr_client, s3_client
+from verger.storage.aws_clients import emr_client, s3_client, spot_price_client
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_s3 import S3Client
+
+    from verger.cost.spot_prices import SpotPriceHistory
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +63,8 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
         kind = prices.instance_type(settings.instance_type, settings.region)
         rate, source = choose_rate(measured, plan, kind, settings.engine)
         shape = _shape(deployment, settings, prices, plan, rate)
+        now = datetime.now(UTC)
+        prices = with_spot_history(prices, _ec2(deployment, settings), shape, now - LOOK_BACK, now)
         estimate = estimate_cost(
             shape,
             prices,
@@ -67,6 +79,10 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     return {"shape": shape.to_dict(), "estimate": estimate.to_dict(), "allowed_hours": hours, "measured": measured}
+
+
+def _ec2(deployment: Deployment, settings: Settings) -> "SpotPriceHistory":
+    return spot_price_client(deployment.aws_conn_id, settings.region)
 
 
 def _last_measured(s3: "S3Client", run: RunLayout) -> dict[str, Any] | None:
@@ -204,13 +220,13 @@ def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *,
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     emr = emr_client(deployment.aws_conn_id, settings.region)
     shape = ClusterShape.from_dict(choice["shape"])
-    prices = load_prices()
     now = datetime.now(UTC)
+    # Not when it started: clearing a run that is over sets that anew, and the clusters of its first try cost, too.
+    began = context["dag_run"].run_after
+    prices = with_spot_history(load_prices(), _ec2(deployment, settings), shape, began, now)
     featurize = read_json(s3, run.run_file("featurize.json"))
     plan = read_json(s3, run.run_file("plan.json"))
     measured = measure(featurize, plan, shape, prices) if plan else None
-    # Not when it started: clearing a run that is over sets that anew, and the clusters of its first try cost, too.
-    began = context["dag_run"].run_after
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
         for cluster_id in run_clusters(emr, _lease(deployment, run), began)
@@ -222,7 +238,9 @@ def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *,
         images=featurize["featurized"] + featurize["rejected"] if featurize else 0,
         estimate=choice["estimate"],
     )
-    record = cost_record(run, facts, clusters, prices_as_of=prices.as_of, now=now)
+    record = cost_record(
+        run, facts, clusters, prices_as_of=prices.as_of, spot_prices=spot_source(shape, prices), now=now
+    )
     return {**record, "measured": measured.to_dict() if measured else choice["measured"]}
 
 

@@ -77,6 +77,7 @@ def test_the_cost_stands_in_its_own_file_and_in_run_json(mailing: Verger, publis
     assert len(cluster["machines"]) == 2  # the primary and, for so few pictures, one core node
     assert 0 < cluster["busy_minutes"] < cost["cluster_hours"] * 60
     assert cost["estimate"]["usd"] > 0
+    assert cost["spot_prices"] == cost["estimate"]["spot_prices"] == "none"
     run = mailing.read(RunLayout(mailing.layout, published.run_id).result_file("run.json"))
     assert run is not None
     assert run["cost"] == cost

@@ -1,9 +1,18 @@
-"""What the tasks that end a run decide by themselves."""
+"""What the tasks of a run's cluster decide by themselves."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from verger.cluster_tasks import hidden_failure
+from mypy_boto3_s3 import S3Client
+from verger import cluster_tasks
+from verger.cluster_tasks import choose_cluster, hidden_failure
+from verger.run.deployment import Deployment
 
 STATES = st.sampled_from(["success", "failed", "skipped", "upstream_failed", None])
 
@@ -39,3 +48,40 @@ def test_a_failure_that_airflow_would_not_see_is_told(states: dict[str, str | No
 @given(st.dictionaries(st.sampled_from(["publish_results", "terminate_cluster", "plan_run", "hold_cluster"]), STATES))
 def test_a_run_without_a_failed_task_has_not_failed(states: dict[str, str | None]) -> None:
     assert hidden_failure(states) is None or "failed" in states.values()
+
+
+def history_of(price: str) -> Mapping[str, Any]:
+    change = {"InstanceType": "m6i.xlarge", "AvailabilityZone": "eu-west-1a", "SpotPrice": price}
+    return {"SpotPriceHistory": [change | {"Timestamp": datetime(2026, 11, 1, tzinfo=UTC)}]}
+
+
+def refuse() -> Mapping[str, Any]:
+    raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": ""}}, "DescribeSpotPriceHistory")
+
+
+@pytest.mark.parametrize(
+    ("answer", "source", "machine"),
+    [(lambda: history_of("0.0500"), "history", 0.05), (refuse, "typical share", 0.6 * 0.214)],
+    ids=["EC2 tells", "EC2 refuses"],
+)
+def test_the_estimate_of_a_run_takes_the_real_spot_price_where_ec2_tells_it(
+    monkeypatch: pytest.MonkeyPatch,
+    s3: S3Client,
+    bucket: str,
+    tmp_path: Path,
+    answer: Callable[[], Mapping[str, Any]],
+    source: str,
+    machine: float,
+) -> None:
+    class Ec2:
+        def describe_spot_price_history(self, **_: Any) -> Mapping[str, Any]:
+            return answer()
+
+    monkeypatch.setattr(cluster_tasks, "s3_client", lambda *_: s3)
+    monkeypatch.setattr(cluster_tasks, "spot_price_client", lambda *_: Ec2())
+    context = cast("Any", {"params": {"bucket": bucket, "region": "eu-west-1"}, "run_id": "manual__1"})
+    plan = {"todo": 10**6, "listed": 10**6, "bytes_todo": 10**11}
+    chosen = choose_cluster(Deployment(home=tmp_path), context, plan)
+    assert chosen["estimate"]["spot_prices"] == source
+    hours = {line["market"]: line["usd_hour"] for line in chosen["estimate"]["nodes"]}
+    assert hours["ON_DEMAND"] - hours["SPOT"] == pytest.approx(0.214 - machine)

@@ -1,9 +1,10 @@
 """What a cluster will cost, and what it did cost: US dollars without tax, from the price table."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from verger.cluster.shape import ROOT_VOLUME_GB, ClusterShape, Fleet
 from verger.prices import PriceTable, UnknownInstanceTypeError
@@ -15,6 +16,12 @@ ENDING_MINUTES = 2.0
 #: The step pca: two JVM starts and at most a few minutes for a million rows (docs/benchmarks.md).
 _PCA_MINUTES = 3.0
 _PCA_MINUTES_PER_IMAGE = 5e-6
+#: How Spot machines are priced: by EC2's price history, by the region's typical share; or there are none.
+SpotSource = Literal["history", "typical share", "none"]
+_SPOT_WORDS: Mapping[str, str] = {
+    "history": "Spot at the real price of the last hours, by EC2's price history",
+    "typical share": "Spot at the region's typical share of the On-Demand price",
+}
 #: Both EC2 and EMR bill by the second and at least a minute.
 _LEAST_BILLED_HOURS = 1 / 60
 
@@ -39,7 +46,7 @@ class Estimate:
     """What a cluster is expected to cost before it exists.
 
     Attributes:
-        usd: with Spot machines at the region's typical price.
+        usd: with Spot machines at the price that `spot_prices` names.
         usd_on_demand: with every machine On-Demand, as EMR buys them when Spot is not to be had.
         usd_hour_on_demand: what the cluster costs an hour then.
         minutes: how long the machines are expected to run.
@@ -47,6 +54,7 @@ class Estimate:
         rate_per_vcpu: images a second and vCPU that it reckons with.
         nodes: the machines.
         prices_as_of: the date of the price table.
+        spot_prices: how Spot machines are priced.
     """
 
     usd: float
@@ -57,6 +65,7 @@ class Estimate:
     rate_per_vcpu: float
     nodes: tuple[NodeLine, ...]
     prices_as_of: str
+    spot_prices: SpotSource = "typical share"
 
     def to_dict(self) -> dict[str, Any]:
         """The estimate as `cost.json` holds it."""
@@ -71,8 +80,12 @@ class Estimate:
 def node_hour(name: str, region: str, market: str, ebs_gb: int, prices: PriceTable) -> float:
     """One machine's hour in all: EC2, EMR, its storage and its address."""
     machine = prices.spot_hour(name, region) if market == "SPOT" else prices.on_demand_hour(name, region)
+    return machine + _beside_ec2(name, region, ebs_gb, prices)
+
+
+def _beside_ec2(name: str, region: str, ebs_gb: int, prices: PriceTable) -> float:
     storage = (ebs_gb + ROOT_VOLUME_GB) * prices.ebs_gb_hour
-    return machine + prices.emr_hour(name, region) + storage + prices.public_ipv4_hour
+    return prices.emr_hour(name, region) + storage + prices.public_ipv4_hour
 
 
 def estimate_cost(
@@ -101,7 +114,17 @@ def estimate_cost(
         rate_per_vcpu=rate_per_vcpu,
         nodes=nodes,
         prices_as_of=prices.as_of.isoformat(),
+        spot_prices=spot_source(shape, prices),
     )
+
+
+def spot_source(shape: ClusterShape, prices: PriceTable) -> SpotSource:
+    """How the Spot machines of a cluster of this shape are priced."""
+    fleets = [fleet for fleet in shape.fleets if fleet.spot]
+    if not fleets:
+        return "none"
+    real = any((name, shape.region) in prices.real_spot for fleet in fleets for name, _ in fleet.types)
+    return "history" if real else "typical share"
 
 
 def pca_minutes(images: int) -> float:
@@ -112,10 +135,22 @@ def pca_minutes(images: int) -> float:
 def _node_lines(fleet: Fleet, shape: ClusterShape, prices: PriceTable) -> Iterable[NodeLine]:
     """The fleet as machines of its preferred type; a stand-in may cost a little more or less."""
     name, weight = fleet.types[0]
-    for market, units in (("ON_DEMAND", fleet.on_demand), ("SPOT", fleet.spot)):
-        if units:
-            hour = node_hour(name, shape.region, market, shape.ebs_gb, prices)
-            yield NodeLine(fleet.role, name, market, -(-units // weight), hour)
+    beside = _beside_ec2(name, shape.region, shape.ebs_gb, prices)
+    if fleet.on_demand:
+        hour = prices.on_demand_hour(name, shape.region) + beside
+        yield NodeLine(fleet.role, name, "ON_DEMAND", -(-fleet.on_demand // weight), hour)
+    if fleet.spot:
+        hour = _spot_unit_hour(fleet, shape.region, prices) * weight + beside
+        yield NodeLine(fleet.role, name, "SPOT", -(-fleet.spot // weight), hour)
+
+
+def _spot_unit_hour(fleet: Fleet, region: str, prices: PriceTable) -> float:
+    """What a unit costs as Spot: the median of the pools whose real price is known, as EC2 draws from all of them."""
+    real = [
+        prices.real_spot[name, region] / weight for name, weight in fleet.types if (name, region) in prices.real_spot
+    ]
+    name, weight = fleet.types[0]
+    return statistics.median(real) if real else prices.spot_hour(name, region) / weight
 
 
 def check_budget(estimate: Estimate, budget_usd: float) -> None:
@@ -123,7 +158,7 @@ def check_budget(estimate: Estimate, budget_usd: float) -> None:
     if estimate.usd_on_demand > budget_usd:
         raise OverBudgetError(
             f"budget_usd is {budget_usd:.2f}, but this cluster could cost {estimate.usd_on_demand:.2f} "
-            f"({estimate.usd:.2f} with Spot machines at their typical price): raise the budget, lower max_nodes, "
+            f"({estimate.usd:.2f} with the Spot machines at their expected price): raise the budget, lower max_nodes, "
             "or choose a cheaper instance type; no cluster was created"
         )
 
@@ -150,6 +185,7 @@ def describe_estimate(estimate: Estimate) -> list[str]:
             f"estimate: {estimate.usd:.2f} USD; {estimate.usd_on_demand:.2f} USD if every machine has to be On-Demand "
             f"(without tax; prices of {estimate.prices_as_of})"
         ),
+        *([_SPOT_WORDS[estimate.spot_prices]] if estimate.spot_prices in _SPOT_WORDS else []),
     ]
 
 
@@ -176,7 +212,7 @@ class ClusterCost:
         startup_minutes: until it took steps.
         busy_minutes: while at least one step ran.
         idle_minutes: while it was ready and none ran.
-        usd: all machines that have a price; Spot ones at the typical price, since EMR does not tell the real one.
+        usd: all machines that have a price; Spot ones at their type's price, since EMR does not tell what each cost.
         idle_usd: the share of `usd` that the idle minutes have.
         unpriced: types that the price table does not have.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from verger.cluster.clusters import is_leased_by
 from verger.cluster.shape import ROOT_VOLUME_GB
-from verger.cost.reckoning import ClusterCost, cluster_cost, per_thousand_images
+from verger.cost.reckoning import ClusterCost, SpotSource, cluster_cost, per_thousand_images
 from verger.prices import PriceTable
 from verger.storage.layout import RunLayout
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
 
 COST_FILE = "cost.json"
+_SPOT_NOTES: Mapping[SpotSource, str] = {
+    "history": "Spot machines are counted at the mean price of their type during the run, by EC2's price history. ",
+    "typical share": "Spot machines are counted at the region's typical price. ",
+    "none": "",
+}
 #: A run's cluster is created after the run began, up to what the clocks of two machines differ.
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -68,7 +73,13 @@ class RunFacts:
 
 
 def cost_record(
-    run: RunLayout, facts: RunFacts, clusters: Sequence[ClusterCost], *, prices_as_of: date, now: datetime
+    run: RunLayout,
+    facts: RunFacts,
+    clusters: Sequence[ClusterCost],
+    *,
+    prices_as_of: date,
+    spot_prices: SpotSource,
+    now: datetime,
 ) -> dict[str, Any]:
     """The content of `cost.json` (docs/formats.md)."""
     usd = sum(cluster.usd for cluster in clusters)
@@ -90,9 +101,10 @@ def cost_record(
         "estimate": dict(facts.estimate) if facts.estimate is not None else None,
         "clusters": [cluster.to_dict() for cluster in clusters],
         "prices_as_of": prices_as_of.isoformat(),
+        "spot_prices": spot_prices,
         "note": (
-            "From the machines' hours and the price table, without tax. Spot machines are counted at the region's "
-            f"typical price; storage with a root volume of {ROOT_VOLUME_GB} GB."
+            f"From the machines' hours and the price table, without tax. {_SPOT_NOTES[spot_prices]}"
+            f"Storage is counted with a root volume of {ROOT_VOLUME_GB} GB."
         ),
     }
 

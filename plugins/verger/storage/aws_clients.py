@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from verger.cluster.subnets import Subnets
     from verger.cost.billing import CostExplorer
+    from verger.cost.spot_prices import SpotPriceHistory
 
 #: Sixteen threads copy and read; the default pool of ten would make them wait for one another.
 _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 6})
 
 
-#: A mail or a bill is a courtesy: a run does not wait for it.
+#: A mail, a bill or a Spot price is a courtesy: a run does not wait for it.
 _QUICK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
 #: botocore itself repeats a call whose answer was lost; some must not be done twice (cluster/single_calls.py).
 ONE_ATTEMPT: Mapping[str, Any] = {"retries": {"total_max_attempts": 1}}
@@ -80,6 +81,11 @@ def sns_client(aws_conn_id: str | None, region: str) -> "SNSClient":
 def ec2_client(aws_conn_id: str | None, region: str) -> "Subnets":
     """A client of EC2, of which only the subnets are of interest."""
     return cast("Subnets", _client("ec2", aws_conn_id, region))
+
+
+def spot_price_client(aws_conn_id: str | None, region: str) -> "SpotPriceHistory":
+    """A client of EC2, of which only the Spot prices are of interest; it gives up soon."""
+    return cast("SpotPriceHistory", _client("ec2", aws_conn_id, region, _QUICK))
 
 
 def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":

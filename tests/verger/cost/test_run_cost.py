@@ -31,11 +31,13 @@ def test_every_cluster_of_the_run_counts_ended_or_not_and_no_other(
         for cluster_id in (first, second)
     ]
     facts = RunFacts("fruits_features", "eu-west-1", "failed", images=2000, estimate=None)
-    record = cost_record(RUN, facts, costs, prices_as_of=prices.as_of, now=now)
+    record = cost_record(RUN, facts, costs, prices_as_of=prices.as_of, spot_prices="history", now=now)
     assert record["usd"] == pytest.approx(sum(cost.usd for cost in costs))
     assert record["usd_per_1000_images"] == pytest.approx(record["usd"] / 2)
     assert record["cluster_hours"] > 0.5  # the second one still runs
     assert record["clusters"][1]["ended_at"] is None
+    assert record["spot_prices"] == "history"
+    assert "by EC2's price history" in record["note"]
     text = "\n".join(describe_cost(record))
     assert first in text
     assert "estimated" not in text
@@ -43,6 +45,6 @@ def test_every_cluster_of_the_run_counts_ended_or_not_and_no_other(
 
 def test_a_run_without_a_cluster_cost_nothing(prices: PriceTable) -> None:
     facts = RunFacts("fruits_features", "eu-west-1", "failed", images=0, estimate=None)
-    record = cost_record(RUN, facts, [], prices_as_of=prices.as_of, now=datetime.now(UTC))
+    record = cost_record(RUN, facts, [], prices_as_of=prices.as_of, spot_prices="none", now=datetime.now(UTC))
     assert (record["usd"], record["usd_per_1000_images"], record["cluster_hours"]) == (0, None, 0)
     assert "clusters: none" in describe_cost(record)
