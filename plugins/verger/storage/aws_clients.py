@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
 
+    from verger.cluster.quotas import ServiceQuotas
     from verger.cluster.subnets import Subnets
     from verger.cost.billing import CostExplorer
 
@@ -80,6 +81,11 @@ def sns_client(aws_conn_id: str | None, region: str) -> "SNSClient":
 def ec2_client(aws_conn_id: str | None, region: str) -> "Subnets":
     """A client of EC2, of which only the subnets are of interest."""
     return cast("Subnets", _client("ec2", aws_conn_id, region))
+
+
+def quotas_client(aws_conn_id: str | None, region: str) -> "ServiceQuotas":
+    """A client of Service Quotas that gives up soon."""
+    return cast("ServiceQuotas", _client("service-quotas", aws_conn_id, region, _QUICK))
 
 
 def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":
