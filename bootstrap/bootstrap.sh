@@ -31,7 +31,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$requirements_uri" ] || fail "--requirements is missing: the s3:// address of requirements.txt"
 case $engine in
-    litert) modules='ai_edge_litert' ;;
+    litert) modules='ai_edge_litert.interpreter' ;;
     keras) modules='keras, tensorflow' ;;
     *) fail "--engine is '$engine': choose litert or keras" ;;
 esac
@@ -107,5 +107,12 @@ fi
 
 ln -sfn "$environment" "$work/venv"
 mv -T "$work/venv" "$prefix/venv"
-"$prefix/venv/bin/python" -c "import $modules, numpy, obstore, PIL, pyarrow" || fail "the packages cannot be imported"
+# What the jobs load shared libraries by: `import PIL` or `import ai_edge_litert` alone would load none, and succeed on a
+# node whose C or C++ library is too old for them.
+modules="$modules, numpy, obstore.store, PIL.Image, PIL._imaging, PIL._webp"
+modules="$modules, pyarrow.compute, pyarrow.csv, pyarrow.parquet"
+if ! problem=$("$prefix/venv/bin/python" -c "import $modules" 2>&1); then
+    echo "$problem" >&2
+    fail "the packages cannot be imported: $(tail -n 1 <<<"$problem")"
+fi
 say "ready: $prefix/venv/bin/python"

@@ -22,7 +22,8 @@ from airflow.sdk import dag, get_current_context, task
 from verger import cluster_tasks, tasks
 from verger.arrivals.schedule import pictures_asset, run_schedule
 from verger.cluster.hold import HoldClusterOperator
-from verger.cluster.operators import AddStepOperator, ClusterReadySensor, CreateClusterOperator, StepSensor
+from verger.cluster.operators import AddStepOperator, CreateClusterOperator, StepSensor
+from verger.cluster.ready_sensor import ClusterReadySensor
 from verger.run.deployment import Deployment
 from verger.run.params import run_params
 from verger.serve.publish_operator import PublishResultsOperator
@@ -34,7 +35,12 @@ SEEN: dict[str, Any] = {"inlets": [PICTURES] if PICTURES else []}
 REGION = "{{ params.region }}"
 EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
 # A wait that an ailing API cut off is taken up again, for minutes if it must be; what really failed fails for good.
-WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds, "retries": 10}
+WAIT: dict[str, Any] = {
+    **EMR,
+    "poke_interval": DEPLOYMENT.poll_seconds,
+    "log_seconds": DEPLOYMENT.log_seconds,
+    "retries": 10,
+}
 STEP_HOURS = 12
 CLUSTER_MINUTES = 60
 

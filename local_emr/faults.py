@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     API_ERROR = "api_error"
     ANSWER_LOST = "answer_lost"
     ANSWER_SLOW = "answer_slow"
+    TAGS_LAG = "tags_lag"
     TERMINATION_SLOW = "termination_slow"
     TERMINATION_LOST = "termination_lost"
 
@@ -43,7 +44,7 @@ OF_STEPS = frozenset(
 #: They strike a core or task node, which is there under YARN only.
 OF_WORKERS = frozenset({FaultKind.WORKER_LOST, FaultKind.SPOT_INTERRUPTION})
 _OF_CALLS = {FaultKind.API_THROTTLED, FaultKind.API_ERROR, FaultKind.ANSWER_LOST, FaultKind.ANSWER_SLOW}
-_WITH_SECONDS = {FaultKind.ANSWER_SLOW, FaultKind.TERMINATION_SLOW}
+_WITH_SECONDS = {FaultKind.ANSWER_SLOW, FaultKind.TAGS_LAG, FaultKind.TERMINATION_SLOW}
 _EVERYTHING = "*"
 
 

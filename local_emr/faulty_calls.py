@@ -33,6 +33,7 @@ class FaultyCalls:
         """`find_cluster` knows a cluster by its id."""
         self._faults = faults
         self._find_cluster = find_cluster
+        self._shown_at: dict[str, float] = {}
 
     def perform(
         self, operation: str, request: Mapping[str, Any], perform: Callable[[], dict[str, Any]]
@@ -44,6 +45,7 @@ class FaultyCalls:
             AnswerLostError: What was asked for is done, and the answer is lost.
         """
         names = [name for cluster in self._clusters(request) for name in cluster]
+        self._refuse_untagged(operation, names)
         if fault := self._take(names, operation, FaultKind.API_THROTTLED, FaultKind.API_ERROR):
             raise _refusal(fault)
         if operation == "TerminateJobFlows" and self._faults.take(FaultKind.TERMINATION_LOST, clusters=names):
@@ -51,11 +53,23 @@ class FaultyCalls:
         answer = perform()
         if operation == "RunJobFlow":
             names.append(answer["JobFlowId"])
+            if lag := self._faults.take(FaultKind.TAGS_LAG, clusters=names):
+                self._shown_at[answer["JobFlowId"]] = time.monotonic() + lag.seconds
         if fault := self._take(names, operation, FaultKind.ANSWER_SLOW):
             time.sleep(fault.seconds)
         if self._take(names, operation, FaultKind.ANSWER_LOST):
             raise AnswerLostError(operation)
         return answer
+
+    def _refuse_untagged(self, operation: str, names: Iterable[str]) -> None:
+        """A policy that goes by tags allows nothing on a cluster whose tags are not there yet."""
+        if late := [name for name in names if self._shown_at.get(name, 0.0) > time.monotonic()]:
+            _log.warning("%s: %s, as told", operation, FaultKind.TAGS_LAG)
+            raise ApiError(
+                "AccessDeniedException",
+                f"User is not authorized to perform: elasticmapreduce:{operation} on resource: cluster/{late[0]}"
+                " because no identity-based policy allows the action",
+            )
 
     def _take(self, names: Iterable[str], operation: str, *kinds: FaultKind) -> Fault | None:
         fault = self._faults.take(*kinds, clusters=names, operation=operation)

@@ -9,6 +9,7 @@ from botocore.model import ListShape, StructureShape
 from botocore.validate import ParamValidator
 
 from local_emr.errors import validation_error
+from local_emr.model_constraints import broken_constraints
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape
@@ -18,8 +19,8 @@ def checked_request(body: bytes, operation: OperationModel) -> dict[str, Any]:
     """The request in `body`, with what the API does not know left out.
 
     Raises:
-        ApiError: It is no JSON object, lacks something required, or a value has the wrong type or is none of the
-            allowed ones.
+        ApiError: It is no JSON object, lacks something required, or a value has the wrong type, is none of the
+            allowed ones, too long or too large, or does not match the model's pattern.
     """
     try:
         request = json.loads(body or b"{}")
@@ -30,25 +31,24 @@ def checked_request(body: bytes, operation: OperationModel) -> dict[str, Any]:
     shape = operation.input_shape
     if shape is None:
         return {}
-    known = _known(request, shape, shape.name)
+    known = _known(request, shape)
     report = ParamValidator().validate(known, shape)
     if report.has_errors():
         raise validation_error(report.generate_report())
+    if problems := list(broken_constraints(known, shape, shape.name)):
+        raise validation_error("; ".join(problems))
     return dict(known)
 
 
-def _known(value: Any, shape: Shape, where: str) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The value without unknown members and nulls, its enumerations checked."""
+def _known(value: Any, shape: Shape) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The value without unknown members and nulls."""
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         members = shape.members
         return {
-            name: _known(member, members[name], f"{where}.{name}")
+            name: _known(member, members[name])
             for name, member in value.items()
             if name in members and member is not None
         }
     if isinstance(shape, ListShape) and isinstance(value, list):
-        return [_known(item, shape.member, where) for item in value]
-    allowed = getattr(shape, "enum", None)
-    if allowed and isinstance(value, str) and value not in allowed:
-        raise validation_error(f"{where}: {value!r} is not one of {', '.join(allowed)}")
+        return [_known(item, shape.member) for item in value]
     return value

@@ -14,9 +14,17 @@ from verger.prices import PriceTable, load_prices
 
 from local_emr import LocalEmrSettings
 from local_emr.server import serving
+from tests.aws_models import held_against_models
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _aws_models() -> Iterator[None]:
+    """Whatever a test sends to AWS, AWS's models must allow."""
+    with held_against_models():
+        yield
 
 
 @pytest.fixture(scope="session")

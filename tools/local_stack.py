@@ -86,6 +86,8 @@ class Stack:
             "VERGER_REGION": REGION,
             "VERGER_MODEL_PYTHON": str(self.settings.environments / "model" / "bin" / "python"),
             "VERGER_POLL_SECONDS": "1",
+            # The local EMR stores a log before it tells that its step has ended.
+            "VERGER_LOG_SECONDS": "30",
         }
 
     def s3(self) -> S3Client:

@@ -127,7 +127,8 @@ class YarnCluster:
         if spark_home is None:
             raise YarnError("a local EMR with YARN needs Spark, whose jars hold Hadoop's client")
         defaults = hadoop_conf.spark_defaults(spark_home, staging, self._s3_endpoint, self._settings.spark_conf)
-        properties = hadoop_conf.merged(defaults, self._own("spark-defaults"), root)
+        label = hadoop_conf.master_label(self._own("yarn-site")) if self._has_labels else {}
+        properties = hadoop_conf.merged({**defaults, **label}, self._own("spark-defaults"), root)
         (folder / "spark-defaults.conf").write_text(hadoop_conf.spark_conf(properties), "utf-8")
 
     def _own(self, classification: str) -> dict[str, str]:

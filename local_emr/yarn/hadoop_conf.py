@@ -169,6 +169,12 @@ def container_logs(root: Path) -> Path:
     return root / "mnt" / "var" / "log" / "hadoop-yarn" / "containers"
 
 
+def master_label(yarn_site: Mapping[str, str]) -> dict[str, str]:
+    """Spark's property for the label that EMR's YARN gives application masters; Hadoop's own has no such default."""
+    label = yarn_site.get("yarn.node-labels.am.default-node-label-expression")
+    return {"spark.yarn.am.nodeLabelExpression": label} if label else {}
+
+
 def spark_defaults(spark_home: Path, staging: Path, s3_endpoint: str, own: Mapping[str, str]) -> dict[str, str]:
     """`spark-defaults.conf` beneath the cluster's own: EMR's defaults, and `own` of this machine."""
     return {

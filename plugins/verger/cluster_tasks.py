@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from verger.artifacts.model_store import Model
 from verger.cluster.clusters import lease_name, run_lease, terminate_leased
 from verger.cluster.instance_fleets import read_shape
-from verger.cluster.shape import ClusterShape, ShapeWish, choose_shape
+from verger.cluster.shape import ClusterShape, choose_shape, shape_wish
 from verger.cluster.spec import ClusterOrder, job_flow
 from verger.cluster.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
 from verger.cluster.tags import cluster_tags
@@ -100,16 +100,7 @@ def _shape(
     if settings.like_cluster_id:
         emr = emr_client(deployment.aws_conn_id, settings.region)
         return read_shape(emr, settings.like_cluster_id, settings.region, prices)
-    wish = ShapeWish(
-        region=settings.region,
-        instance_type=settings.instance_type,
-        core_nodes=settings.core_nodes,
-        max_nodes=settings.max_nodes,
-        wanted_minutes=settings.wanted_minutes,
-        spot_share=settings.spot_share,
-        ebs_gb=settings.ebs_gb,
-    )
-    return choose_shape(wish, prices, images=plan["todo"], rate_per_vcpu=rate)
+    return choose_shape(shape_wish(settings), prices, images=plan["todo"], rate_per_vcpu=rate)
 
 
 def _allowed_hours(estimate: Estimate, settings: Settings) -> float:

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from verger.artifacts.code_bundle import collect_code
 from verger.artifacts.model_store import check_weights
 from verger.cluster.instance_fleets import read_shape
+from verger.cluster.shape import ClusterShape, choose_shape, shape_wish
 from verger.cluster.spec import cluster_subnets
 from verger.cluster.subnets import Subnets, check_subnets
 from verger.prices import PriceTable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
 
+_MORE_THAN_ANY_CLUSTER_DOES = 10**15
 #: One to see that the cluster or a step is ready, and three for Airflow to start what comes next.
 _POLLS_WHILE_IDLE = 4
 
@@ -101,6 +103,16 @@ def check_cluster(
         check_subnets(ec2(), subnets, settings.region)
     if deployment.security_configuration:
         _check_security_configuration(emr, deployment.security_configuration)
+
+
+def largest_shape(emr: "EMRClient", settings: Settings, prices: PriceTable) -> ClusterShape:
+    """The machines that a run may ask for at most: how many pictures there are is not known yet.
+
+    Raises UnknownInstanceTypeError or ShapeError.
+    """
+    if settings.like_cluster_id:
+        return read_shape(emr, settings.like_cluster_id, settings.region, prices)
+    return choose_shape(shape_wish(settings), prices, images=_MORE_THAN_ANY_CLUSTER_DOES, rate_per_vcpu=1)
 
 
 def _check_security_configuration(emr: "EMRClient", name: str) -> None:

@@ -13,6 +13,7 @@ from verger import preflight
 from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
+from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.plan.planning import find_images, list_images, make_plan, manifest_bytes, read_manifest_paths
 from verger.prices import load_prices
@@ -22,7 +23,14 @@ from verger.run.deployment import Deployment
 from verger.run.eu_guard import LOCAL, is_local_endpoint
 from verger.serve.run_note import SUMMARY_KEY, summarize
 from verger.serve.tab import base_path, file_path, tab_path
-from verger.storage.aws_clients import arrow_filesystem, ec2_client, emr_client, program_environment, s3_client
+from verger.storage.aws_clients import (
+    arrow_filesystem,
+    ec2_client,
+    emr_client,
+    program_environment,
+    quotas_client,
+    s3_client,
+)
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import BucketLayout, RunLayout
 from verger.sync.source_address import open_source, shown_source
@@ -41,6 +49,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
     """Check all that can be known beforehand; returns the region of each resource."""
     settings = run_settings(context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
+    prices = load_prices()
     try:
         preflight.check_installation(deployment)
         preflight.check_patience(settings, deployment)
@@ -51,11 +60,16 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
             partial(ec2_client, deployment.aws_conn_id, settings.region),
             settings,
             deployment,
-            load_prices(),
+            prices,
         )
+        is_local = is_local_endpoint(emr.meta.endpoint_url)
+        if not is_local:
+            quotas = quotas_client(deployment.aws_conn_id, settings.region)
+            need = vcpus_needed(preflight.largest_shape(emr, settings, prices), prices)
+            check_quotas(quotas, need, settings.region)
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
-    regions["cluster"] = LOCAL if is_local_endpoint(emr.meta.endpoint_url) else settings.region
+    regions["cluster"] = LOCAL if is_local else settings.region
     log.info("settings are good; regions: %s", regions)
     return regions
 

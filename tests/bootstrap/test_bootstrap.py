@@ -1,6 +1,7 @@
 """The bootstrap action, run for real on this machine."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,7 +35,67 @@ def test_the_node_s_python_has_what_the_jobs_import_and_no_spark_or_tensorflow(p
 def test_the_keras_engine_is_not_ready_without_tensorflow(project: Path, prefix: Path) -> None:
     done = bootstrap(project, *arguments(project, prefix), "--engine", "keras")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "bootstrap: error: the packages cannot be imported"
+    assert done.stderr.splitlines()[-1].startswith("bootstrap: error: the packages cannot be imported: ModuleNotFound")
+
+
+#: Tells which of its packages' shared libraries a process has loaded.
+LOADED = """
+import re, sys
+maps = open('/proc/self/maps').read()
+print(*sorted(set(re.findall(r'site-packages/([^ \\n]+[.]so[^ \\n]*)', maps))), sep='\\n')
+"""
+
+
+def loaded_libraries(prefix: Path, script: str, folder: Path) -> set[str]:
+    command = [str(prefix / "venv" / "bin" / "python"), "-c", script + LOADED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    return set(done.stdout.splitlines())
+
+
+def test_the_bootstrap_s_last_check_loads_every_shared_library_that_the_jobs_load(project: Path, prefix: Path) -> None:
+    """A library that a node's own C library is too old for fails there, and not in the middle of a step.
+
+    What runs on Spark's side alone (it imports pyspark) uses no other package than these modules.
+    """
+    words = (project / "bootstrap" / "bootstrap.sh").read_text()
+    modules = ", ".join(re.findall(r'modules="\$modules, (.*)"', words))
+    checked = loaded_libraries(prefix, f"import ai_edge_litert.interpreter, {modules}\n", project)
+    assert "ai_edge_litert.interpreter" in words
+    jobs = """
+import io
+from PIL import Image
+from ai_edge_litert.interpreter import Interpreter
+from spark_jobs import decode, feature_blocks, fetch, infer, manifest, model_files, moments, object_store
+from spark_jobs import pca_model_files, remote_file, results_writer, signed_get, sweeping, table_file
+for kind in decode.FORMATS:
+    stored = io.BytesIO()
+    Image.new('RGB', (300, 240), (200, 30, 40)).save(stored, kind)
+    decode.decode_image(stored.getvalue(), 10**8)
+"""
+    # Pillow tries all its readers when it looks for WebP's, and does without those that do not load.
+    used = {file for file in loaded_libraries(prefix, jobs, project) if "avif" not in file}
+    assert used
+    assert used <= checked, sorted(used - checked)
+
+
+@pytest.mark.parametrize(
+    "library",
+    ["ai_edge_litert/_pywrap*interpreter*.so", "PIL/_imaging.*.so", "obstore/_obstore*.so", "pyarrow/_parquet.*.so"],
+)
+def test_a_library_that_does_not_load_on_this_node_fails_the_bootstrap_with_its_name(
+    project: Path, prefix: Path, library: str
+) -> None:
+    (file, *_) = (prefix / "venv" / "lib" / "python3.11" / "site-packages").glob(library)
+    whole = file.read_bytes()
+    file.unlink()  # pip may have made it a link into its cache
+    file.write_bytes(b"no ELF")
+    try:
+        done = bootstrap(project, *arguments(project, prefix))
+    finally:
+        file.write_bytes(whole)
+    assert done.returncode == 1
+    assert "the packages cannot be imported" in done.stderr.splitlines()[-1]
+    assert file.name in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.long

@@ -48,7 +48,8 @@ EARLY = [
         id="no capacity",
     ),
     pytest.param(
-        FailingRow({"fault": "bootstrap_failure"}, "wait_for_cluster", "bootstrap action 1", "BOOTSTRAP_FAILURE"),
+        # The words are those of the action's own stderr.
+        FailingRow({"fault": "bootstrap_failure"}, "wait_for_cluster", "it was told to fail", "BOOTSTRAP_FAILURE"),
         id="bootstrap failure",
     ),
 ]
@@ -110,6 +111,7 @@ def test_a_run_survives_an_api_that_fails_wherever_it_can_and_the_faults_before_
         {"fault": "api_throttled", "operation": "RunJobFlow"},
         {"fault": "api_error", "operation": "RunJobFlow"},
         {"fault": "answer_lost", "operation": "RunJobFlow"},
+        {"fault": "tags_lag", "seconds": 2},
         {"fault": "api_throttled", "operation": "ListClusters", "times": 2},
         {"fault": "answer_lost", "operation": "AddJobFlowSteps"},
         {"fault": "api_error", "operation": "Describe*", "times": 3},
@@ -120,7 +122,8 @@ def test_a_run_survives_an_api_that_fails_wherever_it_can_and_the_faults_before_
     )
     view = run(verger, pictures)
     assert struck(verger) == {
-        "api_throttled": 7, "api_error": 5, "answer_lost": 2, "termination_lost": 1, "termination_slow": 1,
+        "api_throttled": 7, "api_error": 5, "answer_lost": 2, "tags_lag": 1, "termination_lost": 1,
+        "termination_slow": 1,
     }  # fmt: skip
     assert_ended_well(verger, view, IMAGES)
     (cluster,) = run_clusters(verger, view.run_id)

@@ -18,6 +18,8 @@ ACTION_OF = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
 }
+#: IAM's name of a service, where it is not boto3's.
+IAM_SERVICES = {"emr": "elasticmapreduce", "service-quotas": "servicequotas"}
 #: What boto3 adds to a client that is no operation of the API. The parts of a large upload are put with the same
 #: permission: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 BOTO3_METHODS = {"upload_file": "PutObject"}
@@ -48,7 +50,7 @@ OBSTORE_CALLS = {
 
 def iam_action(service: str, operation: str) -> str:
     """The IAM action of an API operation."""
-    action = f"{'elasticmapreduce' if service == 'emr' else service}:{operation}"
+    action = f"{IAM_SERVICES.get(service, service)}:{operation}"
     return ACTION_OF.get(action, action)
 
 

@@ -64,6 +64,8 @@ def applies(statement: Statement, request: Request) -> bool:
 def _holds(operator: str, value: str | None, wanted: list[Any]) -> bool:
     if operator == "StringNotEquals":
         return value not in wanted
+    if operator == "Null":
+        return str(value is None).lower() in wanted
     if value is None:
         return False
     if operator in {"StringEquals", "Bool"}:

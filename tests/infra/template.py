@@ -101,6 +101,7 @@ class Deployed:
         if function == "GetAtt":
             return self._attribute(*argument)
         functions: dict[str, Callable[..., Any]] = {
+            "And": lambda *conditions: all(conditions),
             "Contains": lambda entries, entry: entry in entries,
             "Equals": lambda one, other: one == other,
             "FindInMap": self._find_in_map,
@@ -142,6 +143,8 @@ class Deployed:
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:
+        if (self.template["Resources"][name]["Type"], attribute) == ("AWS::EC2::VPC", "CidrBlock"):
+            return str(self.template["Resources"][name]["Properties"]["CidrBlock"])
         assert attribute == "Arn", f"{name}.{attribute}: only ARNs are asked for"
         return self._arn(name)
 

@@ -252,6 +252,30 @@ def test_the_private_network_reaches_s3_alone() -> None:
     assert list(private.of_type("AWS::EC2::VPCEndpoint")) == ["S3Endpoint"]
 
 
+def test_kms_is_reached_in_the_network_where_it_is_asked_for() -> None:
+    """Instance types with disks of their own need it where there is no internet."""
+    private = Deployed(parameters={"Network": "private", "KmsEndpointInNetwork": "true"})
+    endpoint = private.of_type("AWS::EC2::VPCEndpoint")["KmsEndpoint"]
+    assert (endpoint["VpcEndpointType"], endpoint["PrivateDnsEnabled"]) == ("Interface", True)
+    assert endpoint["ServiceName"] == "com.amazonaws.eu-west-1.kms"
+    assert set(endpoint["SubnetIds"]) == set(private.of_type("AWS::EC2::Subnet"))
+    access = private.of_type("AWS::EC2::SecurityGroup")["KmsEndpointAccess"]
+    (rule,) = access["SecurityGroupIngress"]
+    assert (rule["FromPort"], rule["ToPort"], rule["CidrIp"]) == (
+        443,
+        443,
+        private.of_type("AWS::EC2::VPC")["Vpc"]["CidrBlock"],
+    )
+    assert Deployed().of_type("AWS::EC2::SecurityGroup") == {}
+
+
+def test_an_endpoint_of_kms_in_somebody_s_own_network_is_refused() -> None:
+    theirs = {"Network": "existing", "ExistingSubnetIds": "subnet-0123456789abcdef0", "KmsEndpointInNetwork": "true"}
+    (said,) = Deployed(parameters=theirs).failed_rules()
+    assert "KmsEndpointInNetwork" in said
+    assert Deployed(parameters={"KmsEndpointInNetwork": "true"}).failed_rules() == []
+
+
 def test_nodes_ask_for_their_credentials_with_tokens_and_their_disks_are_encrypted(account: Account) -> None:
     name = account.output("SecurityConfigurationName")
     security = parse_object(account.client("emr").describe_security_configuration(Name=name)["SecurityConfiguration"])

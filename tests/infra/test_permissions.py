@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from verger.cluster.quotas import ON_DEMAND_QUOTA, SPOT_QUOTA
 from verger.cluster.tags import cluster_tags
 from verger.run.eu_guard import EU_REGIONS
 
@@ -36,6 +37,7 @@ REQUESTS = {
     "elasticmapreduce:DescribeSecurityConfiguration": ("*", {}),
     "elasticmapreduce:ListClusters": ("*", {}),
     "elasticmapreduce:RunJobFlow": ("*", TAGS),
+    "servicequotas:GetServiceQuota": (f"arn:aws:servicequotas:eu-west-1:{ACCOUNT}:ec2/{ON_DEMAND_QUOTA}", {}),
     "sqs:DeleteMessage": (f"arn:aws:sqs:eu-west-1:{ACCOUNT}:NewImagesQueue", {}),
     "sqs:ReceiveMessage": (f"arn:aws:sqs:eu-west-1:{ACCOUNT}:NewImagesQueue", {}),
     "sns:Publish": (f"arn:aws:sns:eu-west-1:{ACCOUNT}:Topic", {}),
@@ -150,6 +152,83 @@ def test_emr_may_give_the_nodes_their_role_and_their_disks_the_key(deployed: Dep
     assert "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2" in managed
 
 
+SPOT_ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+
+
+def test_spot_may_start_nodes_whose_disks_the_key_encrypts(deployed: Deployed) -> None:
+    """The key's own policy says so: Spot's role is AWS's, and nobody can attach a policy to it."""
+    key_policy = deployed.of_type("AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
+    of_spot = [entry for entry in key_policy if entry["Principal"].get("AWS") == SPOT_ROLE]
+    lent = {"kms:GrantIsForAWSResource": "true"}
+    for action in ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom"):
+        assert is_allowed(of_spot, Request(action)), action
+    assert is_allowed(of_spot, Request("kms:CreateGrant", "*", lent))
+    assert not is_allowed(of_spot, Request("kms:CreateGrant"))
+    for action in ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DisableKey"):
+        assert not is_allowed(of_spot, Request(action, "*", lent)), action
+
+
+# --- the way to S3 ---------------------------------------------------------------------------------------------------
+
+
+def endpoint_statements(
+    region: str = "eu-west-1", network: str = "private", name: str = "S3Endpoint"
+) -> list[Statement]:
+    """The policy of an endpoint of the clusters' network."""
+    there = Deployed(region, {"Network": network, "KmsEndpointInNetwork": "true"})
+    statements: list[Statement] = there.of_type("AWS::EC2::VPCEndpoint")[name]["PolicyDocument"]["Statement"]
+    return statements
+
+
+@pytest.mark.parametrize("network", ["public", "private"])
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"])
+def test_nodes_reach_no_bucket_of_other_people_whatever_credentials_they_use(network: str, action: str) -> None:
+    """What a picture's decoder is made to do on a node carries nothing away, even with somebody else's keys."""
+    endpoint = endpoint_statements(network=network)
+    for bucket in ("somebody-elses", "verger-123456789012-eu-west-1-access-logs", "al2023-repos-eu-west-1-de612dc2x"):
+        for resource in (f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/x"):
+            assert not is_allowed(endpoint, Request(action, resource)), resource
+
+
+def test_nodes_reach_through_the_endpoint_all_that_their_role_lets_them(nodes: list[Statement]) -> None:
+    endpoint = endpoint_statements()
+    asked = 0
+    for statement in nodes:
+        for action in as_list(statement.get("Action", [])):
+            for resource in as_list(statement["Resource"]):
+                request = Request(action, resource.replace("*", "x"))
+                if action.startswith("s3:") and is_allowed(nodes, request):
+                    asked += 1
+                    assert is_allowed(endpoint, request), request
+    assert asked > 15
+
+
+@pytest.mark.parametrize("region", sorted(EU_REGIONS))
+def test_emr_and_amazon_linux_reach_the_buckets_that_they_need(region: str) -> None:
+    """https://docs.aws.amazon.com/emr/latest/ManagementGuide/private-subnet-iampolicy.html, for EMR Spark 8."""
+    endpoint = endpoint_statements(region)
+    for bucket in (
+        f"al2023-repos-{region}-de612dc2",
+        f"repo.{region}.emr.amazonaws.com",
+        f"aws157-instance-data-0-prod-{region}",
+        f"aws157-instance-data-1-prod-{region}",
+    ):
+        assert is_allowed(endpoint, Request("s3:GetObject", f"arn:aws:s3:::{bucket}/x")), bucket
+        assert not is_allowed(endpoint, Request("s3:PutObject", f"arn:aws:s3:::{bucket}/x")), bucket
+    assert is_allowed(endpoint, Request("s3:PutObject", f"arn:aws:s3:::aws157-logs-prod-{region}/x"))
+    assert not is_allowed(endpoint, Request("s3:GetObject", f"arn:aws:s3:::aws157-logs-prod-{region}/x"))
+    assert is_allowed(endpoint, Request("s3:PutObject", f"arn:aws:s3:::prod.{region}.appinfo.src/x"))
+
+
+def test_through_the_endpoint_of_kms_only_the_disks_key_is_used() -> None:
+    endpoint = endpoint_statements(name="KmsEndpoint")
+    key = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key"
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        assert is_allowed(endpoint, Request(action, f"{key}/Key"))
+        assert not is_allowed(endpoint, Request(action, f"{key}/another"))
+    assert not is_allowed(endpoint, Request("kms:ScheduleKeyDeletion", f"{key}/Key"))
+
+
 # --- the EU ----------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +322,27 @@ def test_airflow_makes_only_marked_clusters_and_touches_no_others(airflow: list[
         assert is_allowed(airflow, Request(f"elasticmapreduce:{action}", CLUSTER, OURS))
         other = {"aws:ResourceTag/application": "somebody-elses"}
         assert not is_allowed(airflow, Request(f"elasticmapreduce:{action}", CLUSTER, other))
+
+
+@pytest.mark.parametrize("other", ["somebody-elses", "Verger", ""])
+def test_airflow_makes_no_cluster_its_own_that_is_another_application_s(airflow: list[Statement], other: str) -> None:
+    """Else it could tag any cluster of the account, and then run steps on it with that cluster's role."""
+    tagging = "elasticmapreduce:AddTags"
+    assert not is_allowed(airflow, Request(tagging, CLUSTER, TAGS | {"aws:ResourceTag/application": other}))
+    assert is_allowed(airflow, Request(tagging, CLUSTER, TAGS | OURS))
+    assert is_allowed(airflow, Request(tagging, CLUSTER, TAGS)), "a new cluster has no tags yet"
+
+
+def test_airflow_asks_for_the_two_quotas_of_instances_and_for_no_others(airflow: list[Statement]) -> None:
+    def may_ask(quota: str) -> bool:
+        return is_allowed(
+            airflow, Request("servicequotas:GetServiceQuota", f"arn:aws:servicequotas:eu-west-3:{ACCOUNT}:{quota}")
+        )
+
+    assert may_ask(f"ec2/{ON_DEMAND_QUOTA}")
+    assert may_ask(f"ec2/{SPOT_QUOTA}")
+    assert not may_ask("ec2/L-0263D0A3")
+    assert not may_ask("s3/L-DC2B2D3D")
 
 
 def test_airflow_hands_out_two_roles_each_to_its_service(airflow: list[Statement]) -> None:

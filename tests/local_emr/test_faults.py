@@ -182,6 +182,28 @@ def test_a_slow_answer_comes_after_the_deed(faulty: Lab) -> None:
     faulty.end(cluster_id)
 
 
+def test_a_cluster_whose_tags_lag_is_denied_to_its_maker_for_a_while(faulty: Lab, once: EMRClient) -> None:
+    arm(faulty, "tags_lag", seconds=1, times=1)
+    late, other = faulty.start(), faulty.start()
+    for call in (once.describe_cluster, once.list_steps):
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            call(ClusterId=late)
+    once.describe_cluster(ClusterId=other)
+    assert late in {cluster["Id"] for cluster in once.list_clusters()["Clusters"]}, "ListClusters goes by no tags"
+    wait_until(lambda: shown(once, late))
+    for cluster_id in (late, other):
+        faulty.end(cluster_id)
+
+
+def shown(emr: EMRClient, cluster_id: str) -> bool:
+    """Whether EMR lets itself be asked about a cluster."""
+    try:
+        emr.describe_cluster(ClusterId=cluster_id)
+    except ClientError:
+        return False
+    return True
+
+
 def test_a_slow_termination_is_terminating_for_that_long(faulty: Lab) -> None:
     cluster_id = faulty.start()
     faulty.reach(cluster_id, "WAITING")
@@ -226,6 +248,7 @@ def test_faults_are_told_and_taken_away(faulty: Lab) -> None:
         ({"fault": "step_hang", "operation": "RunJobFlow"}, "operation means nothing for step_hang"),
         ({"fault": "step_hang", "after_seconds": -1}, "after_seconds is -1"),
         ({"fault": "termination_slow"}, "seconds is 0"),
+        ({"fault": "tags_lag"}, "seconds is 0"),
         ({"fault": "api_error", "seconds": 3}, "seconds is 3"),
         ("no_capacity", "'no_capacity' is no object"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_emr.faulty_calls import FAULTS_PATH
+from tests.aws_models import wrong_on_purpose
 from tests.local_emr.conftest import bash
 
 if TYPE_CHECKING:
@@ -64,13 +65,13 @@ FLEET = {
         ),
         ({"SecurityConfiguration": "missing"}, "'missing' does not exist"),
         ({"ScaleDownBehavior": "AT_ONCE"}, "'AT_ONCE' is not one of"),
-        ({"Steps": [bash("x" * 10_300)]}, "longer than 10240"),
+        ({"Steps": [bash("x" * 10_260)]}, "longer than 10240"),
         ({"Steps": [bash("true", "RETRY")]}, "'RETRY' is not one of"),
     ],
 )
 def test_what_emr_refuses_is_refused_and_starts_nothing(lab: Lab, change: dict[str, Any], message: str) -> None:
     before = len(lab.emr.list_clusters()["Clusters"])
-    with pytest.raises(ClientError, match=message) as refused:
+    with wrong_on_purpose(), pytest.raises(ClientError, match=message) as refused:
         lab.start(**change)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
     assert len(lab.emr.list_clusters()["Clusters"]) == before

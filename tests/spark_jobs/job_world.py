@@ -159,12 +159,34 @@ def zip_jobs(folder: Path) -> Path:
     return target
 
 
-def submit_command(code: Path, job: str, arguments: Sequence[str], master: str) -> list[str]:
+@dataclass(frozen=True)
+class Spark:
+    """An environment with a Spark."""
+
+    home: Path = SPARK_HOME
+    python: Path = SPARK_PYTHON
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """How this Spark reaches S3."""
+        return {name: value.replace(str(SPARK_HOME), str(self.home)) for name, value in S3A.items()}
+
+
+NEWEST_SPARK = Spark()
+#: EMR's own version (requirements/spark_emr.in).
+EMR_SPARK = Spark(
+    PROJECT / ".venv/spark_emr/lib/python3.11/site-packages/pyspark", PROJECT / ".venv/spark_emr/bin/python"
+)
+
+
+def submit_command(
+    code: Path, job: str, arguments: Sequence[str], master: str, spark: Spark = NEWEST_SPARK
+) -> list[str]:
     """The spark-submit of a step, as on the cluster but for the jars and the address of S3."""
-    settings = [part for name, value in S3A.items() for part in ("--conf", f"{name}={value}")]
+    settings = [part for name, value in spark.settings.items() for part in ("--conf", f"{name}={value}")]
     zipped = str(code / "spark_jobs.zip")
     return [
-        str(SPARK_HOME / "bin/spark-submit"),
+        str(spark.home / "bin/spark-submit"),
         *("--master", master),
         *settings,
         *("--py-files", zipped, str(code / job)),
@@ -172,12 +194,12 @@ def submit_command(code: Path, job: str, arguments: Sequence[str], master: str) 
     ]
 
 
-def submit_environment(endpoint: str) -> dict[str, str]:
+def submit_environment(endpoint: str, spark: Spark = NEWEST_SPARK) -> dict[str, str]:
     """What a step's process sees."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPARK_", "PY"))}
     return kept | {
-        "SPARK_HOME": str(SPARK_HOME),
-        "PYSPARK_PYTHON": str(SPARK_PYTHON),
+        "SPARK_HOME": str(spark.home),
+        "PYSPARK_PYTHON": str(spark.python),
         "AWS_ENDPOINT_URL_S3": endpoint,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -186,12 +208,17 @@ def submit_environment(endpoint: str) -> dict[str, str]:
 
 
 def submit(
-    code: Path, job: str, arguments: Sequence[str], endpoint: str, master: str = "local[2]"
+    code: Path,
+    job: str,
+    arguments: Sequence[str],
+    endpoint: str,
+    master: str = "local[2]",
+    spark: Spark = NEWEST_SPARK,
 ) -> subprocess.CompletedProcess[str]:
     """Run a step to its end."""
     return subprocess.run(
-        submit_command(code, job, arguments, master),
-        env=submit_environment(endpoint),
+        submit_command(code, job, arguments, master, spark),
+        env=submit_environment(endpoint, spark),
         cwd=code,
         capture_output=True,
         text=True,

@@ -12,6 +12,8 @@ import pytest
 
 from spark_jobs.object_store import list_keys
 from tests.spark_jobs.job_world import (
+    EMR_SPARK,
+    NEWEST_SPARK,
     JobWorld,
     jpeg,
     many_jpegs,
@@ -32,6 +34,27 @@ def test_both_steps_run_from_the_zip(world: JobWorld, code: Path, master: str) -
     step = submit(code, "pca.py", world.pca_arguments("--k", "3"), world.endpoint, master)
     assert step.returncode == 0, step.stdout[-3000:] + step.stderr[-3000:]
     assert world.get_table("results/r/matrix.parquet").num_rows == 13
+
+
+def test_emr_s_own_spark_gives_what_the_newest_gives(world: JobWorld, code: Path) -> None:
+    """Every other test of the jobs runs on the newest 4.1; a node has the one of its release (`release_label`)."""
+    world.put_images(many_jpegs(12) | {"x/text.jpg": b"hello"})
+    versions, matrices = [], []
+    for spark in (NEWEST_SPARK, EMR_SPARK):
+        for job, arguments in (
+            ("featurize.py", world.featurize_arguments("--max-reject-rate", "0.1")),
+            ("pca.py", world.pca_arguments("--k", "3")),
+        ):
+            step = submit(code, job, arguments, world.endpoint, spark=spark)
+            assert step.returncode == 0, step.stdout[-3000:] + step.stderr[-3000:]
+        versions.append(world.get_json("runs/r/featurize.json")["versions"]["pyspark"])
+        matrices.append(world.get_table("results/r/matrix.parquet"))
+        for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]:
+            world.s3.delete_object(Bucket=world.bucket, Key=entry["Key"])
+    assert versions[1] == "4.1.1"
+    assert versions[0] != versions[1]
+    assert matrices[0].num_rows == 12
+    assert matrices[0].equals(matrices[1])
 
 
 def test_a_refused_argument_ends_with_code_2_and_one_line(world: JobWorld, code: Path) -> None:

@@ -4,17 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
-from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
+from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from botocore.exceptions import ClientError
 
 from verger.cluster.clusters import USABLE, find_named, find_steps
 from verger.cluster.single_calls import make_once
 from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
-from verger.cluster.triggers import ClusterReadyTrigger, StepProgressTrigger
+from verger.cluster.tag_lag import shown_later, wait_until_shown
+from verger.cluster.triggers import StepProgressTrigger
+from verger.run.deployment import LOG_SECONDS
 from verger.storage.aws_clients import ONE_ATTEMPT, emr_client, emr_client_of_one_attempt, s3_client
 from verger.storage.layout import S3Address
 
@@ -22,10 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_emr import EMRClient
 
-#: EMR's own log copy comes every five minutes; a cluster that ends copies at once.
-_LOG_PATIENCE_SECONDS = 300
 _COMPLETED = "step %s completed"
-_READY = "cluster %s is ready"
 _STEP_ENDS = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 #: Airflow's word for a wait that took as long as it may.
 _OUT_OF_TIME = "max attempts"
@@ -77,10 +76,17 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
         """Return the cluster's id."""
         name = self.job_flow_overrides["Name"]  # type: ignore[index] # rendered: a dict by now
         emr = emr_client(self.aws_conn_id, str(self.region_name))
-        create = super().execute
-        cluster_id: str | None = make_once(partial(find_named, emr, name), lambda: create(context))
+        cluster_id = make_once(partial(find_named, emr, name), lambda: self._create(context))
         self._job_flow_id = cluster_id
+        # From here on nobody meets a cluster that may not be looked at: neither the tasks that wait nor their triggers.
+        wait_until_shown(emr, cluster_id)
         return cluster_id
+
+    def _create(self, context: "Context") -> str:
+        self._job_flow_id = None
+        with shown_later(lambda: self._job_flow_id):
+            super().execute(context)
+        return str(self._job_flow_id)
 
 
 #: How a person goes on after a step or a cluster has failed.
@@ -118,55 +124,6 @@ def step_names(steps: Any) -> set[str]:  # noqa: ANN401 -- a template until it i
     return {step["Name"] for step in steps}
 
 
-class ClusterReadySensor(EmrJobFlowSensor):
-    """Waits, deferred, until a cluster takes steps; fails with EMR's reason when it ends instead."""
-
-    def __init__(self, **sensor: Any) -> None:  # noqa: ANN401 -- the provider's own keywords
-        super().__init__(
-            target_states=["WAITING"],
-            failed_states=["TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"],
-            deferrable=True,
-            **sensor,
-        )
-
-    @known_to_emr()
-    def execute(self, context: "Context") -> None:
-        """Look once, then wait in the triggerer."""
-        response = self.get_emr_response(context)
-        state = self.state_from_response(response)
-        if state in self.failed_states:
-            self._fail(response)
-        if state in self.target_states:
-            self.log.info(_READY, self.job_flow_id)
-            return
-        self.defer(
-            # A little more than the trigger's own, which knows better how to say it.
-            timeout=timedelta(seconds=self.max_attempts * self.poke_interval + 300),
-            trigger=ClusterReadyTrigger(
-                job_flow_id=self.job_flow_id,
-                waiter_delay=int(self.poke_interval),
-                waiter_max_attempts=self.max_attempts,
-                aws_conn_id=self.aws_conn_id,
-                region_name=self.region_name,
-            ),
-            method_name="execute_complete",
-        )
-
-    @known_to_emr()
-    def execute_complete(self, context: "Context", event: dict[str, Any] | None = None) -> None:
-        """Go on, or fail with the reason that EMR gives for the cluster's end."""
-        if event is not None and event.get("status") == "success":
-            self.log.info(_READY, self.job_flow_id)
-            return
-        response = self.get_emr_response(context)
-        check_is_over(self.state_from_response(response), self.failed_states, event)
-        self._fail(response, event)
-
-    def _fail(self, response: dict[str, Any], event: Mapping[str, Any] | None = None) -> NoReturn:
-        reason = self.failure_message_from_response(response)
-        raise AirflowFailException(f"cluster {self.job_flow_id} did not become ready {reason or event}")
-
-
 class StepSensor(EmrStepSensor):
     """Waits, deferred, for a step; its progress and, when it fails, its own log stand in the task's log.
 
@@ -176,15 +133,24 @@ class StepSensor(EmrStepSensor):
     Args:
         steps: the step, as AddStepOperator added it.
         progress_uri: the JSON object in which the step tells how far it is; empty for none.
+        log_seconds: how long to wait for the log of a step that failed.
         sensor: EmrStepSensor's own keywords.
     """
 
     template_fields: Sequence[str] = (*EmrStepSensor.template_fields, "steps", "progress_uri")
 
-    def __init__(self, *, steps: Any, progress_uri: str = "", **sensor: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        steps: Any,  # noqa: ANN401 -- a template until it is rendered
+        progress_uri: str = "",
+        log_seconds: int = LOG_SECONDS,
+        **sensor: Any,  # noqa: ANN401 -- the provider's own keywords
+    ) -> None:
         super().__init__(deferrable=True, **sensor)
         self.steps = steps
         self.progress_uri = progress_uri
+        self.log_seconds = log_seconds
 
     @known_to_emr()
     def execute(self, context: "Context") -> None:
@@ -246,11 +212,14 @@ class StepSensor(EmrStepSensor):
             step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name)
             for name in (*LOG_NAMES, CONTROLLER)
         ]
+        # At once: the log may take minutes to come.
+        said = emr_s_reason(step["Status"], cluster["Status"])
+        self.log.error("step %s (%s) ended as %s: %s", step["Name"], self.step_id, step["Status"]["State"], said)
         texts = self._read_logs(step["Status"]["Timeline"], addresses, controller)
         for address, text in zip(addresses, texts, strict=True):
             if text.strip():
                 self.log.error("the end of %s:\n%s", address.uri, tail(text))
-        cause = cause_of("\n".join(texts)) or emr_s_reason(step["Status"], cluster["Status"])
+        cause = cause_of("\n".join(texts)) or said
         folder = addresses[0].uri.rpartition("/")[0]
         self.log.error("%s", _TRY_AGAIN)
         raise AirflowFailException(
@@ -265,6 +234,6 @@ class StepSensor(EmrStepSensor):
             addresses,
             controller,
             ended_at=timeline.get("EndDateTime") or datetime.now(UTC),
-            patience_seconds=_LOG_PATIENCE_SECONDS,
+            patience_seconds=self.log_seconds,
             poll_seconds=min(10, self.poke_interval),
         )

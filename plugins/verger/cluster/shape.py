@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from verger.cluster.executor_memory import alike
 from verger.prices import InstanceType, PriceTable
+from verger.run.settings import Settings
 
 Role = Literal["primary", "core", "task"]
 
@@ -139,6 +140,19 @@ class ShapeWish:
     wanted_minutes: int
     spot_share: float
     ebs_gb: int
+
+
+def shape_wish(settings: Settings) -> ShapeWish:
+    """What a run's settings ask of its cluster's shape."""
+    return ShapeWish(
+        region=settings.region,
+        instance_type=settings.instance_type,
+        core_nodes=settings.core_nodes,
+        max_nodes=settings.max_nodes,
+        wanted_minutes=settings.wanted_minutes,
+        spot_share=settings.spot_share,
+        ebs_gb=settings.ebs_gb,
+    )
 
 
 def assumed_rate(mean_bytes: float) -> float:

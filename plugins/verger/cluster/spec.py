@@ -60,7 +60,10 @@ def job_flow(
         "Instances": _instances(settings, deployment, order.shape),
         "EbsRootVolumeSize": ROOT_VOLUME_GB,
         "BootstrapActions": [_bootstrap_action(order, settings.engine, deployment.wheelhouse_uri)],
-        "Configurations": _configurations(settings, spark_properties(order.shape, prices)),
+        "Configurations": [
+            *_configurations(settings, spark_properties(order.shape, prices)),
+            *_application_master_off_spot(order.shape),
+        ],
         "AutoTerminationPolicy": {"IdleTimeout": settings.idle_minutes * 60},
         # Two steps at once would fight for the cores, and EMR refuses TERMINATE_CLUSTER above 1.
         "StepConcurrencyLevel": 1,
@@ -121,4 +124,24 @@ def _configurations(settings: Settings, executors: Mapping[str, str]) -> list[di
                 **executors,
             },
         },
+    ]
+
+
+def _application_master_off_spot(shape: ClusterShape) -> list[dict[str, Any]]:
+    """Keep YARN's application masters on the core nodes, where these are On-Demand and others are Spot.
+
+    Spark has one in client mode, too: with the node under it goes the step. EMR labels the core nodes CORE where node
+    labels are enabled, which they are not by themselves since 6.0; other containers run on every node all the same
+    (https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-master-core-task-nodes.html).
+    """
+    if shape.core.spot or shape.task is None or not shape.task.spot:
+        return []
+    return [
+        {
+            "Classification": "yarn-site",
+            "Properties": {
+                "yarn.node-labels.enabled": "true",
+                "yarn.node-labels.am.default-node-label-expression": "CORE",
+            },
+        }
     ]

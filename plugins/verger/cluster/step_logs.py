@@ -1,18 +1,21 @@
 """Reads a step's own log from S3, so that a failure's cause stands in Airflow's."""
 
 import gzip
+import logging
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from verger.storage.layout import S3Address, parse_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
 
 #: A step's logs. Spark in client mode hands on all that a Python driver says, its errors as well, as its own stdout
 #: (org.apache.spark.deploy.PythonRunner merges the two streams); stderr holds Spark's own log.
@@ -26,9 +29,14 @@ _TAIL_LINES = 40
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
+def log_root(log_uri: str) -> S3Address:
+    """The folder of a cluster's `LogUri`, in which each cluster has one of its own."""
+    return parse_uri(log_uri.replace("s3n://", "s3://", 1).rstrip("/"))
+
+
 def step_log_address(log_uri: str, cluster_id: str, step_id: str, name: str) -> S3Address:
     """Where EMR puts a step's log."""
-    root = parse_uri(log_uri.replace("s3n://", "s3://", 1).rstrip("/"))
+    root = log_root(log_uri)
     return S3Address(root.bucket, f"{root.key}/{cluster_id}/steps/{step_id}/{name}.gz".lstrip("/"))
 
 
@@ -71,18 +79,35 @@ def wait_for_logs(
     """
     newest_needed = ended_at - _CLOCK_TOLERANCE
     closed = False
-    for _ in range(max(1, int(patience_seconds / poll_seconds))):
-        account = read_log(s3, controller)
+    for look in range(max(1, int(patience_seconds / poll_seconds))):
+        account = _look(s3, controller)
         last_look, closed = closed, account is not None and account.written_at >= newest_needed
-        logs = [read_log(s3, address) for address in addresses]
-        texts = [log.text if log else "" for log in logs]
-        found = [log for log in logs if log]
+        logs = [_look(s3, address) for address in addresses]
+        texts = [found.text if found else "" for found in logs]
+        there = [found for found in logs if found]
         if last_look or cause_of("\n".join(texts)):
-            break
-        if found and all(log.written_at >= newest_needed for log in found):
-            break
+            return texts
+        if there and all(found.written_at >= newest_needed for found in there):
+            return texts
+        if look == 0:
+            log.info(
+                "waiting up to %.0f s for the end of the log at %s/: EMR copies logs to S3 about every five minutes and"
+                " when a cluster ends",
+                patience_seconds,
+                controller.uri.rpartition("/")[0],
+            )
         sleep(poll_seconds)
+    log.warning("the log did not come within %.0f s: what is told is what there is", patience_seconds)
     return texts
+
+
+def _look(s3: "S3Client", address: S3Address) -> StepLog | None:
+    """A log, or None: that S3 does not answer must not hide why the step failed."""
+    try:
+        return read_log(s3, address)
+    except (BotoCoreError, ClientError) as error:
+        log.warning("%s cannot be read: %s", address.uri, error)
+        return None
 
 
 def tail(text: str, lines: int = _TAIL_LINES) -> str:

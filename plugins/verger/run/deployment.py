@@ -7,6 +7,9 @@ from pathlib import Path
 
 #: It is a part of the clusters' names, and a tag's value.
 INSTALLATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+#: EMR copies logs to S3 every five minutes (https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html);
+#: one interval, the copying itself, and a margin.
+LOG_SECONDS = 480
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Deployment:
         topic_arn: the SNS topic of the mails; None for no mails.
         name: tells apart the installations that share an AWS account: each ends its own clusters only.
         poll_seconds: how often a waiting task asks EMR.
+        log_seconds: how long a failed task waits for EMR's log of what failed.
         grace_minutes: how old a cluster must be before the reaper asks whether its run is alive.
     """
 
@@ -57,11 +61,14 @@ class Deployment:
     topic_arn: str | None = None
     name: str = "verger"
     poll_seconds: int = 30
+    log_seconds: int = LOG_SECONDS
     grace_minutes: int = 10
 
     def __post_init__(self) -> None:
         if self.poll_seconds < 1:
             raise ValueError(f"VERGER_POLL_SECONDS is {self.poll_seconds}: it must be at least 1")
+        if self.log_seconds < 1:
+            raise ValueError(f"VERGER_LOG_SECONDS is {self.log_seconds}: it must be at least 1")
         if self.wheelhouse_uri and not self.wheelhouse_uri.startswith("s3://"):
             raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
         if self.topic_arn and not self.topic_arn.startswith("arn:"):
@@ -114,5 +121,6 @@ class Deployment:
             topic_arn=value("TOPIC_ARN") or None,
             name=value("NAME", cls.name),
             poll_seconds=whole_number("POLL_SECONDS", cls.poll_seconds),
+            log_seconds=whole_number("LOG_SECONDS", cls.log_seconds),
             grace_minutes=whole_number("GRACE_MINUTES", cls.grace_minutes),
         )

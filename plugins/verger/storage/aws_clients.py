@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
 
+    from verger.cluster.quotas import ServiceQuotas
     from verger.cluster.subnets import Subnets
     from verger.cost.billing import CostExplorer
     from verger.cost.spot_prices import SpotPriceHistory
@@ -86,6 +87,11 @@ def ec2_client(aws_conn_id: str | None, region: str) -> "Subnets":
 def spot_price_client(aws_conn_id: str | None, region: str) -> "SpotPriceHistory":
     """A client of EC2, of which only the Spot prices are of interest; it gives up soon."""
     return cast("SpotPriceHistory", _client("ec2", aws_conn_id, region, _QUICK))
+
+
+def quotas_client(aws_conn_id: str | None, region: str) -> "ServiceQuotas":
+    """A client of Service Quotas that gives up soon."""
+    return cast("ServiceQuotas", _client("service-quotas", aws_conn_id, region, _QUICK))
 
 
 def cost_explorer_client(aws_conn_id: str | None) -> "CostExplorer":

@@ -1,5 +1,6 @@
 """The cluster as it is asked of EMR."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytest
 from botocore.stub import Stubber
 from mypy_boto3_emr import EMRClient
 from verger.cluster.hold import look_around
-from verger.cluster.shape import ShapeError, ShapeWish, choose_shape
+from verger.cluster.shape import ClusterShape, ShapeError, ShapeWish, choose_shape
 from verger.cluster.spec import ClusterOrder, job_flow
 from verger.cluster.subnets import SubnetMissingError
 from verger.cluster.tags import cluster_tags
 from verger.preflight import check_cluster
-from verger.prices import PriceTable, UnknownInstanceTypeError
+from verger.prices import PriceTable, UnknownInstanceTypeError, load_prices
 from verger.run.deployment import Deployment
 from verger.run.settings import SettingError, Settings
 from verger.storage.layout import BucketLayout
@@ -24,16 +25,17 @@ SETTINGS = Settings(bucket="fruits", region="eu-west-1", instance_type="m7g.xlar
 DEPLOYMENT = Deployment(home=Path())
 WISH = ShapeWish("eu-west-1", "m7g.xlarge", core_nodes=2, max_nodes=6, wanted_minutes=10, spot_share=0.5, ebs_gb=32)
 
+ORDER = ClusterOrder(
+    name="verger-x-try1",
+    code_uri="s3://fruits/code/abc",
+    shape=choose_shape(WISH, load_prices(), images=10**7, rate_per_vcpu=30),
+    tags=cluster_tags(installation="v", dag_id="d", run_id="r", end_by=datetime(2026, 11, 21, tzinfo=UTC)),
+    allowed_hours=2.51,
+)
+
 
 def request(prices: PriceTable, settings: Settings = SETTINGS, deployment: Deployment = DEPLOYMENT) -> dict[str, Any]:
-    order = ClusterOrder(
-        name="verger-x-try1",
-        code_uri="s3://fruits/code/abc",
-        shape=choose_shape(WISH, prices, images=10**7, rate_per_vcpu=30),
-        tags=cluster_tags(installation="v", dag_id="d", run_id="r", end_by=datetime(2026, 11, 21, tzinfo=UTC)),
-        allowed_hours=2.51,
-    )
-    return job_flow(settings, deployment, BucketLayout("fruits"), order, prices)
+    return job_flow(settings, deployment, BucketLayout("fruits"), ORDER, prices)
 
 
 def properties(asked: dict[str, Any], classification: str) -> dict[str, str]:
@@ -92,6 +94,28 @@ def test_executors_are_for_the_whole_cluster_and_stay(prices: PriceTable) -> Non
     defaults = properties(request(prices), "spark-defaults")
     assert defaults["spark.executor.instances"] == "6"
     assert defaults["spark.dynamicAllocation.enabled"] == "false"
+
+
+def test_the_application_master_stays_off_spot_nodes_where_there_are_both_kinds(prices: PriceTable) -> None:
+    assert properties(request(prices), "yarn-site") == {
+        "yarn.node-labels.enabled": "true",
+        "yarn.node-labels.am.default-node-label-expression": "CORE",
+    }
+
+
+def spot_core(shape: ClusterShape) -> ClusterShape:
+    """The shape of an earlier cluster whose core nodes were Spot as well."""
+    return replace(shape, core=replace(shape.core, on_demand=0, spot=shape.core.units))
+
+
+@pytest.mark.parametrize("changed", [lambda shape: replace(shape, task=None), spot_core])
+def test_labels_are_left_alone_where_there_is_nothing_to_choose(
+    prices: PriceTable, changed: Callable[[ClusterShape], ClusterShape]
+) -> None:
+    """Without Spot nodes they gain nothing; with Spot core nodes CORE would be no better than any other."""
+    order = replace(ORDER, shape=changed(ORDER.shape))
+    asked = job_flow(SETTINGS, DEPLOYMENT, BucketLayout("fruits"), order, prices)
+    assert "yarn-site" not in {part["Classification"] for part in asked["Configurations"]}
 
 
 def test_only_a_cluster_that_is_held_has_livy(prices: PriceTable) -> None:

@@ -99,3 +99,10 @@ def test_a_deployment_reads_its_variables_and_keeps_defaults_for_empty_ones() ->
 def test_a_deployment_refuses_a_poll_period_that_is_none(seconds: str) -> None:
     with pytest.raises(ValueError, match="VERGER_POLL_SECONDS"):
         Deployment.from_environment({"VERGER_POLL_SECONDS": seconds})
+
+
+def test_a_deployment_waits_longer_for_logs_than_emr_takes_to_copy_them_unless_it_says_otherwise() -> None:
+    assert Deployment.from_environment({}).log_seconds > 300
+    assert Deployment.from_environment({"VERGER_LOG_SECONDS": "30"}).log_seconds == 30
+    with pytest.raises(ValueError, match="VERGER_LOG_SECONDS is 0"):
+        Deployment.from_environment({"VERGER_LOG_SECONDS": "0"})
