@@ -194,8 +194,6 @@ class ProcessNode:
         self.request({"op": "stop", "grace": grace})
         self._process.wait()
         self._reader.join()
-        with contextlib.suppress(OSError):
-            self._input.close()
 
     def vanish(self) -> None:
         """Go away at once (see `Node.vanish`)."""
@@ -230,6 +228,8 @@ class ProcessNode:
 
     def _end_of_node(self) -> None:
         self._process.wait()
+        with contextlib.suppress(OSError):
+            self._input.close()
         with self._lock:
             self._gone = True
             left, self._running = list(self._running.values()), {}

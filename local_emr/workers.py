@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from local_emr import lifecycle
+from local_emr.node import NodeLostError
 from local_emr.node_groups import replaced
+from local_emr.yarn.cluster import YarnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,13 +67,13 @@ class Workers:
         self._now = now
         self._lock = threading.Lock()
         self._nodes: dict[str, Node] = {}
-        self._failed: set[str] = set()
+        self._over: set[str] = set()  # never to be started (again)
 
     def differ(self, cluster: Cluster) -> bool:
         """Whether the cluster has nodes that are not started, or was told to do without some that are."""
         wanted = {instance.instance_id for instance in _alive(cluster)}
         with self._lock:
-            return wanted - self._failed != self._nodes.keys()
+            return wanted - self._over != self._nodes.keys()
 
     def follow(self, cluster: Cluster) -> None:
         """Start the nodes that the cluster has and stop those that it has no more.
@@ -83,7 +85,7 @@ class Workers:
         wanted = {instance.instance_id: instance for instance in _alive(cluster)}
         with self._lock:
             surplus = [(name, node) for name, node in self._nodes.items() if name not in wanted]
-            missing = [i for i in wanted.values() if i.instance_id not in self._nodes.keys() | self._failed]
+            missing = [i for i in wanted.values() if i.instance_id not in self._nodes.keys() | self._over]
         for name, node in surplus:
             self._stop(name, node)
         if missing:
@@ -111,9 +113,11 @@ class Workers:
         try:
             self._make_ready(instance, node)
             address = self._yarn.join(instance, node)
-        except Exception:
+        except Exception as error:
             with self._lock:
-                self._failed.add(instance.instance_id)
+                self._over.add(instance.instance_id)
+            if isinstance(error, NodeLostError):
+                raise YarnError(f"{instance.ec2_instance_id}: {error}") from error
             raise
         self._update(lambda c: _with_address(c, instance.instance_id, address))
 
@@ -140,10 +144,11 @@ class Workers:
         _log.warning("cluster %s: the node %s is gone", self._cluster_id, instance.ec2_instance_id)
         with self._lock:
             node = self._nodes.pop(instance.instance_id, None)
-        if node is not None:
-            self._yarn.leave(instance.instance_id)
-            self._provisioner.release_worker(node)
+            self._over.add(instance.instance_id)
         self._update(lambda cluster: _after_loss(cluster, instance, self._now()))
+        self._yarn.leave(instance.instance_id)
+        if node is not None:
+            self._provisioner.release_worker(node)
 
 
 def _alive(cluster: Cluster) -> list[Instance]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from local_emr.storage import Storage
     from local_emr.yarn.daemons import YarnPrograms
 
+_log = logging.getLogger(__name__)
 _READY_SECONDS = 180.0  # on a loaded machine a JVM may take a minute to start
 _POLL_SECONDS = 0.1
 _LABELS = "yarn.node-labels.enabled"
@@ -147,6 +149,8 @@ class YarnCluster:
             YarnError: It does not answer in time.
         """
         self._primary, self._environments = primary, environments
+        if ignored := hadoop_conf.without_effect(self._configurations):
+            _log.warning("these configurations have no effect on a local cluster: %s", ", ".join(ignored))
         self._write_conf(self._folder / "primary", primary.root, self._primary_type, {})
         self._write_spark_conf(primary.root)
         running = self._run(primary, "resourcemanager", RESOURCE_MANAGER, self._folder / "primary", self._primary_log)
