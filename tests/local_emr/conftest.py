@@ -122,6 +122,11 @@ class Lab:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
         return f"s3://{BUCKET}/{key}"
 
+    def make_bucket(self) -> None:
+        """The tests' bucket, unless it is there: all local EMRs of one process share one S3 in memory."""
+        if BUCKET not in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
+            self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
     def pid_in(self, file: Path) -> int:
         """The process id that a step writes to a file, once it has."""
         wait_until(lambda: file.exists() and file.read_text().strip().isdecimal())
@@ -158,5 +163,5 @@ def emr_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def lab(emr_endpoint: str) -> Lab:
     """A user of that local EMR, with a bucket."""
     user = clients(emr_endpoint)
-    user.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    user.make_bucket()
     return user

@@ -13,7 +13,7 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import BUCKET, REGION, Lab, clients, wait_until
+from tests.local_emr.conftest import BUCKET, Lab, clients, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,7 @@ def spark_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     )
     with serving(settings) as endpoint:
         lab = clients(endpoint)
-        if BUCKET not in {bucket["Name"] for bucket in lab.s3.list_buckets()["Buckets"]}:
-            lab.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        lab.make_bucket()
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr("arithmetic.py", "def double(x):\n    return 2 * x\n")

@@ -12,7 +12,7 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import BUCKET, REGION, Lab, clients, wait_until
+from tests.local_emr.conftest import BUCKET, Lab, clients, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ def serving_yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     )
     with serving(settings) as endpoint:
         lab = clients(endpoint)
-        lab.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        lab.make_bucket()
         yield lab
 
 
