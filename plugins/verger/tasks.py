@@ -70,7 +70,13 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     try:
         with open_source(settings.source, s3, run.layout) as source:
-            done = synchronize(s3, run.layout, source, delete_missing=settings.delete_missing)
+            done = synchronize(
+                s3,
+                run.layout,
+                source,
+                delete_missing=settings.delete_missing,
+                delete_more_than_half=settings.delete_more_than_half,
+            )
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.

@@ -101,6 +101,8 @@ told("cleared")
 #: Runs the DAG; when there is a cluster, the run's settings become such as no form takes.
 NONSENSE_SCENE = """
 import json, os
+from sqlalchemy import update
+from airflow import settings
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.dagrun import DagRun
 from airflow.sdk.definitions import dag as running
@@ -108,19 +110,22 @@ from airflow.utils.session import create_session
 
 run_task = running._run_task
 
-def spoil_after_create(*, ti, **others):
-    done = run_task(ti=ti, **others)
-    if ti.task_id == "create_cluster":
-        with create_session() as session:
-            run = session.query(DagRun).filter_by(run_id=ti.run_id).one()
-            run.conf = {"k": "ten", "images_prefix": "images/../x/", "spot_share": [1], "components": 3}
-    return done
+nonsense = {"k": "ten", "images_prefix": "images/../x/", "spot_share": [1], "components": 3}
+created = False
 
-running._run_task = spoil_after_create
+def run_with_nonsense_once_there_is_a_cluster(*, ti, **others):
+    global created
+    if created:
+        with settings.engine.begin() as connection:
+            connection.execute(update(DagRun).where(DagRun.run_id == ti.run_id).values(conf=nonsense))
+    created = created or ti.task_id == "create_cluster"
+    return run_task(ti=ti, **others)
+
+running._run_task = run_with_nonsense_once_there_is_a_cluster
 run = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags["fruits_features"].test()
 with create_session() as session:
     tasks = session.query(DagRun).filter_by(run_id=run.run_id).one().get_task_instances(session=session)
-    print("RESULT", json.dumps(["spoiled", {ti.task_id: [str(ti.state), ti.try_number] for ti in tasks}]))
+    print("RESULT", json.dumps(["the end", {ti.task_id: [str(ti.state), ti.try_number] for ti in tasks}]))
 """
 
 

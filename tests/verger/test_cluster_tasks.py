@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
-from verger.cluster_tasks import hidden_failure, terminate_cluster
 from verger.cluster.clusters import lease_name, run_lease
+from verger.cluster_tasks import hidden_failure, terminate_cluster
 from verger.run.deployment import Deployment
 from verger.storage.layout import run_slug
 

@@ -30,10 +30,10 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sync(s3: S3Client, bucket: str, address: str | Path, *, delete_missing: bool = False) -> dict[str, int]:
+def sync(s3: S3Client, bucket: str, address: str | Path, **switches: bool) -> dict[str, int]:
     layout = BucketLayout(bucket)
     with open_source(str(address), s3, layout) as opened:
-        return synchronize(s3, layout, opened, delete_missing=delete_missing).counts()
+        return synchronize(s3, layout, opened, **switches).counts()
 
 
 def keys(s3: S3Client, bucket: str) -> set[str]:
@@ -115,7 +115,9 @@ def test_pictures_of_another_bucket_are_copied_by_s3_and_only_what_changed(s3: S
         s3.put_object(Bucket=other, Key="elsewhere/3.jpg", Body=b"x")
         assert sync(s3, bucket, f"s3://{other}/season") == {"copied": 2, "unchanged": 0, "deleted": 0, "left_out": 1}
         assert keys(s3, bucket) == {"images/Pêche 1/a b.jpg", "images/2.png"}
-        assert s3.head_object(Bucket=bucket, Key="images/2.png")["Metadata"] == {}
+        etag = s3.head_object(Bucket=other, Key="season/2.png")["ETag"].strip('"')
+        # Nothing of the original's own metadata.
+        assert s3.head_object(Bucket=bucket, Key="images/2.png")["Metadata"] == {"verger-content": f"etag:{etag}"}
         assert sync(s3, bucket, f"s3://{other}/season/")["copied"] == 0
         s3.put_object(Bucket=other, Key="season/2.png", Body=b"2.PNG")
         assert sync(s3, bucket, f"s3://{other}/season/")["copied"] == 1
