@@ -14,7 +14,14 @@ from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.plan.feature_table import list_commits, read_done_images
-from verger.plan.planning import find_images, list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.plan.planning import (
+    find_images,
+    list_images,
+    make_plan,
+    manifest_bytes,
+    read_manifest_paths,
+    same_bytes_warning,
+)
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import run_layout, run_settings
@@ -138,6 +145,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
         plan.changed,
         plan.gone,
     )
+    _log_same_bytes(plan.same_bytes)
     if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
         log.info(
             "nothing changed since run %s: no cluster, no cost; see %s",
@@ -149,6 +157,13 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
     s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
     return asdict(plan)
+
+
+def _log_same_bytes(same: dict[str, Any]) -> None:
+    if same["images"]:
+        log.warning("%s", same_bytes_warning(same["images"]))
+    for paths in same["examples"]:
+        log.warning("the same bytes: %s", ", ".join(map(repr, paths)))
 
 
 def _previous_paths(filesystem: "FileSystem", run: RunLayout, latest: dict[str, Any] | None) -> frozenset[str]:

@@ -130,7 +130,8 @@ def plan_sync(
 def missing_keys(present: Iterable[str], pictures: Iterable[SourcePicture], left_out: Iterable[LeftOut]) -> list[str]:
     """The bucket's keys that the source does not have: neither as a picture nor as, or in, what was left out of it."""
     there = {picture.key for picture in pictures}
-    kept = {entry.key.rstrip("/") for entry in left_out}
+    # A file without a name, as a zip can have one, would keep everything.
+    kept = {key for entry in left_out if entry.name for key in (entry.key, entry.key.rstrip("/"))}
     return sorted(key for key in set(present) - there if not any(part in kept for part in _and_folders(key)))
 
 

@@ -37,7 +37,7 @@ _DIRECTORY_ENTRY = b"PK\x01\x02"
 #: What zipfile raises for an archive that is damaged, or made to look so. RuntimeError: encrypted after all.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, NotImplementedError, RuntimeError,
-    ValueError,
+    ValueError, LookupError,
 )  # fmt: skip
 
 
@@ -87,7 +87,8 @@ class ZipArchive:
 
     def entries(self) -> list[zipfile.ZipInfo]:
         """Every entry but the folders, in the archive's order; several may have one name."""
-        return [entry for entry in self._zip.infolist() if not entry.is_dir()]
+        # Not is_dir(), which fails for a name that is empty.
+        return [entry for entry in self._zip.infolist() if not entry.filename.endswith("/")]
 
     def read(self, entry: zipfile.ZipInfo) -> bytes:
         """A file of the archive; raises ArchiveError when it is damaged, or is not what the archive says of it.

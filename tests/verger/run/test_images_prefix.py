@@ -1,6 +1,7 @@
 """Where pictures may lie in the bucket: form, settings and installation refuse the same."""
 
 import posixpath
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_an_ordinary_prefix_is_taken_everywhere(prefix: str) -> None:
     assert form_takes(prefix)
     assert Settings(bucket="fruits", region="eu-west-1", images_prefix=prefix).images_prefix == prefix
     assert Deployment(home=Path(), images_prefix=prefix).images_prefix == prefix
+
+
+def test_the_template_of_the_account_takes_the_same(project: Path) -> None:
+    (line,) = (
+        line.partition(": ")[2]
+        for line in (project / "infra" / "template.yaml").read_text().splitlines()
+        if "AllowedPattern" in line and "certificates" in line
+    )
+    assert all(re.fullmatch(line, prefix) for prefix in GOOD)
+    taken = [prefix for prefix in BAD if re.fullmatch(line, prefix)]
+    assert taken == ["images\u2028/", "images\x85/"], "what a template is not given by accident"
 
 
 def test_the_installation_s_variable_is_checked() -> None:

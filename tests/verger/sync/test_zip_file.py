@@ -240,6 +240,13 @@ def test_what_ordinary_programs_write_is_read(tmp_path: Path) -> None:
         assert (entry.filename, archive.read(entry)) == ("Apple/é.jpg", b"an apple")
 
 
+def test_a_file_without_a_name_is_left_out(tmp_path: Path) -> None:
+    content = zipped({"1.jpg": b"x"}).replace(b"1.jpg", b"\0.jpg")
+    with opened(tmp_path / "a.zip", content) as archive:
+        (entry,) = archive.entries()
+        assert (entry.filename, reason_not_to_read(entry)) == ("", "its name holds a NUL")
+
+
 def info(name: str = "1.jpg", *, mode: int = 0, flags: int = 0, method: int = 8, size: int = 1) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name)
     entry.external_attr, entry.flag_bits, entry.compress_type, entry.file_size = mode << 16, flags, method, size
