@@ -167,8 +167,8 @@ def find_same_bytes(images: list[ListedImage]) -> dict[str, Any]:
 def same_bytes_warning(images: int) -> str:
     """What to tell of so many images whose bytes lie under two labels or more."""
     return (
-        f"{images:,} pictures lie with the same bytes under two labels or more, and count in each: was a folder renamed "
-        "between two syncs? Delete one of the two, or sync with delete_missing"
+        f"{images:,} pictures lie with the same bytes under two labels or more, and count in each: was a folder "
+        "renamed between two syncs? Delete one of the two, or sync with delete_missing"
     )
 
 
