@@ -25,11 +25,14 @@ from verger.cluster.hold import HoldClusterOperator
 from verger.cluster.operators import AddStepOperator, CreateClusterOperator, StepSensor
 from verger.cluster.ready_sensor import ClusterReadySensor
 from verger.run.deployment import Deployment
-from verger.run.params import run_params
+from verger.run.params import run_params, unchecked
 from verger.serve.publish_operator import PublishResultsOperator
 
 DEPLOYMENT = Deployment.from_environment(os.environ)
 PICTURES = pictures_asset(DEPLOYMENT)
+PARAMS = run_params(DEPLOYMENT)
+# What ends a run must be called whatever its settings are by now.
+ENDING: dict[str, Any] = {"params": unchecked(PARAMS)}
 # What the two tasks that list the pictures have seen, they tell the watcher through the asset.
 SEEN: dict[str, Any] = {"inlets": [PICTURES] if PICTURES else []}
 REGION = "{{ params.region }}"
@@ -65,7 +68,7 @@ def attempts(duration: timedelta) -> int:
         "execution_timeout": timedelta(hours=1),
         "on_failure_callback": partial(cluster_tasks.mail_failure, DEPLOYMENT),
     },
-    params=run_params(DEPLOYMENT),
+    params=PARAMS,
     tags=["verger"],
 )
 def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no branch
@@ -106,17 +109,17 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Name the run's cluster and describe it and its steps."""
         return cluster_tasks.lease_cluster(DEPLOYMENT, get_current_context(), code_uri, model, choice)
 
-    @task(retries=8, retry_delay=timedelta(seconds=30), max_retry_delay=timedelta(minutes=5))
+    @task(retries=8, retry_delay=timedelta(seconds=30), max_retry_delay=timedelta(minutes=5), **ENDING)
     def terminate_cluster() -> list[str]:
         """End every cluster of this run, and wait until AWS says that it is TERMINATED."""
         return cluster_tasks.terminate_cluster(DEPLOYMENT, get_current_context())
 
-    @task(retries=3)
+    @task(retries=3, **ENDING)
     def record_cost(choice: dict[str, Any]) -> float:
         """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
         return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
-    @task
+    @task(**ENDING)
     def check_outcome() -> None:
         """Fail the run if somebody marked it failed or its cluster may be alive: Airflow would call it a success."""
         cluster_tasks.check_outcome(get_current_context())

@@ -7,18 +7,15 @@ from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from spark_jobs.csv_text import harmless
 from spark_jobs.moments import Matrix
 from spark_jobs.object_store import StoreSettings, write_bytes
 from spark_jobs.pca_model import PcaModel
 from spark_jobs.remote_file import UploadedFile
 from spark_jobs.s3_address import S3Address
-
-# What makes a spreadsheet run a cell (https://owasp.org/www-community/attacks/CSV_Injection).
-DANGEROUS_START = r"^([=+\-@\t\r])"
 
 
 def matrix_schema(k: int) -> pa.Schema:
@@ -58,11 +55,6 @@ def to_csv(piece: pa.Table) -> bytes:
     return bytes(stored.getvalue())
 
 
-def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text with a `'` before what a spreadsheet would run."""
-    return pc.replace_substring_regex(column, pattern=DANGEROUS_START, replacement=r"'\1")
-
-
 def write_explained_variance(settings: StoreSettings, folder: S3Address, model: PcaModel, kept: int) -> None:
     """Write `explained_variance.csv`: a row for every component the fit found."""
     shares = np.cumsum(model.explained_variance_ratio)
@@ -73,26 +65,19 @@ def write_explained_variance(settings: StoreSettings, folder: S3Address, model: 
         )
     )
     header = ("component", "explained_variance", "explained_variance_ratio", "cumulative_ratio", "kept")
-    write_bytes(settings, folder.child("explained_variance.csv"), _csv(header, lines))
+    write_bytes(settings, folder.child("explained_variance.csv"), to_text_csv(header, lines, csv.QUOTE_MINIMAL))
 
 
 def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table) -> None:
     """Write `rejects.csv`: the images that are not in the matrix, and why."""
     names = ("path", "label", "stage", "reason", "detail")
     columns = [harmless(rejects[name]).to_pylist() for name in names]
-    write_bytes(settings, folder.child("rejects.csv"), _csv(names, zip(*columns, strict=True)))
+    write_bytes(settings, folder.child("rejects.csv"), to_text_csv(names, zip(*columns, strict=True)))
 
 
-def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
-    return "".join(map(_csv_line, (header, *lines))).encode()
-
-
-def _csv_line(cells: Sequence[object]) -> str:
-    """A line of CSV that ends with a newline only.
-
-    Before Python 3.13 csv quotes a carriage return or a newline only when its line terminator holds it: ours holds both
-    while it writes.
-    """
+def to_text_csv(header: Sequence[str], lines: Iterable[Sequence[object]], quoting: int = csv.QUOTE_NONNUMERIC) -> bytes:
+    """A CSV file; every text is quoted, as in `matrix.csv`: a semicolon in it ends no cell where that separates."""
     stored = io.StringIO()
-    csv.writer(stored, lineterminator="\r\n").writerow(cells)
-    return stored.getvalue().removesuffix("\r\n") + "\n"
+    stored.write(",".join(header) + "\n")
+    csv.writer(stored, quoting=quoting, lineterminator="\n").writerows(lines)
+    return stored.getvalue().encode()

@@ -144,7 +144,9 @@ def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> d
         "bucket": stack.settings.bucket,
         "region": local_stack.REGION,
         "source": str(images),
-        "delete_missing": True,  # the pictures of another demo's folder must not stay among these
+        # The pictures of another demo's folder must not stay among these, however many they are.
+        "delete_missing": True,
+        "delete_more_than_half": True,
         "weights": str(inputs.weights or ""),
         "k": inputs.k,
         # Few pictures need one node; two show what a cluster is.

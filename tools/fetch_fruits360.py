@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    PROJECT = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
 
-from tools.fetching.download import DownloadError, download, sha256_of
-from tools.fetching.unpacking import PARTS, ArchiveError, Unpacked, unpack
+from verger.sync.download import Download, DownloadError, sha256_of
+from verger.sync.zip_file import ArchiveError
+
+from tools.fetching.unpacking import PARTS, Unpacked, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +86,9 @@ def fetch(asked: Asked) -> None:
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     archive = asked.output.with_name(f"{asked.output.name}.zip")
     if not archive.exists():
-        download(asked.url, archive, Progress())
+        download = Download(asked.url, archive, schemes=("https", "http"), report=Progress())
+        download.fetch()
+        download.settle()
     digest = sha256_of(archive)
     if asked.sha256 and digest != asked.sha256:
         raise DownloadError(f"{archive} has SHA-256 {digest}, not {asked.sha256}: delete it, and fetch it again or not")

@@ -37,6 +37,7 @@ export function runView(about: About, run: Facts | null): HTMLElement {
     run ? numbers(run) : h("p", { className: "panel" }, "run.json beside this page could not be read: its facts are missing here."),
     h("div", { className: "two" }, changes(about, run), scree(about, run)),
     run ? h("div", { className: "two" }, time(run), cost(run)) : null,
+    run ? sameBytes(about, run) : null,
     rejects,
     run ? place(run) : null,
   );
@@ -111,6 +112,19 @@ function named(kind: string, found: number, examples: string[], root: string): H
       ...examples.map((path) => h("li", {}, path.startsWith(root) ? path.slice(root.length) : path)),
       left ? h("li", {}, `and ${count(left)} more`) : null,
     ),
+  );
+}
+
+function sameBytes(about: About, run: Facts): HTMLElement | null {
+  const same = run["plan"]?.["same_bytes"];
+  if (!same?.images) return null;
+  const short = (path: string): string => (path.startsWith(about.images_uri) ? path.slice(about.images_uri.length) : path);
+  return h(
+    "div",
+    { className: "panel" },
+    h("h2", {}, "The same bytes under two labels"),
+    h("p", {}, `${pictures(same.images)}; some of them:`),
+    h("ul", { className: "names" }, ...(same.examples as string[][]).map((paths) => h("li", {}, paths.map(short).join(" = ")))),
   );
 }
 

@@ -30,7 +30,7 @@ from verger.mail.notification import cluster_ready_mail, describe_cost, failure_
 from verger.prices import PriceTable, load_prices
 from verger.publish.changes import add_cost
 from verger.publish.run_description import put_run_description
-from verger.run.context import run_layout, run_settings
+from verger.run.context import RunPlace, run_layout, run_place, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
 from verger.storage.aws_clients import emr_client, s3_client, spot_price_client
@@ -64,7 +64,7 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
         rate, source = choose_rate(measured, plan, kind, settings.engine)
         shape = _shape(deployment, settings, prices, plan, rate)
         now = datetime.now(UTC)
-        prices = with_spot_history(prices, _ec2(deployment, settings), shape, now - LOOK_BACK, now)
+        prices = with_spot_history(prices, _ec2(deployment, settings.region), shape, now - LOOK_BACK, now)
         estimate = estimate_cost(
             shape,
             prices,
@@ -81,8 +81,8 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
     return {"shape": shape.to_dict(), "estimate": estimate.to_dict(), "allowed_hours": hours, "measured": measured}
 
 
-def _ec2(deployment: Deployment, settings: Settings) -> "SpotPriceHistory":
-    return spot_price_client(deployment.aws_conn_id, settings.region)
+def _ec2(deployment: Deployment, region: str) -> "SpotPriceHistory":
+    return spot_price_client(deployment.aws_conn_id, region)
 
 
 def _last_measured(s3: "S3Client", run: RunLayout) -> dict[str, Any] | None:
@@ -145,13 +145,11 @@ def lease_cluster(
 
 
 def terminate_cluster(deployment: Deployment, context: "Context") -> list[str]:
-    """End every cluster of the run; returns the ids of those that were alive."""
-    settings = run_settings(context)
-    run = run_layout(settings, context)
-    emr = emr_client(deployment.aws_conn_id, settings.region)
+    """End every cluster of the run, whatever its settings are by now; returns the ids of those that were alive."""
+    place = run_place(deployment, context)
     ended = terminate_leased(
-        emr,
-        _lease(deployment, run),
+        emr_client(deployment.aws_conn_id, place.region),
+        _lease(deployment, place.run),
         poll_seconds=min(10, deployment.poll_seconds),
         patience_seconds=_TERMINATION_SECONDS,
     )
@@ -165,12 +163,12 @@ def _lease(deployment: Deployment, run: RunLayout) -> str:
 
 def record_cost(deployment: Deployment, context: "Context", choice: dict[str, Any]) -> float:
     """Reckon what the run's clusters cost, write it down, and mail the results with it; returns US dollars."""
-    settings = run_settings(context)
-    run = run_layout(settings, context)
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    place = run_place(deployment, context)
+    run = place.run
+    s3 = s3_client(deployment.aws_conn_id, place.region)
     latest = read_json(s3, run.layout.latest)
     published = latest is not None and latest["run_id"] == run.run_id
-    cost = _cost(deployment, context, choice, published=published)
+    cost = _cost(deployment, place, context, choice, published=published)
     write_json(s3, run.run_file(COST_FILE), cost)
     log.info("%s", "\n".join(describe_cost(cost)))
     if published:
@@ -205,26 +203,27 @@ def hidden_failure(states: Mapping[str, str | None]) -> str | None:
     return None
 
 
-def _cost(deployment: Deployment, context: "Context", choice: dict[str, Any], *, published: bool) -> dict[str, Any]:
-    settings = run_settings(context)
-    run = run_layout(settings, context)
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
-    emr = emr_client(deployment.aws_conn_id, settings.region)
+def _cost(
+    deployment: Deployment, place: RunPlace, context: "Context", choice: dict[str, Any], *, published: bool
+) -> dict[str, Any]:
+    run = place.run
+    s3 = s3_client(deployment.aws_conn_id, place.region)
+    emr = emr_client(deployment.aws_conn_id, place.region)
     shape = ClusterShape.from_dict(choice["shape"])
     now = datetime.now(UTC)
     # Not when it started: clearing a run that is over sets that anew, and the clusters of its first try cost, too.
     began = context["dag_run"].run_after
-    prices = with_spot_history(load_prices(), _ec2(deployment, settings), shape, began, now)
+    prices = with_spot_history(load_prices(), _ec2(deployment, place.region), shape, began, now)
     featurize = read_json(s3, run.run_file("featurize.json"))
     plan = read_json(s3, run.run_file("plan.json"))
     measured = measure(featurize, plan, shape, prices) if plan else None
     clusters = [
-        read_cluster_cost(emr, cluster_id, prices, region=settings.region, ebs_gb=shape.ebs_gb, now=now)
+        read_cluster_cost(emr, cluster_id, prices, region=place.region, ebs_gb=shape.ebs_gb, now=now)
         for cluster_id in run_clusters(emr, _lease(deployment, run), began)
     ]
     facts = RunFacts(
         dag_id=context["ti"].dag_id,
-        region=settings.region,
+        region=place.region,
         outcome="published" if published else "failed",
         images=featurize["featurized"] + featurize["rejected"] if featurize else 0,
         estimate=choice["estimate"],
@@ -244,7 +243,7 @@ def mail_cluster_ready(deployment: Deployment, context: "Context") -> None:
         mail = cluster_ready_mail(
             run_id=str(context["run_id"]),
             cluster_id=ti.xcom_pull(task_ids="create_cluster"),
-            region=run_settings(context).region,
+            region=run_place(deployment, context).region,
             estimate_lines=describe_estimate(estimate),
         )
     except Exception:  # a callback's error would hide what it was called for

@@ -15,7 +15,14 @@ from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.plan.feature_table import list_commits, read_done_images
-from verger.plan.planning import find_images, list_images, make_plan, manifest_bytes, read_manifest_paths
+from verger.plan.planning import (
+    find_images,
+    list_images,
+    make_plan,
+    manifest_bytes,
+    read_manifest_paths,
+    same_bytes_warning,
+)
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import run_layout, run_settings
@@ -84,7 +91,13 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     try:
         with open_source(settings.source, s3, run.layout) as source:
-            done = synchronize(s3, run.layout, source, delete_missing=settings.delete_missing)
+            done = synchronize(
+                s3,
+                run.layout,
+                source,
+                delete_missing=settings.delete_missing,
+                delete_more_than_half=settings.delete_more_than_half,
+            )
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
@@ -146,6 +159,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
         plan.changed,
         plan.gone,
     )
+    _log_same_bytes(plan.same_bytes)
     if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
         log.info(
             "nothing changed since run %s: no cluster, no cost; see %s",
@@ -157,6 +171,13 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
     s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
     return asdict(plan)
+
+
+def _log_same_bytes(same: dict[str, Any]) -> None:
+    if same["images"]:
+        log.warning("%s", same_bytes_warning(same["images"]))
+    for paths in same["examples"]:
+        log.warning("the same bytes: %s", ", ".join(map(repr, paths)))
 
 
 def _previous_paths(filesystem: "FileSystem", run: RunLayout, latest: dict[str, Any] | None) -> frozenset[str]:

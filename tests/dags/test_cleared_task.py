@@ -1,4 +1,4 @@
-"""fruits_features with a step that fails, and a person who clears it: Airflow's own clearing and its scheduling."""
+"""fruits_features on steps that can fail, run, cleared and ended by Airflow's own scheduling."""
 
 import json
 import os
@@ -13,8 +13,6 @@ from mypy_boto3_emr import EMRClient
 
 from tools.local_run.airflow_home import AirflowHome
 from tools.local_stack import cleared
-
-BUCKET = "fruits-to-clear"
 
 #: fruits_features itself, on steps that fail until a file is there. What needs pictures or a model is left out.
 FRUITS = """
@@ -100,14 +98,51 @@ told("cleared")
 """
 
 
+#: Runs the DAG; when there is a cluster, the run's settings become such as no form takes.
+NONSENSE_SCENE = """
+import json, os
+from sqlalchemy import update
+from airflow import settings
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.dagrun import DagRun
+from airflow.sdk.definitions import dag as running
+from airflow.utils.session import create_session
+
+run_task = running._run_task
+
+nonsense = {"k": "ten", "images_prefix": "images/../x/", "spot_share": [1], "components": 3}
+created = False
+
+def run_with_nonsense_once_there_is_a_cluster(*, ti, **others):
+    global created
+    if created:
+        with settings.engine.begin() as connection:
+            connection.execute(update(DagRun).where(DagRun.run_id == ti.run_id).values(conf=nonsense))
+    created = created or ti.task_id == "create_cluster"
+    return run_task(ti=ti, **others)
+
+running._run_task = run_with_nonsense_once_there_is_a_cluster
+run = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags["fruits_features"].test()
+with create_session() as session:
+    tasks = session.query(DagRun).filter_by(run_id=run.run_id).one().get_task_instances(session=session)
+    print("RESULT", json.dumps(["the end", {ti.task_id: [str(ti.state), ti.try_number] for ti in tasks}]))
+"""
+
+
 @pytest.fixture
-def environment(project: Path, local_emr: EMRClient, tmp_path: Path) -> dict[str, str]:
+def bucket(request: pytest.FixtureRequest) -> str:
+    """The name of a bucket of this test alone."""
+    return f"fruits-{abs(hash(request.node.nodeid)):x}"
+
+
+@pytest.fixture
+def environment(project: Path, local_emr: EMRClient, bucket: str, tmp_path: Path) -> dict[str, str]:
     home = AirflowHome(tmp_path / "home", project, Path(sys.executable))
     home.migrate(cleared(os.environ), tmp_path / "migrate.log")
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "fruits.py").write_text(FRUITS)
     s3 = boto3.client("s3", endpoint_url=local_emr.meta.endpoint_url, region_name="eu-west-1")
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     return {
         **cleared(os.environ),
         **home.environment(),
@@ -118,27 +153,27 @@ def environment(project: Path, local_emr: EMRClient, tmp_path: Path) -> dict[str
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
         "VERGER_HOME": str(project),
-        "VERGER_BUCKET": BUCKET,
+        "VERGER_BUCKET": bucket,
         "VERGER_WATCH_SECONDS": "0",
         "VERGER_POLL_SECONDS": "1",
     }
 
 
-def play(environment: dict[str, str]) -> list[dict[str, list[Any]]]:
+def play(environment: dict[str, str], scene: str, acts: int) -> list[dict[str, list[Any]]]:
     """The states and tries of all tasks after each act."""
-    command = [sys.executable, "-c", SCENE]
+    command = [sys.executable, "-c", scene]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     told = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert len(told) == 2, done.stderr[-3000:] + done.stdout[-6000:]
+    assert len(told) == acts, done.stderr[-3000:] + done.stdout[-6000:]
     return [json.loads(line)[1] for line in told]
 
 
 @pytest.mark.timeout(400)
 def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cost_is_that_of_both(
-    environment: dict[str, str], local_emr: EMRClient
+    environment: dict[str, str], local_emr: EMRClient, bucket: str
 ) -> None:
     before = {cluster["Id"] for cluster in local_emr.list_clusters()["Clusters"]}
-    failed, good = play(environment)
+    failed, good = play(environment, SCENE, 2)
     assert failed["wait_for_featurize"] == ["failed", 1]
     assert failed["terminate_cluster"][0] == "success"
 
@@ -153,15 +188,29 @@ def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cos
         ("pca", "COMPLETED"),
         ("featurize", "COMPLETED"),
     ]
-    assert {cluster["cluster_id"] for cluster in told_cost(local_emr)["clusters"]} == {
+    assert {cluster["cluster_id"] for cluster in told_cost(local_emr, bucket)["clusters"]} == {
         cluster["Id"] for cluster in ours
     }
 
 
-def told_cost(local_emr: EMRClient) -> dict[str, Any]:
+@pytest.mark.timeout(400)
+def test_a_run_whose_settings_are_nonsense_by_now_still_ends_its_cluster_and_tells_its_cost(
+    environment: dict[str, str], local_emr: EMRClient, bucket: str
+) -> None:
+    before = {cluster["Id"] for cluster in local_emr.list_clusters()["Clusters"]}
+    (states,) = play(environment, NONSENSE_SCENE, 1)
+    assert states["create_cluster"][0] == "success"
+    assert states["wait_for_cluster"][0] == "failed"
+    assert (states["terminate_cluster"][0], states["record_cost"][0]) == ("success", "success")
+    ours = [cluster for cluster in local_emr.list_clusters()["Clusters"] if cluster["Id"] not in before]
+    assert [cluster["Status"]["State"] for cluster in ours] == ["TERMINATED"]
+    assert [cluster["cluster_id"] for cluster in told_cost(local_emr, bucket)["clusters"]] == [ours[0]["Id"]]
+
+
+def told_cost(local_emr: EMRClient, bucket: str) -> dict[str, Any]:
     """The only run's `cost.json`."""
     s3 = boto3.client("s3", endpoint_url=local_emr.meta.endpoint_url, region_name="eu-west-1")
-    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/")["Contents"]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="runs/")["Contents"]
     (key,) = (entry["Key"] for entry in listed if entry["Key"].endswith("/cost.json"))
-    cost: dict[str, Any] = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    cost: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     return cost

@@ -189,7 +189,9 @@ def test_a_step_that_refuses_says_why_in_the_task_s_own_error(
     before = verger.latest()
     for number in range(8):
         (tmp_path / f"{number}.jpg").write_text("no picture")
-    refused = verger.run(source=str(draw(tmp_path, 8)), delete_missing=True, k=2, max_reject_rate=0.1)
+    refused = verger.run(
+        source=str(draw(tmp_path, 8)), delete_missing=True, delete_more_than_half=True, k=2, max_reject_rate=0.1
+    )
     assert (refused.state, refused.failed_task) == ("failed", "wait_for_featurize")
     assert "not_an_image" in refused.tasks["wait_for_featurize"].error
     assert verger.clusters()[-1].ended

@@ -87,6 +87,7 @@ def run_facts(pictures: Pictures, *, weights: str = "imagenet") -> dict[str, Any
             "featurized": featurized, "rejected": rejected, "engine": "litert", "images_per_second": 61.5,
             "seconds": {"total": 74.0, "start": 9.0, "fetch": 12.0, "decode": 31.0, "infer": 88.0, "write": 3.0},
         },
+        "plan": {"same_bytes": {"images": 2, "examples": [[IMAGES + pictures.names[0], f"{IMAGES}twice/<b>1.jpg"]]}},
         "pca": {"k": k, "variance_reached": 0.8125, "seconds": {"total": 21.0}},
         "model": {"fingerprint": "0123456789abcdef", "weights": weights},
         "cluster": {

@@ -180,6 +180,7 @@ def test_the_run_is_told(visit: Open, small: str) -> None:
     for words in (
         "142", "140", "81 %", "61.5", "$0.43", "$0.50", "eu-west-1", "0123456789abcdef", "15 min 0 s",
         "k = 4", "mixed/<b>broken</b>.jpg", "cut off", "it ended early", "2 new", "setting “variance”",
+        "The same bytes under two labels", "= twice/<b>1.jpg",
     ):  # fmt: skip
         expect(run).to_contain_text(words)
     expect(run.locator(".scree li")).to_have_count(7)

@@ -70,7 +70,8 @@ def test_each_output_that_names_a_variable_is_a_setting_of_airflows_side(account
     assert {"VERGER_BUCKET", "VERGER_REGION", "VERGER_SUBNET_ID"} <= set(variables)
     default = Deployment.from_environment({})
     for name, value in variables.items():
-        marked = Deployment.from_environment({name: f"{value}-changed"})
+        ending = "/" if value.endswith("/") else ""
+        marked = Deployment.from_environment({name: f"{value.removesuffix('/')}-changed{ending}"})
         assert marked != default, f"{name} is no variable that verger.deployment reads"
 
 
@@ -79,7 +80,7 @@ def test_each_output_that_names_a_variable_is_a_setting_of_airflows_side(account
 
 @pytest.mark.parametrize("output", ["DataBucket", "AccessLogBucket"])
 def test_buckets_are_encrypted_with_keys_that_leave_etags_alone(account: Account, output: str) -> None:
-    """With KMS an ETag is no MD5, and sync would copy every picture again."""
+    """With KMS an ETag is no MD5, and sync would ask for every picture's metadata."""
     s3 = account.client("s3")
     rules = s3.get_bucket_encryption(Bucket=account.resource(output))["ServerSideEncryptionConfiguration"]["Rules"]
     assert [rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules] == ["AES256"]

@@ -13,6 +13,12 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from verger.storage.layout import BucketLayout, S3Address
+from verger.sync.folder import FolderSource
+from verger.sync.other_bucket import BucketSource
+from verger.sync.pictures import UnreadableError
+from verger.sync.stored import put_picture
+from verger.sync.synchronize import synchronize
 
 from tools.local_run import s3_server
 from tools.local_run.processes import ServerError
@@ -165,3 +171,30 @@ def _wait_until_closed(url: str) -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"{url} still answers")
+
+
+def test_a_sync_copies_to_it_what_changed_and_nothing_that_changes_meanwhile(
+    server: tuple[Path, S3Endpoint], tmp_path: Path
+) -> None:
+    """The server compares what comes with its MD5, and looks at the conditions of a copy, as S3 does."""
+    s3 = _client(server[1])
+    s3.create_bucket(Bucket="synced", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    layout = BucketLayout("synced")
+    (tmp_path / "Pêche 1").mkdir()
+    (tmp_path / "Pêche 1" / "a b.jpg").write_bytes(b"one")
+    for expected in ((1, 0), (0, 1)):
+        done = synchronize(s3, layout, FolderSource(tmp_path, "images/"))
+        assert (len(done.copy), done.unchanged) == expected
+    s3.put_object(Bucket=BUCKET, Key="in/Pêche 1/a b.jpg", Body=b"ONE")
+    for expected in ((1, 0), (0, 1)):
+        done = synchronize(s3, layout, BucketSource(s3, S3Address(BUCKET, "in/"), layout))
+        assert (len(done.copy), done.unchanged) == expected
+    assert s3.head_object(Bucket="synced", Key="images/Pêche 1/a b.jpg")["Metadata"].keys() == {"verger-content"}
+
+    with pytest.raises(UnreadableError, match="it changed while it was read"):
+        put_picture(s3, "synced", "images/2.jpg", b"other bytes", hashlib.md5(b"x", usedforsecurity=False).hexdigest())
+    source = BucketSource(s3, S3Address(BUCKET, "in/"), layout)
+    ((picture,), _) = source.pictures()
+    s3.put_object(Bucket=BUCKET, Key="in/Pêche 1/a b.jpg", Body=b"TWO")
+    with pytest.raises(UnreadableError, match="it changed since it was listed"):
+        source.copy(picture, s3, "synced")

@@ -9,10 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from mypy_boto3_emr import EMRClient
 from mypy_boto3_s3 import S3Client
 from verger import cluster_tasks
-from verger.cluster_tasks import choose_cluster, hidden_failure
+from verger.cluster.clusters import lease_name, run_lease
+from verger.cluster_tasks import choose_cluster, hidden_failure, terminate_cluster
 from verger.run.deployment import Deployment
+from verger.storage.layout import run_slug
 
 STATES = st.sampled_from(["success", "failed", "skipped", "upstream_failed", None])
 
@@ -85,3 +88,25 @@ def test_the_estimate_of_a_run_takes_the_real_spot_price_where_ec2_tells_it(
     assert chosen["estimate"]["spot_prices"] == source
     hours = {line["market"]: line["usd_hour"] for line in chosen["estimate"]["nodes"]}
     assert hours["ON_DEMAND"] - hours["SPOT"] == pytest.approx(0.214 - machine)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"region": "eu-west-1"},
+        {"region": "eu-west-1", "components": 3},
+        {"region": "eu-west-1", "bucket": None, "images_prefix": "../", "k": "ten", "spot_share": [1]},
+        {"region": ["eu-west-1"], "bucket": 5},
+        {},
+    ],
+    ids=["little", "an unknown key", "nonsense", "no usable region", "nothing"],
+)
+def test_the_teardown_needs_nothing_but_to_know_where_the_cluster_is(
+    params: dict[str, Any], local_emr: EMRClient, create_cluster: Callable[..., str]
+) -> None:
+    run_id = f"manual__{len(params)}{params.get('k', '')}"
+    cluster_id = create_cluster(Name=lease_name(run_lease("verger", run_slug(run_id)), 1))
+    context: Any = {"params": params, "run_id": run_id}
+    assert terminate_cluster(Deployment(Path(), poll_seconds=1), context) == [cluster_id]
+    state = local_emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
+    assert state == "TERMINATED"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from verger.storage.csv_text import as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tools.erasure.selection import Selection
 
 ERASED = "(erased)"
-#: What Verger's CSV files put before a cell that a spreadsheet would run (docs/formats.md).
-_MADE_HARMLESS = re.compile(r"^'(?=[=+\-@\t\r])")
 
 Cleaned = tuple[int, bytes]
 
@@ -65,8 +63,8 @@ def _csv_lines(text: str) -> Iterator[str]:
 
 def _is_selected(line: str, header: list[str], selection: Selection) -> bool:
     cells = dict(zip(header, next(csv.reader([line])), strict=False))
-    label = _MADE_HARMLESS.sub("", cells.get("label", ""))
-    return label in selection.labels or selection.means(cells.get("path", ""))
+    label, path = (as_it_was(cells.get(name, "")) for name in ("label", "path"))
+    return label in selection.labels or selection.means(path)
 
 
 def clean_json(content: bytes, selection: Selection) -> Cleaned:

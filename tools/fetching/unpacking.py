@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import shutil
 import stat
-import zipfile
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from verger.sync.zip_file import ArchiveError, ZipArchive, reason_not_to_read
+
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Collection, Iterator, Sequence
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 #: The parts that Fruits-360 is divided into.
 PARTS = {"training": "Training", "test": "Test", "validation": "Validation"}
 LICENCE_NAMES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "readme.md", "README.md", "readme.txt")
-LARGEST_FILE = 100_000_000
 LARGEST_TOTAL = 30_000_000_000
 LARGEST_NOTE = 1_000_000
 MOST_NOTES = 5
 LONGEST_NAME = 200
-#: The compressions that zipfile reads no further than it is asked to; bzip2 and LZMA it expands whole, in memory.
-BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-
-
-class ArchiveError(Exception):
-    """The archive cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +57,30 @@ def unpack(archive: Path, target: Path, parts: Collection[str]) -> Unpacked:
         ArchiveError: it is no zip, it is damaged, or it holds what an archive of pictures does not.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            pictures = [picture for picture in _pictures(opened) if picture.place.parts[1] in parts]
-            notes = _notes(opened, pictures)
-            _check(pictures, notes, opened, target)
+        with ZipArchive(archive) as opened:
+            entries = opened.entries()
+            pictures = [picture for picture in _pictures(entries) if picture.place.parts[1] in parts]
+            notes = _notes(entries, pictures)
+            _check(pictures, notes, entries, target)
             for picture in pictures:
-                _write(opened, picture, target)
-            texts = {note.filename: _read(opened, note).decode("utf-8", "replace") for note in notes}
-            left_out = sum(not name.endswith("/") for name in opened.namelist()) - len(pictures)
-    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
-        # BadZipFile also for a wrong CRC; UnicodeDecodeError for names; RuntimeError for encrypted members.
-        raise ArchiveError(f"{archive} is damaged or no usable zip ({error}): delete it and fetch it again") from error
+                _write(opened.read(picture.member), target / Path(*picture.place.parts))
+            texts = {note.filename: opened.read(note).decode("utf-8", "replace") for note in notes}
+    except ArchiveError as error:
+        raise ArchiveError(f"{archive}: {error}; delete it and fetch another") from error
     counts = Counter("/".join(picture.place.parts[:2]) for picture in pictures)
-    return Unpacked(dict(sorted(counts.items())), len({p.place.parts[2] for p in pictures}), left_out, texts)
+    labels = {picture.place.parts[2] for picture in pictures}
+    return Unpacked(dict(sorted(counts.items())), len(labels), len(entries) - len(pictures), texts)
 
 
-def _pictures(archive: zipfile.ZipFile) -> Iterator[Picture]:
-    for member in archive.infolist():
+def _pictures(entries: Sequence[zipfile.ZipInfo]) -> Iterator[Picture]:
+    for member in entries:
         place = place_of(member.filename)
-        is_link = stat.S_ISLNK(member.external_attr >> 16)
-        if place is not None and not member.is_dir() and not is_link:
+        if place is not None and not _is_link(member):
             yield Picture(member, place)
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(member.external_attr >> 16)
 
 
 def place_of(name: str) -> PurePosixPath | None:
@@ -106,11 +103,11 @@ def place_of(name: str) -> PurePosixPath | None:
 
 
 def _check(
-    pictures: Sequence[Picture], notes: Sequence[zipfile.ZipInfo], archive: zipfile.ZipFile, target: Path
+    pictures: Sequence[Picture], notes: Sequence[zipfile.ZipInfo], entries: Sequence[zipfile.ZipInfo], target: Path
 ) -> None:
     """Before anything is written: there is something, no two share a place, and it fits."""
     if not pictures:
-        top = sorted({name.partition("/")[0] for name in archive.namelist()})[:5]
+        top = sorted({name.partition("/")[0] for name in (entry.filename for entry in entries)})[:5]
         raise ArchiveError(
             f"the archive holds no <part>/<label>/<picture> with a part of {', '.join(PARTS.values())} that was asked "
             f"for; at its top: {', '.join(top) or 'nothing'}"
@@ -123,43 +120,32 @@ def _check(
 
 def _check_sizes(members: Sequence[zipfile.ZipInfo], target: Path) -> None:
     """What is going to be read comes to no more than is allowed and there is room for."""
-    unbounded = [member.filename for member in members if member.compress_type not in BOUNDED]
-    if unbounded:
-        raise ArchiveError(f"{unbounded[0]!r} is compressed in a way that is not read here: pack it with deflate")
+    for member in members:
+        if reason := reason_not_to_read(member):
+            raise ArchiveError(f"{member.filename!r} in it is {reason}")
     sizes = [member.file_size for member in members]
-    if max(sizes) > LARGEST_FILE or sum(sizes) > LARGEST_TOTAL:
-        raise ArchiveError(f"the archive unpacks to {sum(sizes):,} bytes, a file of it to {max(sizes):,}: too much")
+    if sum(sizes) > LARGEST_TOTAL:
+        raise ArchiveError(f"it unpacks to {sum(sizes):,} bytes: too much")
     free = shutil.disk_usage(target.parent).free
     if sum(sizes) > free:
         raise ArchiveError(f"{sum(sizes):,} bytes are to be unpacked, and {target.parent} has {free:,} left")
 
 
-def _write(archive: zipfile.ZipFile, picture: Picture, target: Path) -> None:
-    file = target / Path(*picture.place.parts)
+def _write(content: bytes, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(_read(archive, picture.member))
+    file.write_bytes(content)
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """A file of the archive, of the size that was checked.
-
-    One byte more is asked for, so that zipfile comes to the end and compares the CRC. Asked for all, it would expand
-    whatever the compressed data holds before it cuts that to the size.
-    """
-    with archive.open(member) as file:
-        return file.read(member.file_size + 1)
-
-
-def _notes(archive: zipfile.ZipFile, pictures: Sequence[Picture]) -> list[zipfile.ZipInfo]:
+def _notes(entries: Sequence[zipfile.ZipInfo], pictures: Sequence[Picture]) -> list[zipfile.ZipInfo]:
     """The licences and readmes in the folders that hold the parts, or above: a few, the topmost first."""
     collections = {PurePosixPath(picture.member.filename).parents[2] for picture in pictures}  # above part and label
     folders = collections | {folder for collection in collections for folder in collection.parents}
     found = [
         member
-        for member in archive.infolist()
+        for member in entries
         if PurePosixPath(member.filename).name in LICENCE_NAMES
         and PurePosixPath(member.filename).parent in folders
-        and not member.is_dir()
+        and reason_not_to_read(member) is None
         and member.file_size <= LARGEST_NOTE
     ]
     return sorted(found, key=lambda member: member.filename.count("/"))[:MOST_NOTES]

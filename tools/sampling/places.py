@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from verger.storage.layout import S3Address, parse_uri
 from verger.sync.folder import FolderSource, md5_of
-from verger.sync.pictures import is_plain_name, reason_to_leave_out
+from verger.sync.inside import open_inside
+from verger.sync.pictures import SourceError, UnreadableError, is_plain_name, reason_to_leave_out
 from verger.sync.stored import list_objects
 
 if TYPE_CHECKING:
@@ -50,12 +53,19 @@ class FolderPlace:
 
     def identities(self, names: list[str]) -> dict[str, Identity]:
         """MD5 and size of those that are there."""
-        files = {name: self.root / name for name in names}
-        return {name: (md5_of(file), file.stat().st_size) for name, file in files.items() if file.is_file()}
+        found: dict[str, Identity] = {}
+        for name in names:
+            with contextlib.suppress(UnreadableError), open_inside(self.root.resolve(), name) as file:
+                found[name] = (md5_of(file), os.fstat(file.fileno()).st_size)
+        return found
 
     def read(self, name: str) -> bytes:
-        """A file's bytes."""
-        return (self.root / name).read_bytes()
+        """A file's bytes. Raises SourceError for what is not a file of the folder any more."""
+        try:
+            with open_inside(self.root.resolve(), name) as file:
+                return file.read()
+        except UnreadableError as error:
+            raise SourceError(f"{self.root / name}: {error}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write beside its place, then move it there.

@@ -11,14 +11,12 @@ from verger.cost.billing import Bill
 from verger.cost.run_cost import COST_FILE
 from verger.mail.notification import Mail, compose
 from verger.publish.report import page_environment
+from verger.storage.csv_text import harmless
 from verger.storage.json_objects import read_json
 from verger.storage.layout import BucketLayout, S3Address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-#: What a spreadsheet would run at the beginning of a cell (docs/formats.md).
-_FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,9 @@ def report_csv(report: Report) -> bytes:
     """One line a run, with a header, in UTF-8."""
     names = [field.name for field in fields(RunLine)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\r\n")
-    writer.writeheader()
+    # Every text is quoted: so a semicolon in it ends no cell where that separates them.
+    writer = csv.DictWriter(text, names, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    text.write(",".join(names) + "\r\n")
     for run in report.runs:
         writer.writerow({name: _cell(value) for name, value in asdict(run).items()})
     return text.getvalue().encode()
@@ -126,10 +125,8 @@ def report_csv(report: Report) -> bytes:
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(_FORMULA_BEGINNINGS):
-        return f"'{value}"
-    return value
+        return float(f"{value:.6g}")
+    return harmless(value) if isinstance(value, str) else value
 
 
 def report_html(report: Report) -> bytes:

@@ -5,6 +5,9 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +29,9 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("size", pa.int64(), nullable=False),
     ]
 )
+
+#: So many groups of the same bytes are named, and so many paths of each.
+_MOST_EXAMPLES = 10
 
 
 class NoImagesError(ValueError):
@@ -59,6 +65,7 @@ class Plan:
     bytes_todo: int
     inputs_digest: str
     created_at: str
+    same_bytes: dict[str, Any]
 
     def to_json(self) -> bytes:
         """The plan as `plan.json` holds it."""
@@ -137,6 +144,34 @@ def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Set
     return digest.hexdigest()
 
 
+def find_same_bytes(images: list[ListedImage]) -> dict[str, Any]:
+    """The images whose bytes lie under two labels or more: a folder was renamed, or pictures were filed twice.
+
+    Returns `images` (how many) and `examples`: a few groups of the same bytes, one path of each label. Bytes count as
+    the same when ETag and size are: in a bucket with KMS none are. Takes a list of pointers beside the images.
+    """
+    found = 0
+    examples: list[list[str]] = []
+    of_bytes = attrgetter("etag", "size")
+    for (_, size), group in groupby(sorted(images, key=of_bytes), key=of_bytes):
+        count, paths = 0, dict[str, str]()
+        for image in group:
+            count += 1
+            paths.setdefault(image.label, image.path)
+        if len(paths) > 1 and size:
+            found += count
+            examples = nsmallest(_MOST_EXAMPLES, [*examples, nsmallest(_MOST_EXAMPLES, paths.values())])
+    return {"images": found, "examples": examples}
+
+
+def same_bytes_warning(images: int) -> str:
+    """What to tell of so many images whose bytes lie under two labels or more."""
+    return (
+        f"{images:,} pictures lie with the same bytes under two labels or more, and count in each: was a folder "
+        "renamed between two syncs? Delete one of the two, or sync with delete_missing"
+    )
+
+
 def check_k(settings: Settings, listed: int) -> None:
     """Raise SettingError when more components are wanted than the images can have."""
     if settings.variance is None and settings.k > listed:
@@ -178,4 +213,5 @@ def make_plan(
         bytes_todo=sum(image.size for image in todo),
         inputs_digest=inputs_digest(images, fingerprint, settings),
         created_at=created_at,
+        same_bytes=find_same_bytes(images),
     )

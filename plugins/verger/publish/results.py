@@ -10,7 +10,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from verger.plan.feature_table import list_commits
-from verger.plan.planning import read_manifest
+from verger.plan.planning import read_manifest, same_bytes_warning
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
@@ -78,13 +78,12 @@ def describe_run(
     published_at: str,
 ) -> dict[str, Any]:
     """The whole run as `run.json` holds it."""
-    random_weights = outputs.featurize["weights"] == "random"
     return {
         "format": 1,
         "run_id": run.run_id,
         "slug": run.slug,
         "published_at": published_at,
-        "warnings": ["The model has RANDOM weights: the matrix carries no meaning."] if random_weights else [],
+        "warnings": _warnings(outputs),
         "settings": {**asdict(settings), "source": shown_source(settings.source)},
         "counts": asdict(counts),
         "plan": dict(outputs.plan),
@@ -94,6 +93,15 @@ def describe_run(
         "cluster": dict(cluster),
         "regions": dict(regions),
     }
+
+
+def _warnings(outputs: StepOutputs) -> list[str]:
+    found = []
+    if outputs.featurize["weights"] == "random":
+        found.append("The model has RANDOM weights: the matrix carries no meaning.")
+    if same := outputs.plan.get("same_bytes", {}).get("images"):  # not in a plan of an earlier version
+        found.append(f"{same_bytes_warning(same)}; 'The run' names some.")
+    return found
 
 
 def describe_cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,20 @@
 """What a task of a run reads from its context: the settings and the paths."""
 
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from verger.run.settings import Settings
+from verger.run.deployment import Deployment
+from verger.run.eu_guard import EU_REGIONS
+from verger.run.settings import Settings, shown
 from verger.storage.layout import BucketLayout, RunLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 
 def run_settings(context: "Context") -> Settings:
@@ -23,3 +29,32 @@ def run_settings(context: "Context") -> Settings:
 def run_layout(settings: Settings, context: "Context") -> RunLayout:
     """The run's paths."""
     return RunLayout(BucketLayout(settings.bucket, settings.images_prefix), str(context["run_id"]))
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """What a teardown has to know of a run, and no more.
+
+    Attributes:
+        region: where its cluster is.
+        run: its paths; those of the pictures are not to be used.
+    """
+
+    region: str
+    run: RunLayout
+
+
+def run_place(deployment: Deployment, context: "Context") -> RunPlace:
+    """Where a run is, from as little of its settings as can be: whatever the others hold, its cluster must end.
+
+    Settings that were good when the cluster was created can be refused later: an update of Verger may check more, or
+    no longer know one of them. What is not usable here counts as what the installation has.
+    """
+    params = context["params"]
+    region, bucket = params.get("region"), params.get("bucket")
+    if region not in EU_REGIONS:
+        log.warning("region is %s, which is none of the EU: looking in %s", shown(region), deployment.region)
+        region = deployment.region
+    if not isinstance(bucket, str) or not bucket:
+        bucket = deployment.bucket
+    return RunPlace(region, RunLayout(BucketLayout(bucket), str(context["run_id"])))

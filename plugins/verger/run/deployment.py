@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from verger.run.images_prefix import check_images_prefix
+
 #: It is a part of the clusters' names, and a tag's value.
 INSTALLATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 #: EMR copies logs to S3 every five minutes (https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html);
@@ -77,6 +79,8 @@ class Deployment:
             raise ValueError(
                 f"VERGER_NAME is {self.name!r}: up to 40 of the characters A-Z a-z 0-9 . _ -, first a letter or digit"
             )
+        if (wrong := check_images_prefix(self.images_prefix)) is not None:
+            raise ValueError(f"VERGER_IMAGES_PREFIX is {self.images_prefix!r}: {wrong}")
         self._check_starts()
 
     def _check_starts(self) -> None:

@@ -1,5 +1,6 @@
 """The form of a run: each setting as an Airflow Param with its title, help and bounds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import Param
@@ -7,6 +8,7 @@ from airflow.sdk import Param
 from verger.prices import InstanceType, load_prices
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import EU_REGIONS
+from verger.run.images_prefix import form_pattern
 from verger.run.settings import (
     BUDGET_BOUNDS,
     CHUNK_BOUNDS,
@@ -42,6 +44,15 @@ def run_params(deployment: Deployment) -> dict[str, Param]:
     return _data_params(deployment) | _model_params() | _matrix_params() | _cluster_params()
 
 
+def unchecked(params: Mapping[str, Param]) -> dict[str, Param]:
+    """The same defaults without any check, for the tasks that end a run.
+
+    Airflow holds the run's settings against the form before each task. One that an update of Verger has come to refuse
+    would keep `terminate_cluster` from being called at all.
+    """
+    return {name: Param(param.value) for name, param in params.items()}
+
+
 def _data_params(deployment: Deployment) -> dict[str, Param]:
     section = "Pictures"
     return {
@@ -66,7 +77,7 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             "images_prefix",
             default=deployment.images_prefix,
             type="string",
-            pattern="^[^/].*/$",
+            pattern=form_pattern(),
             title="Folder of the pictures",
             description="Pictures lie in it as label/file: the last folder of a picture is its label.",
             section=section,
@@ -85,7 +96,16 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             "delete_missing",
             type="boolean",
             title="Delete what the source does not have",
-            description="Deletes from the bucket what is not in the source above. Without a source it does nothing.",
+            description="Deletes from the bucket what is not in the source above, but never what the source has and "
+            "only could not be copied. Without a source it does nothing.",
+            section=section,
+        ),
+        "delete_more_than_half": _param(
+            "delete_more_than_half",
+            type="boolean",
+            title="Delete even more than half",
+            description="Else a run that would delete more than half of the bucket's pictures deletes none and fails: "
+            "the source may be the wrong one, or not whole.",
             section=section,
         ),
         "max_reject_rate": _param(
@@ -185,7 +205,7 @@ def _machine_params() -> dict[str, Param]:
         "release_label": _param(
             "release_label",
             type="string",
-            pattern=r"^emr-(spark-)?\d+\.\d+\.\d+$",
+            pattern=r"^emr-(spark-)?[0-9]+\.[0-9]+\.[0-9]+(?![\s\S])",
             title="EMR release",
             description="The release that Verger was tried with; another one may have another Python or Spark.",
             section=section,

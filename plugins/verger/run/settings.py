@@ -1,11 +1,13 @@
 """The settings of one run: built and checked once, from the DAG's params."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from verger.run.eu_guard import check_region
+from verger.run.eu_guard import EU_REGIONS, check_region
+from verger.run.images_prefix import check_images_prefix
 
 #: MobileNetV2 without its top gives this many features; there are no more components than that.
 FEATURES = 1280
@@ -33,16 +35,18 @@ _CLUSTER_BOUNDS = {
     "idle_minutes": IDLE_MINUTE_BOUNDS,
     "executor_wait_minutes": EXECUTOR_MINUTE_BOUNDS,
 }
-#: The bucket's top folders that Verger writes itself (docs/formats.md).
-OWN_FOLDERS = frozenset(
-    {"certificates", "code", "features", "logs", "models", "rejects", "reports", "results", "runs", "wheels"}
-)
+_SHARES = ("max_reject_rate", "spot_share")
+_SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "retry_rejects", "force")
+_TEXTS = ("source", "weights", "like_cluster_id", "subnet_id")
+#: So much of a value is shown in a message.
+_SHOWN_CHARACTERS = 200
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _CLUSTER_ID = re.compile(r"j-[A-Z0-9]+")
-_SUBNETS = re.compile(r"subnet-[0-9a-f]+(\s*,\s*subnet-[0-9a-f]+)*")
+_SUBNETS = re.compile(r" *subnet-[0-9a-f]+ *(, *subnet-[0-9a-f]+ *)*")
+_RELEASE = re.compile(r"emr-(spark-)?[0-9]+\.[0-9]+\.[0-9]+")
 
 
 class SettingError(ValueError):
@@ -59,6 +63,7 @@ class Settings:
         images_prefix: the prefix of the pictures in the bucket, ending in `/`.
         source: what to copy pictures from before the run (`sync/source_address.py`); empty for none.
         delete_missing: whether pictures that are not in the source are deleted from the bucket.
+        delete_more_than_half: whether that may be more than half of the bucket's pictures.
         weights: an .h5 file of MobileNetV2 weights, here or at an s3:// address; empty for the bucket's default model.
         engine: `litert`, or `keras` as the reference.
         k: how many components to keep, unless `variance` is given.
@@ -89,6 +94,7 @@ class Settings:
     images_prefix: str = "images/"
     source: str = ""
     delete_missing: bool = False
+    delete_more_than_half: bool = False
     weights: str = ""
     engine: str = "litert"
     k: int = 10
@@ -114,21 +120,25 @@ class Settings:
     executor_wait_minutes: int = 5
 
     def __post_init__(self) -> None:
-        """Raise SettingError for the first setting that cannot be used."""
-        if not _BUCKET.fullmatch(self.bucket or ""):
-            raise SettingError(f"bucket is {self.bucket!r}: give the name of an S3 bucket, for example fruits-data")
+        """Raise SettingError, or OutsideEuError, for the first setting that cannot be used, whatever its type."""
+        _check_text("bucket", self.bucket, _BUCKET, "give the name of an S3 bucket, for example fruits-data")
+        if not isinstance(self.region, str):
+            raise SettingError(f"region is {shown(self.region)}: choose one of {', '.join(EU_REGIONS)}")
         check_region(self.region)
-        if not self.images_prefix.endswith("/") or self.images_prefix.startswith("/"):
-            raise SettingError(f"images_prefix is {self.images_prefix!r}: write it like images/")
-        if self.images_prefix.split("/")[0] in OWN_FOLDERS:
-            raise SettingError(f"images_prefix is {self.images_prefix!r}: that folder is Verger's own, choose another")
+        if (wrong := check_images_prefix(self.images_prefix)) is not None:
+            raise SettingError(f"images_prefix is {shown(self.images_prefix)}: {wrong}")
+        for name in _TEXTS:
+            _check_one_line(name, getattr(self, name))
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise SettingError(f"{name} is {shown(getattr(self, name))}: give true or false")
         if self.engine not in ENGINES:
-            raise SettingError(f"engine is {self.engine!r}: choose one of {', '.join(ENGINES)}")
+            raise SettingError(f"engine is {shown(self.engine)}: choose one of {', '.join(ENGINES)}")
         _check_bounds("k", self.k, K_BOUNDS)
-        if self.variance is not None and not 0 < self.variance <= 1:
-            raise SettingError(f"variance is {self.variance}: give a share above 0 and up to 1, for example 0.9")
-        if not 0 <= self.max_reject_rate <= 1:
-            raise SettingError(f"max_reject_rate is {self.max_reject_rate}: give a share from 0 to 1")
+        if self.variance is not None and not (_is_number(self.variance) and 0 < self.variance <= 1):
+            raise SettingError(f"variance is {shown(self.variance)}: give a share above 0 and up to 1, for example 0.9")
+        for name in _SHARES:
+            _check_number(name, getattr(self, name), (0, 1))
         _check_bounds("chunk_images", self.chunk_images, CHUNK_BOUNDS)
         self._check_cluster()
 
@@ -139,37 +149,60 @@ class Settings:
             raise SettingError(
                 f"max_nodes is {self.max_nodes!r}, less than core_nodes, {self.core_nodes}: raise it or lower the other"
             )
-        _check_number("spot_share", self.spot_share, (0, 1))
         _check_number("budget_usd", self.budget_usd, BUDGET_BOUNDS)
-        if self.like_cluster_id and not _CLUSTER_ID.fullmatch(self.like_cluster_id):
-            raise SettingError(f"like_cluster_id is {self.like_cluster_id!r}: write it like j-2AXXXXXXGAPLF")
-        if self.subnet_id and not _SUBNETS.fullmatch(self.subnet_id.strip()):
-            raise SettingError(f"subnet_id is {self.subnet_id!r}: write it like subnet-0123456789abcdef0")
-        if not re.fullmatch(r"emr-(spark-)?\d+\.\d+\.\d+", self.release_label):
-            raise SettingError(f"release_label is {self.release_label!r}: write it like emr-spark-8.1.0")
-        if not _INSTANCE_TYPE.fullmatch(self.instance_type):
-            raise SettingError(f"instance_type is {self.instance_type!r}: write it like m6i.xlarge")
+        if self.like_cluster_id:
+            _check_text("like_cluster_id", self.like_cluster_id, _CLUSTER_ID, "write it like j-2AXXXXXXGAPLF")
+        if self.subnet_id:
+            _check_text("subnet_id", self.subnet_id, _SUBNETS, "write it like subnet-0123456789abcdef0")
+        _check_text("release_label", self.release_label, _RELEASE, "write it like emr-spark-8.1.0")
+        _check_text("instance_type", self.instance_type, _INSTANCE_TYPE, "write it like m6i.xlarge")
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "Settings":
         """Build the settings from a DAG run's params, where None is a text left empty; raises SettingError."""
         known = {field.name: field.default for field in fields(cls)}
-        unknown = sorted(set(params) - set(known))
-        if unknown:
-            raise SettingError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
+        if unknown := sorted(set(params) - set(known), key=str):
+            raise SettingError(f"unknown setting {shown(unknown[0])}: there are {', '.join(sorted(known))}")
+        needed = {name: None for name, default in known.items() if default is MISSING}
         given: dict[str, Any] = {
             name: "" if value is None and known[name] == "" else value for name, value in params.items()
         }
-        return cls(**given)
+        return cls(**(needed | given))
 
 
-def _check_bounds(name: str, value: int, bounds: tuple[int, int]) -> None:
+def shown(value: object) -> str:
+    """A value as it may stand in a message: on one line, and not longer than can be read."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def _check_text(name: str, value: object, pattern: re.Pattern[str], what_to_do: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise SettingError(f"{name} is {shown(value)}: {what_to_do}")
+
+
+def _check_one_line(name: str, value: object) -> None:
+    """Raise SettingError for what cannot be a path or an address: control characters, line ends, half characters."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} is {shown(value)}: give a text, or leave it empty")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in value):
+        raise SettingError(f"{name} is {shown(value)}: write it without line breaks and other control characters")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_bounds(name: str, value: object, bounds: tuple[int, int]) -> None:
     smallest, largest = bounds
     if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
-        raise SettingError(f"{name} is {value!r}: give a whole number from {smallest:,} to {largest:,}")
+        raise SettingError(f"{name} is {shown(value)}: give a whole number from {smallest:,} to {largest:,}")
 
 
-def _check_number(name: str, value: float, bounds: tuple[float, float]) -> None:
+def _check_number(name: str, value: Any, bounds: tuple[float, float]) -> None:  # noqa: ANN401 -- anything of JSON
     smallest, largest = bounds
-    if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value <= largest:
-        raise SettingError(f"{name} is {value!r}: give a number from {smallest:,} to {largest:,}")
+    if not _is_number(value) or not smallest <= value <= largest:
+        raise SettingError(f"{name} is {shown(value)}: give a number from {smallest:,} to {largest:,}")

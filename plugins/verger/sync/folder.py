@@ -3,68 +3,127 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from verger.sync.inside import NOT_A_FILE, open_inside, scan_inside, target_inside
 from verger.sync.pictures import (
+    BAD_NAME,
+    MAX_KEY_BYTES,
     LeftOut,
     SourceError,
     SourcePicture,
-    StoredPicture,
+    UnreadableError,
     check_any,
-    printable,
+    leave_out,
     reason_to_leave_out,
 )
+from verger.sync.stored import md5_content, put_picture
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_BLOCK = 1 << 18
+
 
 class FolderSource:
-    """A folder: what is below it is copied under the same names."""
+    """A folder: what is below it is copied under the same names.
+
+    A link to a file in the folder is copied as that file; one that leaves it, and every link to a folder, is left out.
+    """
 
     def __init__(self, folder: Path, images_prefix: str) -> None:
-        """Raises SourceError when there is no such folder."""
+        """Raises SourceError when there is no such folder. The folder itself may be reached by a link."""
         if not folder.is_dir():
             raise SourceError(f"source is {str(folder)!r}: there is no such folder on this machine")
         self.folder = folder
         self.images_prefix = images_prefix
+        self._root = folder.resolve()
 
     def pictures(self) -> tuple[list[SourcePicture], list[LeftOut]]:
         """The pictures, by name; raises SourceError when there is none."""
         pictures: list[SourcePicture] = []
         left_out: list[LeftOut] = []
-        for file in sorted(_walk(self.folder)):
-            name = file.relative_to(self.folder).as_posix()
-            key = self.images_prefix + name
-            if reason := reason_to_leave_out(name, key):
-                left_out.append(LeftOut(printable(name), reason))
-            elif not file.is_file():
-                left_out.append(LeftOut(printable(name), "no file, or a link that leads nowhere"))
+        for found in self._walk():
+            if isinstance(found, LeftOut):
+                left_out.append(found)
             else:
-                pictures.append(SourcePicture(name, key, file.stat().st_size))
+                pictures.append(found)
+        pictures.sort(key=lambda picture: picture.name)
+        left_out.sort(key=lambda entry: entry.name)
         check_any(pictures, left_out, str(self.folder))
         return pictures, left_out
 
-    def is_unchanged(self, picture: SourcePicture, stored: StoredPicture) -> bool:
-        """Whether the bucket's object has the file's MD5."""
-        return stored.etag == md5_of(self.folder / picture.name)
+    def content(self, picture: SourcePicture) -> str:
+        """The MD5 of the file."""
+        with self.open(picture.name) as file:
+            return md5_content(md5_of(file))
 
     def copy(self, picture: SourcePicture, s3: "S3Client", bucket: str) -> None:
         """Put a file."""
-        # One part, whatever the size (S3 takes up to 5 GB): the ETag stays the MD5 that the next sync compares.
-        with (self.folder / picture.name).open("rb") as body:
-            s3.put_object(Bucket=bucket, Key=picture.key, Body=body)
+        with self.open(picture.name) as file:
+            digest = md5_of(file)
+            file.seek(0)
+            put_picture(s3, bucket, picture.key, file, digest)
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Open a picture's file, and no other; raises UnreadableError when that cannot be."""
+        return open_inside(self._root, name)
+
+    def _walk(self) -> Iterator[SourcePicture | LeftOut]:
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                with scan_inside(self._root, folder) as entries:
+                    for entry in entries:
+                        name = f"{folder}/{entry.name}" if folder else entry.name
+                        if not entry.is_dir(follow_symlinks=False):
+                            yield self._judge(name, entry)
+                        elif len(os.fsencode(self.images_prefix + name)) < MAX_KEY_BYTES:
+                            folders.append(name)
+                        else:
+                            yield self._leave_out(name, BAD_NAME)
+            except (OSError, UnreadableError) as error:
+                # Left out with all that is in it: unseen is not gone.
+                reason = str(error) if isinstance(error, UnreadableError) else f"it cannot be read ({error.strerror})"
+                if not folder:
+                    raise SourceError(f"source is {str(self.folder)!r}: {reason}") from error
+                yield self._leave_out(folder, reason)
+
+    def _judge(self, name: str, entry: os.DirEntry[str]) -> SourcePicture | LeftOut:
+        try:
+            if entry.is_symlink():
+                return self._judge_link(name)
+            if reason := reason_to_leave_out(name, self.images_prefix + name):
+                return self._leave_out(name, reason)
+            if not entry.is_file(follow_symlinks=False):
+                return self._leave_out(name, NOT_A_FILE)
+            size = entry.stat(follow_symlinks=False).st_size
+        except OSError as error:
+            return self._leave_out(name, f"it cannot be read ({error.strerror})")
+        return SourcePicture(name, self.images_prefix + name, size)
+
+    def _judge_link(self, name: str) -> SourcePicture | LeftOut:
+        try:
+            target = target_inside(self._root, name)
+            if (self._root / target).is_dir():
+                return self._leave_out(name, "a link to a folder, which is not followed")
+            if reason := reason_to_leave_out(name, self.images_prefix + name):
+                return self._leave_out(name, reason)
+            with open_inside(self._root, target) as file:
+                return SourcePicture(name, self.images_prefix + name, os.fstat(file.fileno()).st_size)
+        except UnreadableError as error:
+            return self._leave_out(name, str(error))
+
+    def _leave_out(self, name: str, reason: str) -> LeftOut:
+        return leave_out(name, self.images_prefix, reason)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    # Links to folders are not followed: they can lead out of the source, or round in circles.
-    for place, _, files in os.walk(folder, followlinks=False):
-        for file in files:
-            yield Path(place) / file
-
-
-def md5_of(file: Path) -> str:
-    """The MD5 of a file: the ETag of an object that was put in one part without KMS."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def md5_of(file: BinaryIO) -> str:
+    """The MD5 of a file, in hex: the ETag of an object that was put in one part without KMS."""
+    digest = hashlib.md5(usedforsecurity=False)
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

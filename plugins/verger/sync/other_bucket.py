@@ -10,14 +10,23 @@ from verger.sync.pictures import (
     SourceError,
     SourcePicture,
     StoredPicture,
+    UnreadableError,
     check_any,
-    printable,
+    leave_out,
     reason_to_leave_out,
 )
-from verger.sync.stored import list_objects
+from verger.sync.stored import CONTENT, etag_content, list_objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+#: What S3 says of an original that cannot be copied as it was listed.
+_UNREADABLE = {
+    "PreconditionFailed": "it changed since it was listed",
+    "NoSuchKey": "it went since it was listed",
+    "InvalidObjectState": "it is in an archive, restore it first",
+}
 
 
 class BucketSource:
@@ -47,19 +56,15 @@ class BucketSource:
             name = source_key.removeprefix(self.place.key)
             key = self.images_prefix + name
             if reason := reason_to_leave_out(name, key):
-                left_out.append(LeftOut(printable(name), reason))
+                left_out.append(leave_out(name, self.images_prefix, reason))
             else:
                 pictures.append(SourcePicture(name, key, stored.size))
         check_any(pictures, left_out, self.place.uri)
         return pictures, left_out
 
-    def is_unchanged(self, picture: SourcePicture, stored: StoredPicture) -> bool:
-        """Whether the bucket has the same bytes, or at least a younger copy.
-
-        ETags of one content differ when the source was put in parts or is encrypted with KMS.
-        """
-        original = self._found[self.place.key + picture.name]
-        return stored.etag == original.etag or stored.modified > original.modified
+    def content(self, picture: SourcePicture) -> str:
+        """The original's ETag: other bytes have another, however they were put and encrypted."""
+        return etag_content(self._etag(picture))
 
     def copy(self, picture: SourcePicture, s3: "S3Client", bucket: str) -> None:
         """Let S3 copy an object."""
@@ -74,11 +79,21 @@ class BucketSource:
             self._copy(picture, s3, bucket)
 
     def _copy(self, picture: SourcePicture, s3: "S3Client", bucket: str, **tagging: Any) -> None:  # noqa: ANN401
-        s3.copy_object(
-            Bucket=bucket,
-            Key=picture.key,
-            CopySource={"Bucket": self.place.bucket, "Key": self.place.key + picture.name},
-            # Of the original only its bytes are of interest here: metadata is anything, and may be personal.
-            MetadataDirective="REPLACE",
-            **tagging,
-        )
+        try:
+            s3.copy_object(
+                Bucket=bucket,
+                Key=picture.key,
+                CopySource={"Bucket": self.place.bucket, "Key": self.place.key + picture.name},
+                CopySourceIfMatch=self._etag(picture),
+                # Of the original only its bytes are of interest here: metadata is anything, and may be personal.
+                MetadataDirective="REPLACE",
+                Metadata={CONTENT: self.content(picture)},
+                **tagging,
+            )
+        except ClientError as error:
+            if reason := _UNREADABLE.get(error.response["Error"]["Code"]):
+                raise UnreadableError(reason) from error
+            raise
+
+    def _etag(self, picture: SourcePicture) -> str:
+        return self._found[self.place.key + picture.name].etag

@@ -24,12 +24,23 @@ class SourceError(ValueError):
     """The source cannot be used; the message names it and says what to do."""
 
 
+class UnreadableError(Exception):
+    """A picture of the source was listed and then could not be read; the message is the reason to leave it out."""
+
+
 @dataclass(frozen=True)
 class LeftOut:
-    """A file of the source that is not copied, and why."""
+    """A file or folder of the source that is not copied.
+
+    Attributes:
+        name: its name there, as it can be printed.
+        reason: why it is left out.
+        key: the key that it would have: what the bucket has there, or below, is nothing that the source does not have.
+    """
 
     name: str
     reason: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -56,11 +67,19 @@ class Source(Protocol):
     def pictures(self) -> tuple[list[SourcePicture], list[LeftOut]]:
         """What is to be in the bucket, and what is left out."""
 
-    def is_unchanged(self, picture: SourcePicture, stored: StoredPicture) -> bool:
-        """Whether the bucket has the picture as it is; asked from many threads, and only when the sizes agree."""
+    def content(self, picture: SourcePicture) -> str:
+        """What a picture holds: `md5:` or `etag:` and hex digits; asked from many threads. Raises UnreadableError.
+
+        `md5:` is of its bytes, `etag:` what its own bucket calls it.
+        """
 
     def copy(self, picture: SourcePicture, s3: "S3Client", bucket: str) -> None:
-        """Copy a picture to its key; called from many threads."""
+        """Copy a picture to its key, and its `content` with it; called from many threads. Raises UnreadableError."""
+
+
+def leave_out(name: str, images_prefix: str, reason: str) -> LeftOut:
+    """A file or folder of this name, left out."""
+    return LeftOut(printable(name), reason, images_prefix + name)
 
 
 def reason_to_leave_out(name: str, key: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from verger.run.eu_guard import check_bucket
 from verger.storage.layout import BucketLayout, parse_uri
 from verger.sync.archive import ZipSource
-from verger.sync.download import Download, shown
+from verger.sync.download import Download, DownloadError, private_file, shown
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
 from verger.sync.pictures import Source, SourceError
@@ -31,8 +31,12 @@ def open_source(address: str, s3: "S3Client", layout: BucketLayout) -> Iterator[
     Raises SourceError, and OutsideEuError or BucketMissingError for a bucket.
     """
     if address.startswith("https:"):
-        download = Download(address)
-        with _zip(download.fetch(), layout, shown(address)) as source:
+        try:
+            download = _download(address)
+            file = download.fetch()
+        except DownloadError as error:
+            raise SourceError(f"source is {error}") from error
+        with _zip(file, layout, shown(address)) as source:
             yield source
         download.forget()
     elif address.startswith("s3:"):
@@ -52,11 +56,18 @@ def check_source(address: str, s3: "S3Client", layout: BucketLayout) -> str | No
     Raises as `open_source` does, and SourceError for a source without a picture.
     """
     if address.startswith("https:"):
-        Download(address).check()
+        try:
+            _download(address).check()
+        except DownloadError as error:
+            raise SourceError(f"source is {error}") from error
         return None
     with open_source(address, s3, layout) as source:
         source.pictures()
     return check_bucket(s3, parse_uri(address).bucket) if address.startswith("s3:") else None
+
+
+def _download(address: str) -> Download:
+    return Download(address, private_file(address, ".zip"))
 
 
 @contextmanager

@@ -2,16 +2,24 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from verger.storage.layout import BucketLayout
-from verger.sync.pictures import LeftOut, Source, SourcePicture, StoredPicture
-from verger.sync.stored import list_objects
+from verger.sync.pictures import (
+    LeftOut,
+    Source,
+    SourceError,
+    SourcePicture,
+    StoredPicture,
+    UnreadableError,
+    printable,
+)
+from verger.sync.stored import is_unchanged, list_objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,38 +63,115 @@ class SyncPlan:
         return {**self.counts(), "left_out_files": named, "deleted_keys": list(self.delete)}
 
 
-def synchronize(s3: "S3Client", layout: BucketLayout, source: Source, *, delete_missing: bool) -> SyncPlan:
+def synchronize(
+    s3: "S3Client",
+    layout: BucketLayout,
+    source: Source,
+    *,
+    delete_missing: bool = False,
+    delete_more_than_half: bool = False,
+) -> SyncPlan:
     """Make the bucket's pictures those of a source; returns what was done.
 
-    A picture that cannot be copied ends the sync with its error; what was copied stays, and the next sync goes on.
+    A picture of the source that cannot be read is left out, and the bucket keeps what it has of it. One that cannot be
+    stored ends the sync with its error; what was copied stays, and the next sync goes on.
+
+    Raises SourceError, before anything is copied, when more than half of the bucket's pictures would be deleted.
     """
-    plan = plan_sync(source, list_objects(s3, layout.address(layout.images_prefix)), delete_missing=delete_missing)
+    present = list_objects(s3, layout.address(layout.images_prefix))
+    plan = plan_sync(s3, layout, source, present, delete_missing=delete_missing)
+    if not delete_more_than_half:
+        _check_half(plan, len(present))
     log.info("to copy: %d pictures; unchanged: %d", len(plan.copy), plan.unchanged)
-    for_each(plan.copy, lambda picture: source.copy(picture, s3, layout.bucket), "copied")
+    unreadable = _Unreadable()
+    for_each(plan.copy, unreadable.watch(lambda picture: source.copy(picture, s3, layout.bucket)), "copied")
+    plan = replace(
+        plan,
+        copy=tuple(picture for picture in plan.copy if picture.key not in unreadable.found),
+        left_out=(*plan.left_out, *unreadable.left_out()),
+    )
     _delete(s3, layout.bucket, plan.delete)
     return plan
 
 
-def plan_sync(source: Source, present: Mapping[str, StoredPicture], *, delete_missing: bool) -> SyncPlan:
-    """Compare a source with the bucket (by key)."""
+def plan_sync(
+    s3: "S3Client",
+    layout: BucketLayout,
+    source: Source,
+    present: Mapping[str, StoredPicture],
+    *,
+    delete_missing: bool,
+) -> SyncPlan:
+    """Compare a source with what the bucket has (by key)."""
     pictures, left_out = source.pictures()
     same_size = [
         picture for picture in pictures if picture.key in present and present[picture.key].size == picture.size
     ]
     unchanged: set[str] = set()
+    unreadable = _Unreadable()
 
     def compare(picture: SourcePicture) -> None:
-        if source.is_unchanged(picture, present[picture.key]):
+        if is_unchanged(s3, layout.bucket, picture, present[picture.key], source.content(picture)):
             unchanged.add(picture.key)
 
-    for_each(same_size, compare, "compared")
-    missing = sorted(set(present) - {picture.key for picture in pictures}) if delete_missing else []
+    for_each(same_size, unreadable.watch(compare), "compared")
+    left_out += unreadable.left_out()
+    missing = missing_keys(present, pictures, left_out) if delete_missing else []
     return SyncPlan(
-        copy=tuple(picture for picture in pictures if picture.key not in unchanged),
+        copy=tuple(
+            picture for picture in pictures if picture.key not in unchanged and picture.key not in unreadable.found
+        ),
         unchanged=len(unchanged),
         delete=tuple(missing),
         left_out=tuple(left_out),
     )
+
+
+def missing_keys(present: Iterable[str], pictures: Iterable[SourcePicture], left_out: Iterable[LeftOut]) -> list[str]:
+    """The bucket's keys that the source does not have: neither as a picture nor as, or in, what was left out of it."""
+    there = {picture.key for picture in pictures}
+    # A file without a name, as a zip can have one, would keep everything.
+    kept = {key for entry in left_out if entry.name for key in (entry.key, entry.key.rstrip("/"))}
+    return sorted(key for key in set(present) - there if not any(part in kept for part in _and_folders(key)))
+
+
+def _and_folders(key: str) -> Iterator[str]:
+    yield key
+    end = len(key)
+    while (end := key.rfind("/", 0, end)) > 0:
+        yield key[:end]
+
+
+def _check_half(plan: SyncPlan, present: int) -> None:
+    if 2 * len(plan.delete) > present:
+        raise SourceError(
+            f"delete_missing would delete {len(plan.delete):,} of the bucket's {present:,} pictures, more than half of "
+            f"them, beginning with {plan.delete[0]!r}: nothing was copied or deleted. Is the source the right one, and "
+            "is it whole? If so, set delete_more_than_half as well"
+        )
+
+
+class _Unreadable:
+    """Collects what could not be read, from many threads."""
+
+    def __init__(self) -> None:
+        #: By key.
+        self.found: dict[str, LeftOut] = {}
+
+    def watch(self, work: Callable[[SourcePicture], None]) -> Callable[[SourcePicture], None]:
+        """The same work, which leaves out what cannot be read."""
+
+        def watched(picture: SourcePicture) -> None:
+            try:
+                work(picture)
+            except UnreadableError as error:
+                self.found[picture.key] = LeftOut(printable(picture.name), str(error), picture.key)
+
+        return watched
+
+    def left_out(self) -> list[LeftOut]:
+        """What was found, by name."""
+        return sorted(self.found.values(), key=lambda entry: entry.name)
 
 
 def for_each(pictures: Sequence[SourcePicture], work: Callable[[SourcePicture], None], done: str) -> None:

@@ -13,10 +13,12 @@ from verger.plan.planning import (
     ListedImage,
     NoImagesError,
     Plan,
+    find_same_bytes,
     inputs_digest,
     list_images,
     make_plan,
     manifest_bytes,
+    same_bytes_warning,
 )
 from verger.run.settings import SettingError, Settings
 from verger.storage.layout import BucketLayout
@@ -134,3 +136,39 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
 def test_an_empty_folder_is_one_clear_error(s3: S3Client, bucket: str) -> None:
     with pytest.raises(NoImagesError, match=f"s3://{bucket}/images/"):
         list_images(s3, BucketLayout(bucket))
+
+
+def labelled(label: str, name: str, etag: str, size: int = 7) -> ListedImage:
+    return ListedImage(f"s3://fruits/images/{label}/{name}", etag, label, size)
+
+
+def test_pictures_of_a_renamed_folder_are_told_by_name() -> None:
+    images = [labelled(label, f"{n}.jpg", f"e{n}") for label in ("Apple Red 1", "Apple Red") for n in range(25)]
+    images += [labelled("Kiwi", "1.jpg", "k"), labelled("Kiwi", "copy.jpg", "k")]  # twice under one label: no matter
+    images += [labelled("Pear", "1.jpg", "k", size=8)]  # another size: other bytes
+    images += [labelled("Pear", "empty.jpg", "0", size=0), labelled("Kiwi", "empty.jpg", "0", size=0)]
+    same = find_same_bytes(images)
+    assert same["images"] == 50
+    assert len(same["examples"]) == 10
+    assert same["examples"][0] == ["s3://fruits/images/Apple Red 1/0.jpg", "s3://fruits/images/Apple Red/0.jpg"]
+    assert "50 pictures" in same_bytes_warning(same["images"])
+
+
+def test_what_is_told_of_the_same_bytes_does_not_grow_with_them() -> None:
+    many = [labelled(f"label {n % 500:03}", f"{n}.jpg", "one") for n in range(2000)]
+    assert find_same_bytes(many) == {
+        "images": 2000,
+        "examples": [[f"s3://fruits/images/label {n:03}/{n}.jpg" for n in range(10)]],
+    }
+
+
+@given(st.lists(st.tuples(NAMES, ETAGS, st.sampled_from([1, 2])), max_size=30))
+def test_the_same_bytes_are_those_that_a_comparison_of_all_finds(listed: list[tuple[str, str, int]]) -> None:
+    images = [labelled(label, f"{n}.jpg", etag, size) for n, (label, etag, size) in enumerate(listed)]
+    expected = sum(
+        any((other.etag, other.size) == (one.etag, one.size) and other.label != one.label for other in images)
+        for one in images
+    )
+    found = find_same_bytes(images)
+    assert found["images"] == expected
+    assert bool(found["examples"]) == bool(expected)

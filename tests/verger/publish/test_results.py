@@ -92,6 +92,16 @@ def test_the_pointer_moves_to_a_run_whose_counts_agree(s3: S3Client, run: RunLay
     assert "RANDOM weights" in description["warnings"][0]
 
 
+def test_the_same_bytes_under_two_labels_are_told_loudly(s3: S3Client, run: RunLayout) -> None:
+    same = {"images": 1234, "examples": [["s3://b/images/Apple/1.jpg", "s3://b/images/Pomme/1.jpg"]]}
+    write_json(s3, run.run_file("plan.json"), {**PLAN, "same_bytes": same})
+    description = publish_now(s3, run)
+    assert "1,234 pictures lie with the same bytes under two labels" in description["warnings"][-1]
+    assert description["plan"]["same_bytes"] == same
+    report = run.result_file("report.html")
+    assert b"1,234 pictures" in s3.get_object(Bucket=report.bucket, Key=report.key)["Body"].read()
+
+
 def test_a_token_in_the_source_s_address_is_in_no_result(s3: S3Client, run: RunLayout) -> None:
     description = publish_now(s3, run, source="https://h.example/p.zip?X-Amz-Signature=sesame")
     assert description["settings"]["source"] == "https://h.example/p.zip"

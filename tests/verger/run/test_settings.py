@@ -1,13 +1,17 @@
 """The settings of a run, and the form that they come from."""
 
+import contextlib
+import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from verger.run.deployment import Deployment
 from verger.run.params import run_params
-from verger.run.settings import SettingError, Settings
+from verger.run.settings import SettingError, Settings, shown
 
 GOOD: dict[str, Any] = {"bucket": "fruits-data", "region": "eu-west-1"}
 
@@ -58,6 +62,66 @@ def test_a_setting_that_cannot_be_used_is_refused_with_its_name_and_value(name: 
     with pytest.raises(ValueError, match=name) as refusal:
         Settings.from_params({**GOOD, name: value})
     assert repr(value) in str(refusal.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = [field.name for field in fields(Settings)]
+
+
+@given(st.sampled_from(NAMES), JSON)
+@example("max_reject_rate", "0.5")
+@example("max_reject_rate", True)
+@example("variance", "0.9")
+@example("variance", True)
+@example("variance", float("nan"))
+@example("budget_usd", float("inf"))
+@example("k", 10**400)
+@example("k", 10**5000)
+@example("spot_share", [0.5])
+@example("region", ["eu-west-1"])
+@example("images_prefix", {"a/": 1})
+@example("bucket", 5)
+@example("force", "false")
+@example("delete_missing", 1)
+@example("source", "/srv/a\x00b")
+@example("weights", "s3://b/a\nb")
+@example("source", "\ud800")
+@example("subnet_id", "subnet-0a\n,subnet-0b")
+@example("release_label", "emr-8.1.0\n")
+@example("release_label", "emr-\uff18.1.0")
+@example("bucket", None)
+def test_any_json_for_any_setting_is_taken_or_refused_with_its_name_value_and_what_to_do(name: str, value: Any) -> None:
+    """What the API, a form of another version or a person's script sends; only ValueError can come of it."""
+    try:
+        settings = Settings.from_params({**GOOD, name: value})
+    except ValueError as refused:
+        message = str(refused)
+        assert name.partition("_")[0] in message
+        assert shown(value)[:50] in message or "digits" in message
+        assert message.partition(": ")[2]
+        assert "\n" not in message
+        assert len(message) < 700
+    else:
+        taken = getattr(settings, name)
+        default = getattr(Settings(**GOOD), name)
+        assert type(taken) is type(default) or (isinstance(default, float | None) and isinstance(taken, int | float))
+        json.dumps(taken, allow_nan=False)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(), JSON, max_size=6))
+def test_no_set_of_params_raises_anything_but_a_clear_refusal(params: dict[str, Any]) -> None:
+    with contextlib.suppress(ValueError):
+        Settings.from_params(params)
+
+
+@pytest.mark.parametrize("missing", ["bucket", "region"])
+def test_a_setting_without_a_default_that_is_not_given_is_refused(missing: str) -> None:
+    with pytest.raises(ValueError, match=f"{missing} (is )?None"):
+        Settings.from_params({name: value for name, value in GOOD.items() if name != missing})
 
 
 def test_an_unknown_setting_is_refused() -> None:

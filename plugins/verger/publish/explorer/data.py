@@ -18,6 +18,7 @@ from verger.plan.feature_table import Commit
 from verger.publish.explorer.change_flags import change_of_each
 from verger.publish.explorer.neighbours import NEIGHBOURS, find_neighbourhoods
 from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, write_sheets
+from verger.storage.csv_text import as_it_was
 from verger.storage.layout import RunLayout
 
 FORMAT = 1
@@ -25,8 +26,6 @@ FORMAT = 1
 _MOST_BARS = 60
 _COMPONENT = re.compile(r"pc_\d+")
 _REJECT_COLUMNS = ("path", "label", "stage", "reason", "detail")
-#: What makes a CSV cell harmless to spreadsheets (docs/formats.md) is none of the page's business.
-_HARMLESS = r"^'([=+\-@\t\r])"
 
 
 @dataclass(frozen=True)
@@ -136,12 +135,8 @@ def _read_rejects(files: RunFiles) -> pa.Table:
     found = _csv(files, "rejects.csv", types)
     if found is None:
         return pa.table({name: pa.array([], pa.string()) for name in types})
-    return pa.table(
-        {
-            name: pc.replace_substring_regex(found[name], pattern=_HARMLESS, replacement=r"\1")
-            for name in _REJECT_COLUMNS
-        }
-    )
+    # What makes a CSV cell harmless to spreadsheets (docs/formats.md) is none of the page's business.
+    return pa.table({name: pa.array(map(as_it_was, found[name].to_pylist()), pa.string()) for name in _REJECT_COLUMNS})
 
 
 def _read_scree(files: RunFiles) -> list[dict[str, Any]]:

@@ -1,0 +1,30 @@
+"""Text in CSV files, harmless to spreadsheets: the rule of docs/formats.md, which Spark's side has, too."""
+
+import re
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+#: What may separate cells where a file is opened: a comma, in many countries a semicolon, a tab, a bar, a line break.
+SEPARATORS = "\\t\\n\\x0b\\x0c\\r\\x1c-\\x1f,;|\\x85\u2028\u2029"
+#: What a spreadsheet drops at the beginning of a cell, or nobody sees: spaces, controls, zero widths, BOM, quotes.
+UNSEEN = "\\x00-\\x20\\x22\\x7f-\\xa0\\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+#: What begins a formula, and what East Asian spreadsheets take for the same.
+SIGNS = "=+\\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+
+#: A sign at the beginning of a text, or of what becomes a cell where another separator is taken.
+FORMULA = f"(^|[{SEPARATORS}])([{UNSEEN}]*)('*)([{SIGNS}])"
+MADE_HARMLESS = f"(^|[{SEPARATORS}])([{UNSEEN}]*)'('*)([{SIGNS}])"
+#: A text that begins with a tab or a line break.
+CONTROL = "^('*[\\t\\n\\r])"
+MADE_PLAIN = "^'('*[\\t\\n\\r])"
+
+_FORMULA, _MADE_HARMLESS, _CONTROL, _MADE_PLAIN = map(re.compile, (FORMULA, MADE_HARMLESS, CONTROL, MADE_PLAIN))
+
+
+def harmless(text: str) -> str:
+    """A text with a `'` before each sign that a spreadsheet would take for the beginning of a formula."""
+    return _CONTROL.sub(r"'\1", _FORMULA.sub(r"\1\2'\3\4", text))
+
+
+def as_it_was(text: str) -> str:
+    """The text that `harmless` was given, for any text that came of it."""
+    return _MADE_HARMLESS.sub(r"\1\2\3\4", _MADE_PLAIN.sub(r"\1", text))

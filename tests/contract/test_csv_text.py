@@ -1,0 +1,94 @@
+"""Both sides make the text of CSV files harmless by the same rule, and it can be read back."""
+
+import csv
+import io
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from verger.cost.report import Report, RunLine, report_csv
+from verger.storage.csv_text import as_it_was, harmless
+
+from spark_jobs import csv_text
+from spark_jobs.results_writer import to_csv, to_text_csv
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207c\u2212"
+#: Ways in which a text can come to begin a cell.
+BEGINNINGS = [
+    "", " ", "\t", "\r", "\n", "\r\n", "\ufeff", "\u200b", "\xa0", "\u3000", '"', '""', "x;", "x,", "x\t", "x|", "x\n",
+    "x\r", "x\u2028", "x\x85", "x; ", 'x;"', "x;\u200b", "x;;", ";", "x;\t", "x\n\t ",
+]  # fmt: skip
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.lists(
+    st.sampled_from([*BEGINNINGS, *SIGNS, "'", "x", "cmd|' /C calc'!A0"]), max_size=6
+).map("".join)
+
+
+def cells(line: str, separator: str) -> list[str]:
+    """What a spreadsheet makes of a file where another separator is taken: quotes count at a cell's beginning only."""
+    return [cell for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator) for cell in row]
+
+
+def is_formula(cell: str) -> bool:
+    seen = cell.lstrip('"\ufeff\u200b\xa0\u3000 \t\r\n')
+    return seen[:1] in set(SIGNS) and bool(seen)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_formula_is_harmless_wherever_it_begins_and_whatever_separates(beginning: str, sign: str) -> None:
+    text = f"{beginning}{sign}HYPERLINK(A1&B1);y"
+    made = harmless(text)
+    assert f"'{sign}HYPERLINK" in made
+    line = to_csv(pa.table({"path": [text], "label": [text], "pc_1": [0.5]})).decode()
+    rejects = to_text_csv(("path", "detail"), [(made, made)]).decode()
+    for separator in ",;\t|":
+        assert not any(map(is_formula, cells(line, separator))), (line, separator)
+        assert not any(map(is_formula, cells(rejects, separator))), (rejects, separator)
+
+
+@given(TEXT)
+@example("'=")
+@example("x;'=1")
+@example("x;'\t=1")
+@example("\t'=1")
+@example("'\t=")
+def test_both_sides_write_the_same_and_it_reads_back_as_it_was(text: str) -> None:
+    made = harmless(text)
+    assert csv_text.harmless(pa.chunked_array([[text]])).to_pylist() == [made]
+    assert as_it_was(made) == text
+    assert made[:1] not in {*SIGNS, "\t", "\r", "\n"} or not made
+
+
+@pytest.mark.parametrize(
+    "text", ["Apple Braeburn", "Golden - 1", "a+b=c@d", "Pêche 1", "x;y", "it's", "s3://b/images/a-1.jpg"]
+)
+def test_ordinary_names_stay_as_they_are(text: str) -> None:
+    assert harmless(text) == text
+
+
+@given(st.lists(TEXT, min_size=1, max_size=3))
+def test_each_file_has_as_many_cells_as_columns_where_a_comma_separates(texts: list[str]) -> None:
+    made = [harmless(text) for text in texts]
+    (row,) = csv.reader(
+        io.StringIO(to_csv(pa.table({str(n): [text] for n, text in enumerate(texts)})).decode(), newline="")
+    )
+    assert row == made
+    _, row = csv.reader(io.StringIO(to_text_csv(["c"] * len(made), [made]).decode(), newline=""))
+    assert row == made
+
+
+def test_a_semicolon_in_the_only_text_of_a_line_ends_no_cell() -> None:
+    line = to_csv(pa.table({"path": ["s3://b/images/x;y/1.jpg"], "pc_1": [0.5]})).decode()
+    assert len(cells(line, ";")) == 1
+    assert len(cells(line, ",")) == 2
+
+
+def test_the_cost_report_follows_the_same_rule() -> None:
+    line = RunLine("x;=1+1", "\uff1dd", "failed", "2026-11-27", 1, 0.5, None, None, 1, 1.0, 1.0, 0.0, 0.0, "")
+    now = "2026-11-27"
+    text = report_csv(Report(now, now, (line,), None)).decode()  # type: ignore[arg-type] # the dates are not written
+    header, row = csv.reader(io.StringIO(text, newline=""))
+    assert dict(zip(header, row, strict=True))["run_id"] == "x;'=1+1"
+    assert dict(zip(header, row, strict=True))["dag_id"] == "'\uff1dd"
+    assert not any(map(is_formula, cells(text, ";")))
