@@ -59,10 +59,11 @@ def shown(address: str) -> str:
 class Download:
     """A file that comes over https into a folder of this user's alone."""
 
-    def __init__(self, address: str, folder: Path | None = None) -> None:
-        """Raises SourceError for an address that is not plain https."""
+    def __init__(self, address: str, folder: Path | None = None, *, authorization: str = "") -> None:
+        """Raises SourceError for an address that is not plain https; `authorization` is for its host alone."""
         check_address(address)
         self.address = address
+        self._authorization = authorization
         folder = folder or _private_folder()
         self.file = folder / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.zip"
         #: What the server said the file is, beside the part of it that is here.
@@ -97,9 +98,8 @@ class Download:
 
     def check(self) -> None:
         """Raise SourceError when there is nothing at the address, or no zip; fetches a few bytes."""
-        request = urllib.request.Request(self.address, headers={"Range": "bytes=0-3"})  # noqa: S310 -- https, checked
         try:
-            with _open(request) as answer:
+            with _open(self._request({"Range": "bytes=0-3"})) as answer:
                 if not answer.read(4).startswith(b"PK"):
                     self._fail("there is no zip file at this address")
         except urllib.error.HTTPError as error:
@@ -107,6 +107,13 @@ class Download:
             self._fail(f"the server answers {error.code} {error.reason}")
         except (OSError, http.client.HTTPException) as error:
             self._fail(f"it cannot be fetched ({error})")
+
+    def _request(self, headers: dict[str, str]) -> urllib.request.Request:
+        request = urllib.request.Request(self.address, headers=headers)  # noqa: S310 -- https, checked
+        if self._authorization:
+            # Where a redirect leads is not told.
+            request.add_unredirected_header("Authorization", self._authorization)
+        return request
 
     def _size(self) -> int:
         return self.file.stat().st_size if self.file.exists() else 0
@@ -116,8 +123,7 @@ class Download:
         version = self._version.read_text("utf-8") if have and self._version.exists() else ""
         # Without If-Range the rest of another version could be joined to what is here.
         headers = {"Range": f"bytes={have}-", "If-Range": version} if version else {}
-        request = urllib.request.Request(self.address, headers=headers)  # noqa: S310 -- https, checked
-        with _open(request) as answer:
+        with _open(self._request(headers)) as answer:
             goes_on = answer.status == _PARTIAL
             expected = int(answer.headers.get("Content-Length") or 0)
             self._check_room(expected)
