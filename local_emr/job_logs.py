@@ -6,7 +6,6 @@ import gzip
 import logging
 import re
 import threading
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -88,8 +87,13 @@ class JobLogs:
 
     def _publish_again(self, pauses: Sequence[float]) -> None:
         for pause in pauses:
-            time.sleep(pause)
-            if self.publish():
+            if self._storage.closed.wait(pause):
+                return
+            try:
+                if self.publish():
+                    return
+            except OSError as error:
+                _log.error("the last logs of %s are no longer here: %s", self._target, error)
                 return
         _log.error("the last logs of %s were not stored in %.0f s", self._target, sum(pauses))
 

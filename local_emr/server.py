@@ -65,10 +65,11 @@ class LocalEmr:
         self.endpoint = f"http://{host}:{self._server.server_port}"
         faults = Faults()
         endpoints = Endpoints(aws=self.endpoint, s3=settings.s3_endpoint or self.endpoint)
+        self._storage = Storage(settings, endpoints.s3)
         around = Surroundings(
             settings=settings,
             endpoints=endpoints,
-            storage=Storage(settings, endpoints.s3),
+            storage=self._storage,
             spark=local_spark(settings, endpoints.s3),
             yarn=_yarn_programs(settings),
             provisioner=FaultyProvisioner(provisioner or LocalProvisioner(settings), faults, settings.idle_time_scale),
@@ -89,6 +90,7 @@ class LocalEmr:
     def stop(self) -> None:
         """End every cluster and its processes, store their logs, then answer no more."""
         self._service.close()
+        self._storage.closed.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

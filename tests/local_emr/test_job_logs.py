@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,7 @@ class _Shelf:
         self.objects: dict[str, str] = {}
         self.uploads = 0
         self.open = True
+        self.closed = threading.Event()
 
     def upload(self, uri: str, content: bytes) -> None:
         if not self.open:
