@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from local_emr.launch import ANNOUNCEMENT
 from local_emr.server import LocalEmr
 from local_emr.settings import LocalEmrSettings, spark_home_of
+
+_KEYS = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}
 
 
 def main() -> int:
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--allow-host", action="append", default=[], metavar="NAME", help="a name by which clients reach this server")
     add("--port", type=int, default=5005, help="port to listen on, 0 for a free one (%(default)s)")
     add("--work-dir", type=Path, default=Path(".local-emr"), help="nodes and logs (%(default)s)")
     add("--node-root", type=Path, help="a root directory for nodes that is kept between clusters")
@@ -90,12 +94,14 @@ def _java_home() -> Path | None:
 
 def _from_options(options: argparse.Namespace) -> LocalEmrSettings:
     spark_python: Path | None = options.spark_python
-    keys = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}
-    credentials = {name: os.environ[variable] for name, variable in keys.items() if variable in os.environ}
+    credentials = {name: os.environ[variable] for name, variable in _KEYS.items() if variable in os.environ}
+    if len(credentials) == 1:
+        raise ValueError(f"of {' and '.join(_KEYS.values())}, only one is set")
     return LocalEmrSettings(
         work_dir=options.work_dir,
         host=options.host,
         port=options.port,
+        allow_hosts=options.allow_host,
         node_root=options.node_root,
         spark_home=spark_home_of(spark_python) if spark_python else None,
         spark_python=spark_python,
@@ -134,15 +140,30 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _hint(endpoint: str, settings: LocalEmrSettings) -> str:
+    if all(name in os.environ for name in _KEYS.values()):
+        key = "  # with the AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY that this server was started with"
+    else:
+        key = f"  export AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(_write_key(settings)))}"
     return "\n".join(
         [
             "Use it with:",
             f"  export AWS_ENDPOINT_URL={endpoint}",
             *([f"  export AWS_ENDPOINT_URL_S3={settings.s3_endpoint}"] if settings.s3_endpoint else []),
             f"  export AWS_REGION={settings.region} AWS_DEFAULT_REGION={settings.region}",
-            "  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...   # any, for the built-in S3",
+            key,
         ]
     )
+
+
+def _write_key(settings: LocalEmrSettings) -> Path:
+    """The file with the key that was made for this server, in the form of AWS's tools; only its user can read it."""
+    path = settings.work_dir / "credentials"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(
+            f"[default]\naws_access_key_id = {settings.access_key}\naws_secret_access_key = {settings.secret_key}\n"
+        )
+    return path
 
 
 if __name__ == "__main__":

@@ -89,8 +89,6 @@ class EmrApi:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if "HTTP_ORIGIN" in environ:
-            return _refuse_page(start_response)
         if environ.get("PATH_INFO") == FAULTS_PATH:
             return self._faults_api(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
@@ -130,15 +128,6 @@ class EmrApi:
         if name and not self._has_security_configuration(region, name):
             raise validation_error(f"Security configuration with name '{name}' does not exist.")
         return self._calls.perform(operation, request, lambda: perform(self._service, region, request))
-
-
-def _refuse_page(start_response: StartResponse) -> Iterable[bytes]:
-    """A browser names the page that a request comes from (RFC 6454, 7); AWS's clients do not.
-
-    Any page that is open on this machine could run programs here otherwise: a step is one.
-    """
-    start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", "0")])
-    return [b""]
 
 
 def _to_json(answer: Mapping[str, Any]) -> bytes:

@@ -277,7 +277,7 @@ class ClusterRunner:
             failure = _failure(code, logs)
         except (InvalidStepError, StorageError, StartError) as error:
             logs.note(f"The step could not be run: {error}")
-            logs.publish()
+            logs.publish_last()
             failure = Failure("Illegal Argument", str(error), logs.uri("controller"))
         if failure is None:
             self._update(lambda cluster: lifecycle.step_succeeded(cluster, step.step_id, now()))

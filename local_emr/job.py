@@ -52,7 +52,7 @@ class Job:
             self._logs.note("the node went away")
             raise
         finally:
-            self._logs.publish()
+            self._logs.publish_last()
 
     def _run(self, command: LocalCommand, env: Mapping[str, str], cwd: Path, *, sweep: bool) -> int:
         for download in command.downloads:

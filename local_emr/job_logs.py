@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from local_emr.innermost_cause import innermost_cause
 from local_emr.storage import Storage, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -22,7 +25,10 @@ _LAST_WORDS = re.compile(r"(?:: |Caused by: )?(?:[\w.]+(?:Error|Exception|Exit|I
 _HOW_LAST = 5  # lines
 _COMPLAINT = re.compile(r"error|exception|fail|not found|denied|killed|refused", re.IGNORECASE)
 _LONGEST_CAUSE = 1000  # characters
-_TAIL = 256 * 1024  # bytes of stderr that are searched for the cause
+_TAIL = 256 * 1024  # bytes of each log that are searched for the cause
+_GIVEN = re.compile(r"[\w.-]+: error\b")  # a program that says itself why it ended
+#: Together ten minutes: longer than EMR's own copying of logs takes, which is repeated every five.
+LAST_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, *[30.0] * 19)
 
 
 class JobLogs:
@@ -37,6 +43,7 @@ class JobLogs:
         self._target = target_uri
         self._storage = storage
         self._published: dict[Path, int] = {}
+        self._publishing = threading.Lock()
 
     def note(self, text: str) -> None:
         """Add a line to the controller's log."""
@@ -48,29 +55,61 @@ class JobLogs:
         """Where the file of that name is stored."""
         return None if self._target is None else f"{self._target}/{name}.gz"
 
-    def publish(self) -> None:
-        """Store the files that grew since they were stored last; a failure is the server's to log, not the job's."""
-        for file in (self.controller, self.stdout, self.stderr):
-            uri = self.uri(file.name)
-            if uri is None or self._published.get(file) == file.stat().st_size:
-                continue
-            content = file.read_bytes()
+    def publish(self) -> bool:
+        """Store the files that grew since they were stored last; whether all are stored now.
+
+        A failure is the server's to log, not the job's.
+        """
+        with self._publishing:
+            stored = [self._publish(file) for file in (self.controller, self.stdout, self.stderr)]
+        return all(stored)
+
+    def _publish(self, file: Path) -> bool:
+        uri = self.uri(file.name)
+        if uri is None or self._published.get(file) == file.stat().st_size:
+            return True
+        content = file.read_bytes()
+        try:
+            self._storage.upload(uri, gzip.compress(content, mtime=0))
+        except StorageError as error:
+            _log.warning("a log was not stored: %s", error)
+            return False
+        self._published[file] = len(content)
+        return True
+
+    def publish_last(self, pauses: Iterable[float] = LAST_PAUSES) -> None:
+        """Store what is there at the job's end; when the store refuses, again after each of the pauses (seconds).
+
+        That is done beside what follows: a store that is away delays no state of the step.
+        """
+        if not self.publish():
+            threading.Thread(target=self._publish_again, args=(tuple(pauses),), name="last-logs", daemon=True).start()
+
+    def _publish_again(self, pauses: Sequence[float]) -> None:
+        for pause in pauses:
+            if self._storage.closed.wait(pause):
+                return
             try:
-                self._storage.upload(uri, gzip.compress(content, mtime=0))
-            except StorageError as error:
-                _log.warning("a log was not stored: %s", error)
-                continue
-            self._published[file] = len(content)
+                if self.publish():
+                    return
+            except OSError as error:
+                _log.error("the last logs of %s are no longer here: %s", self._target, error)
+                return
+        _log.error("the last logs of %s were not stored in %.0f s", self._target, sum(pauses))
 
     def cause(self) -> tuple[str, str]:
         """The line that most likely says why the job failed (empty if none), and the name of the log it is from.
 
         spark-submit passes on what a Python driver writes to stderr as stdout: its last words are looked for there.
         """
-        words = last_words(_tail(self.stdout))
-        if words:
+        stdout, stderr = _tail(self.stdout), _tail(self.stderr)
+        words = last_words(stdout)
+        if _GIVEN.match(words):
             return words, self.stdout.name
-        return root_cause(_tail(self.stderr)), self.stderr.name
+        for text, log in ((stdout, self.stdout), (stderr, self.stderr)):
+            if cause := innermost_cause(text):
+                return cause, log.name
+        return words or root_cause(stderr), self.stdout.name if words else self.stderr.name
 
 
 def _tail(file: Path) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_emr.host_names import checked_host
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _PATHS = ("work_dir", "node_root", "spark_home", "spark_python", "java_home", "jars_dir", "yarn_jars_dir")
 
@@ -40,8 +43,9 @@ class LocalEmrSettings:
         grace_seconds: The time between SIGTERM and SIGKILL when a cluster ends.
         idle_time_scale: Real seconds per second of an auto-termination policy, and of a node's `shutdown`.
         s3_endpoint: The S3 that scripts come from, logs go to and steps use; none is this server's own.
-        access_key: The access key for that S3.
-        secret_key: Its secret.
+        access_key: The access key for that S3, and the one that this server's own clients must have.
+        secret_key: Its secret; none that is known makes a new one.
+        allow_hosts: Names of this server beside `host` and those of this machine; requests for others are refused.
         region: The region of requests that name none, and of the steps.
         extra_env: Further variables for bootstrap actions and steps.
     """
@@ -65,7 +69,8 @@ class LocalEmrSettings:
     idle_time_scale: float = 1.0
     s3_endpoint: str | None = None
     access_key: str = "local"
-    secret_key: str = field(default="local-secret", repr=False)
+    secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+    allow_hosts: Sequence[str] = ()
     region: str = "eu-west-1"
     extra_env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -87,6 +92,7 @@ class LocalEmrSettings:
             raise ValueError("a real YARN needs Spark, whose jars hold Hadoop's client: name a spark_python as well")
         if self.s3_endpoint is not None and not self.s3_endpoint.startswith(("http://", "https://")):
             raise ValueError(f"s3_endpoint={self.s3_endpoint!r} is not an http address")
+        self._check_access()
         self._make_paths_absolute()
 
     def _make_paths_absolute(self) -> None:
@@ -94,6 +100,11 @@ class LocalEmrSettings:
             path = getattr(self, name)
             # abspath, not resolve: the python of a virtual environment is a link that must stay one.
             object.__setattr__(self, name, None if path is None else Path(os.path.abspath(path)))  # noqa: PTH100
+
+    def _check_access(self) -> None:
+        if not (self.access_key and self.secret_key):
+            raise ValueError("access_key and secret_key must not be empty: who has them runs programs here")
+        object.__setattr__(self, "allow_hosts", tuple(checked_host(host) for host in self.allow_hosts))
 
     def to_json(self) -> str:
         """The settings as text, for a child process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ class Storage:
 
     def __init__(self, settings: LocalEmrSettings, endpoint: str) -> None:
         """Open no connection yet."""
+        #: Set when the server ends: what is tried again and again ends then.
+        self.closed = threading.Event()
         self._s3 = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint,

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from spark_jobs.innermost_cause import innermost_cause
+
 PREFIX = "verger: error:"
 
 
@@ -39,8 +41,10 @@ def run_step(step: Callable[[], None]) -> int:
         expected = error_from_worker(str(error))
         if expected is not None:
             return _report(str(expected), exit_code_of(expected))
-        traceback.print_exc()
-        return _report(f"{type(error).__name__}: {_first_line(error)} (unexpected; the traceback is in the log)", 1)
+        told = traceback.format_exc()
+        print(told, end="", file=sys.stderr)
+        cause = innermost_cause(told) or f"{type(error).__name__}: {_first_line(error)}"
+        return _report(f"{cause} (unexpected; the traceback is in the log)", 1)
     return 0
 
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from spark_jobs.job_errors import MissingObjectError, RefusedError, StepFailedError
 from spark_jobs.s3_address import S3Address
 
+#: How long what may pass is tried again: a store that refuses for a minute or two ends no step.
+PATIENCE = timedelta(minutes=3)
+#: Seconds before another conditional PUT is tried where the last one had no answer that counts.
+_PAUSES = (1.0, 2.0, 5.0, 10.0)
 INSTANCE_METADATA = "http://169.254.169.254/latest"
 
 
@@ -82,8 +87,9 @@ def open_store(settings: StoreSettings, bucket: str) -> S3Store:
 
 @functools.lru_cache(maxsize=16)
 def open_patient_store(settings: StoreSettings, bucket: str) -> S3Store:
-    """A client of one bucket that retries what may pass for up to three minutes."""
-    return _store(settings, bucket, retries=10)
+    """A client of one bucket that retries what may pass for as long as PATIENCE."""
+    # By time, not by number: ten attempts were over within half a minute.
+    return _store(settings, bucket, retries=1000)
 
 
 def _store(settings: StoreSettings, bucket: str, *, retries: int) -> S3Store:
@@ -97,7 +103,7 @@ def _store(settings: StoreSettings, bucket: str, *, retries: int) -> S3Store:
             "connect_timeout": timedelta(seconds=5),
             "timeout": timedelta(seconds=120),
         },
-        retry_config={"max_retries": retries, "retry_timeout": timedelta(minutes=3)},
+        retry_config={"max_retries": retries, "retry_timeout": PATIENCE},
     )
 
 
@@ -113,7 +119,20 @@ def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
     except FileNotFoundError as error:
         raise MissingObjectError(f"{address.uri} is not there") from error
     except BaseError as error:
-        raise StepFailedError(f"{address.uri} cannot be read: {error}") from error
+        raise StepFailedError(f"{address.uri} cannot be read: {said(error)}") from error
+
+
+def read_if_there(settings: StoreSettings, address: S3Address) -> bytes | None:
+    """The whole of one object; None when it is not there. Raises StepFailedError as `read_bytes` does."""
+    try:
+        return read_bytes(settings, address)
+    except MissingObjectError:
+        return None
+
+
+def said(error: Exception) -> str:
+    """What the store said, without the client's own view of it."""
+    return str(error).partition("\n\nDebug source")[0]
 
 
 def read_json(settings: StoreSettings, address: S3Address) -> dict[str, Any]:
@@ -143,24 +162,37 @@ def write_bytes(settings: StoreSettings, address: S3Address, content: bytes) -> 
         store = open_patient_store(settings, address.bucket)
         obstore.put(store, address.key, content, use_multipart=False)
     except (BaseError, FileNotFoundError) as error:
-        raise StepFailedError(f"{address.uri} cannot be written: {error}") from error
+        raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
 
 
-def write_once(settings: StoreSettings, address: S3Address, content: bytes) -> bool:
+def write_once(
+    settings: StoreSettings, address: S3Address, content: bytes, *, pauses: Sequence[float] = _PAUSES
+) -> bool:
     """Write one object where there is none yet, in one conditional PUT; whether it is ours that lies there now.
+
+    A PUT whose answer was lost may have stored the object, and one that is tried again then finds itself; S3 answers
+    409 while another request for the key is under way, whatever comes of that. So what lies there decides, and where
+    there is nothing the PUT is made again, after each of the pauses (seconds).
 
     Raises:
         StepFailedError: the store does not take it.
     """
     store = open_patient_store(settings, address.bucket)
-    try:
-        obstore.put(store, address.key, content, mode="create", use_multipart=False)
-    except AlreadyExistsError:
-        # A PUT whose answer was lost is tried again and then finds itself.
-        return read_bytes(settings, address) == content
-    except (BaseError, FileNotFoundError) as error:
-        raise StepFailedError(f"{address.uri} cannot be written: {error}") from error
-    return True
+    for pause in (*pauses, None):
+        try:
+            obstore.put(store, address.key, content, mode="create", use_multipart=False)
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
+        except (BaseError, FileNotFoundError) as error:
+            lies_there = read_if_there(settings, address)
+            if lies_there is not None:
+                return lies_there == content
+            if pause is None:
+                raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
+            time.sleep(pause)
+        else:
+            return True
+    raise AssertionError("the last attempt returns or raises")
 
 
 def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str, Any]) -> None:
@@ -179,7 +211,7 @@ def list_times(settings: StoreSettings, folder: S3Address) -> dict[str, datetime
         pages = obstore.list(open_patient_store(settings, folder.bucket), folder.key)
         return {entry["path"]: entry["last_modified"] for page in pages for entry in page}
     except (BaseError, FileNotFoundError) as error:
-        raise StepFailedError(f"{folder.uri} cannot be listed: {error}") from error
+        raise StepFailedError(f"{folder.uri} cannot be listed: {said(error)}") from error
 
 
 def delete_keys(settings: StoreSettings, bucket: str, keys: Sequence[str]) -> None:
@@ -195,4 +227,4 @@ def delete_keys(settings: StoreSettings, bucket: str, keys: Sequence[str]) -> No
     except FileNotFoundError:
         return
     except BaseError as error:
-        raise StepFailedError(f"{len(keys)} objects of {bucket} cannot be deleted: {error}") from error
+        raise StepFailedError(f"{len(keys)} objects of {bucket} cannot be deleted: {said(error)}") from error

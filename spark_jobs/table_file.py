@@ -2,9 +2,10 @@
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from obstore.exceptions import BaseError
 
 from spark_jobs.job_errors import StepFailedError
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.object_store import StoreSettings, said
 from spark_jobs.remote_file import RemoteFile, UploadedFile
 from spark_jobs.s3_address import S3Address
 
@@ -16,12 +17,14 @@ def write_table_file(settings: StoreSettings, address: S3Address, rows: pa.Table
     """Write rows as one file with one row group, and check that the store holds them.
 
     Raises:
-        StepFailedError: the file does not hold the rows it should.
-        OSError: the store does not take it.
+        StepFailedError: the file does not hold the rows it should, or the store does not take it.
     """
     repeating = [name for name in REPEATING if name in rows.column_names]
-    with UploadedFile(settings, address) as upload:
-        pq.write_table(rows.combine_chunks(), upload, compression="zstd", use_dictionary=repeating)
-    stored = int(pq.ParquetFile(RemoteFile(settings, address)).metadata.num_rows)
+    try:
+        with UploadedFile(settings, address) as upload:
+            pq.write_table(rows.combine_chunks(), upload, compression="zstd", use_dictionary=repeating)
+        stored = int(pq.ParquetFile(RemoteFile(settings, address)).metadata.num_rows)
+    except (OSError, BaseError) as error:
+        raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
     if stored != rows.num_rows:
         raise StepFailedError(f"{address.uri} holds {stored} rows instead of {rows.num_rows}: not committed")

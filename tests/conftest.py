@@ -95,6 +95,8 @@ def local_emr_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         provision_seconds=0.01,
         terminate_seconds=0.0,
         grace_seconds=0.2,
+        access_key="testing",
+        secret_key="testing",  # noqa: S106 - what the fixture `local_emr` signs with
     )
     with serving(settings) as endpoint:
         yield endpoint

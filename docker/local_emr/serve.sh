@@ -12,7 +12,7 @@ case ${VERGER_CLUSTER:-local} in
     *) echo "local_emr: error: VERGER_CLUSTER is '$VERGER_CLUSTER': choose local or yarn" >&2; exit 2 ;;
 esac
 exec /opt/verger/.venv/local_emr/bin/python -m local_emr \
-    --host 0.0.0.0 --port 5005 \
+    --host 0.0.0.0 --port 5005 --allow-host local-emr \
     --work-dir /var/lib/local_emr/work --node-root /node \
     --spark-python /opt/verger/.venv/spark/bin/python --jars-dir /opt/verger/.cache/jars/s3a \
     --cores "${VERGER_CORES:-2}" --memory-mib 1024 --log-seconds 2 \

@@ -91,6 +91,17 @@ def test_waiting_takes_no_worker(dag: DAG) -> None:
         assert vars(operator(dag, task_id))["deferrable"] is True
 
 
+def test_no_deferred_wait_rests_on_execution_timeout_which_airflow_does_not_keep_while_it_is_deferred(
+    dag: DAG,
+) -> None:
+    """apache/airflow#69678: a wait has an end of its own, by the trigger, and within the task's limit."""
+    for task_id in ("wait_for_cluster", "wait_for_featurize", "wait_for_pca"):
+        wait = operator(dag, task_id)
+        seconds = vars(wait)["max_attempts"] * vars(wait)["poke_interval"]
+        assert wait.execution_timeout
+        assert 0 < seconds <= wait.execution_timeout.total_seconds()
+
+
 def test_no_time_limit_on_the_run_can_skip_the_teardown(dag: DAG) -> None:
     assert dag.dagrun_timeout is None
     assert dag.max_active_runs == 1

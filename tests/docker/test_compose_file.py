@@ -54,6 +54,33 @@ def test_the_servers_fit_into_8_gb_and_the_one_shots_beside_those_that_run_then(
     assert servers - limits["scheduler"] + limits["model"] < 8 * 1024
 
 
+#: Who connects to whom.
+NEEDED = {
+    "postgres": {"init", "api-server", "scheduler", "dag-processor", "triggerer"},
+    "api-server": {"scheduler", "dag-processor", "triggerer"},
+    "s3": {"init", "model", "local-emr", "api-server", "scheduler", "dag-processor", "triggerer"},
+    "local-emr": {"scheduler", "triggerer"},
+}
+
+
+def test_every_service_reaches_what_it_needs(services: dict[str, dict[str, Any]]) -> None:
+    for server, clients in NEEDED.items():
+        for client in clients:
+            assert set(services[server]["networks"]) & set(services[client]["networks"]), f"{client} to {server}"
+
+
+def test_who_decodes_pictures_or_reads_weights_reaches_neither_the_database_nor_the_api(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for exposed in ("local-emr", "model", "s3"):
+        assert not set(services[exposed]["networks"]) & set(services["postgres"]["networks"]), exposed
+    assert not set(services["local-emr"]["networks"]) & set(services["api-server"]["networks"])
+    assert [name for name, service in services.items() if "networks" not in service] == ["secrets"], (
+        "the default network"
+    )
+    assert services["secrets"]["network_mode"] == "none"
+
+
 def test_every_service_drops_what_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert service["security_opt"] == ["no-new-privileges:true"], name

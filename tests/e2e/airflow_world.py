@@ -118,9 +118,17 @@ class Airflow:
         """Wait until a run's tasks are as wished."""
         wait_until(lambda: is_there(self.tasks(run_id)), seconds, f"{run_id}: {what}")
 
-    def mark_task(self, run_id: str, task: str, state: str) -> None:
+    def pause_below(self, name: str) -> Callable[[], None]:
+        """SIGSTOP to the processes that a service has started, and not to itself; what is returned lets them go on."""
+        below = process_table.descendants(self.servers[name].process.pid, process_table.processes())
+        assert below, f"{name} has no process of its own"
+        process_table.send(below, signal.SIGSTOP)
+        return lambda: process_table.send(below, signal.SIGCONT)
+
+    def mark_task(self, run_id: str, task: str, state: str, *, downstream: bool = False) -> None:
         """What a person does with the button `mark as` of a task."""
-        self.call("PATCH", f"{DAG}/dagRuns/{run_id}/taskInstances/{task}", {"new_state": state})
+        body = {"new_state": state, "include_downstream": downstream}
+        self.call("PATCH", f"{DAG}/dagRuns/{run_id}/taskInstances/{task}", body)
 
     def mark_run(self, run_id: str, state: str) -> None:
         """The same of a run."""

@@ -1,17 +1,14 @@
 """What holds after every fault: no cluster alive, nothing half published, and the next run good."""
 
-import json
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from verger.storage.layout import RunLayout
 
+from local_emr.control import FaultControl
 from tests.e2e.installation import Verger
 from tools.local_run.run_view import RunView
-
-FAULTS_PATH = "/local-emr/faults"
 
 
 def wait_until(is_true: Callable[[], Any], seconds: float, what: str, pause: float = 0.5) -> Any:
@@ -23,24 +20,21 @@ def wait_until(is_true: Callable[[], Any], seconds: float, what: str, pause: flo
     return found
 
 
-def _control(verger: Verger, method: str, body: Any = None) -> list[dict[str, Any]]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{verger.stack.emr_url}{FAULTS_PATH}", data, method=method)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server
-        told: list[dict[str, Any]] = json.load(answer)
-    return told
+def _control(verger: Verger) -> FaultControl:
+    return FaultControl(verger.stack.emr_url, verger.stack.access_key, verger.stack.secret_key)
 
 
 def arm(verger: Verger, *faults: dict[str, Any]) -> None:
     """Have these faults, and no others, from now on."""
-    _control(verger, "DELETE")
-    _control(verger, "POST", list(faults))
+    control = _control(verger)
+    control.clear()
+    control.arm(*faults)
 
 
 def struck(verger: Verger) -> dict[str, int]:
     """How often each kind of fault has struck."""
     counts: dict[str, int] = {}
-    for fault in _control(verger, "GET"):
+    for fault in _control(verger).describe():
         counts[fault["fault"]] = counts.get(fault["fault"], 0) + fault["struck"]
     return counts
 

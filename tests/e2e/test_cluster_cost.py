@@ -21,12 +21,12 @@ IMAGES = 12
 class Inbox:
     """A topic, and what arrives in a queue behind it."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, stack: local_stack.Stack) -> None:
         options: dict[str, Any] = {
-            "endpoint_url": endpoint,
+            "endpoint_url": stack.emr_url,
             "region_name": local_stack.REGION,
-            "aws_access_key_id": "x",
-            "aws_secret_access_key": "x",
+            "aws_access_key_id": stack.access_key,
+            "aws_secret_access_key": stack.secret_key,
         }
         sns, self.sqs = boto3.client("sns", **options), boto3.client("sqs", **options)
         self.arn: str = sns.create_topic(Name="verger")["TopicArn"]
@@ -46,7 +46,7 @@ class Inbox:
 
 @pytest.fixture(scope="module")
 def inbox(verger: Verger) -> Inbox:
-    return Inbox(verger.stack.emr_url)
+    return Inbox(verger.stack)
 
 
 @pytest.fixture(scope="module")

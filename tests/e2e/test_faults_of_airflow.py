@@ -1,5 +1,6 @@
 """The rest of the table of faults: a person or a crash interferes with a real Airflow, and no cluster survives it."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,6 +87,74 @@ def test_a_task_marked_failed(airflow: Airflow, pictures: Path) -> None:
     wait_until_hanging(airflow, run_id)
     airflow.mark_task(run_id, "wait_for_featurize", "failed")
     assert_ended_without_results(airflow, run_id, before)
+    assert_next_run_is_good(airflow, pictures)
+
+
+def test_a_task_marked_failed_with_what_follows_it_the_teardown_as_well(airflow: Airflow, pictures: Path) -> None:
+    """Airflow marks the teardown too (apache/airflow#68184): the trigger cancels the step, EMR ends the cluster."""
+    before = airflow.verger.latest()
+    run_id = start_run(airflow, pictures, HANGS, idle_minutes=10)
+    wait_until_hanging(airflow, run_id)
+    airflow.mark_task(run_id, "wait_for_featurize", "failed", downstream=True)
+    assert airflow.finish(run_id) == "failed"
+    (cluster,) = run_clusters(airflow.verger, run_id)
+    emr = airflow.verger.stack.emr()
+    wait_until(
+        lambda: emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"]["Status"]["State"] == "TERMINATED",
+        120 + 10 * 60 * TIME_SCALE,
+        "the cluster ends though its teardown was marked",
+    )
+    (step,) = emr.list_steps(ClusterId=cluster["Id"])["Steps"]
+    assert step["Status"]["State"] == "CANCELLED"
+    assert_no_cluster_alive(airflow.verger)
+    assert airflow.verger.latest() == before
+    assert_next_run_is_good(airflow, pictures)
+
+
+def test_a_triggerer_that_gives_signs_of_life_and_runs_nothing(airflow: Airflow, pictures: Path) -> None:
+    """Only what runs its triggers stands still (apache/airflow#65945): the run goes on when they do, and not twice."""
+    run_id = start_run(airflow, pictures)
+    airflow.reach(run_id, lambda tasks: tasks["wait_for_featurize"] == "deferred", "waits for featurize")
+    go_on = airflow.pause_below("triggerer")
+    try:
+        (cluster,) = run_clusters(airflow.verger, run_id)
+        emr = airflow.verger.stack.emr()
+        wait_until(
+            lambda: emr.list_steps(ClusterId=cluster["Id"])["Steps"][0]["Status"]["State"] == "COMPLETED",
+            240,
+            "the step is done",
+        )
+        # Two minutes in which a triggerer that is well would have told it many times: nobody may have gone on.
+        time.sleep(120)
+        assert airflow.tasks(run_id)["wait_for_featurize"] == "deferred"
+    finally:
+        go_on()
+    assert airflow.finish(run_id) == "success", airflow.tasks(run_id)
+    steps = airflow.verger.stack.emr().list_steps(ClusterId=cluster["Id"])["Steps"]
+    assert [step["Name"] for step in steps] == ["pca", "featurize"]
+    assert_no_cluster_alive(airflow.verger)
+    assert_published_whole(airflow.verger, run_id, IMAGES)
+
+
+def test_a_create_task_that_dies_alone_when_the_cluster_is_made_and_before_it_could_say_so(
+    airflow: Airflow, pictures: Path
+) -> None:
+    """As when the API server answers 409 to its heartbeat (apache/airflow#67272): EMR has it, XCom does not."""
+    before = airflow.verger.latest()
+    run_id = start_run(airflow, pictures, {"fault": "answer_slow", "operation": "RunJobFlow", "seconds": 30})
+    wait_until(lambda: run_clusters(airflow.verger, run_id), 240, "the cluster exists", pause=0.2)
+    assert airflow.tasks(run_id)["create_cluster"] == "running"
+    airflow.mark_task(run_id, "create_cluster", "failed")
+    assert airflow.finish(run_id) == "failed", airflow.tasks(run_id)
+    wait_until(
+        lambda: all(c["Status"]["State"].startswith("TERMINATED") for c in run_clusters(airflow.verger, run_id)),
+        240,
+        "the cluster that XCom does not know ends",
+    )
+    assert len(run_clusters(airflow.verger, run_id)) == 1
+    assert airflow.tasks(run_id)["terminate_cluster"] == "success"
+    assert_no_cluster_alive(airflow.verger)
+    assert airflow.verger.latest() == before
     assert_next_run_is_good(airflow, pictures)
 
 

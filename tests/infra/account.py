@@ -31,6 +31,8 @@ class Account:
     """An account; `client` speaks to it."""
 
     endpoint: str
+    access_key: str = "testing"  # moto accepts any
+    secret_key: str = "testing"  # noqa: S105 -- the same
 
     def client(self, service: str, region: str = "eu-west-1") -> Any:
         """A client of a service; which one is known at run time only."""
@@ -39,8 +41,8 @@ class Account:
             service,
             endpoint_url=self.endpoint,
             region_name=region,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",  # noqa: S106 -- moto accepts any
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
             config=Config(retries={"total_max_attempts": 1}),
         )
         if service == "emr":

@@ -22,13 +22,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
 BUCKET = "verger-123456789012-eu-west-1"
 
 
+def account_of(stack: local_stack.Stack) -> Account:
+    """The account that the local EMR plays."""
+    return Account(stack.emr_url, stack.access_key, stack.secret_key)
+
+
 @pytest.fixture(scope="module")
 def stack(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_stack.Stack]:
     """S3 and EMR of this machine, with the template deployed."""
     folder = tmp_path_factory.mktemp("stack")
     settings = replace(local_stack.StackSettings.for_project(project, folder, folder), bucket=BUCKET)
     with local_stack.running(settings) as running:
-        account = Account(running.emr_url)
+        account = account_of(running)
         account.deploy()
         # moto files what CloudFormation makes under the stack's region, and looks for it under its default one.
         running.emr().create_security_configuration(
@@ -43,7 +48,7 @@ def verger(project: Path, stack: local_stack.Stack, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("verger")
     home = AirflowHome(folder / "airflow", project, project / ".venv" / "airflow" / "bin" / "python")
     home.migrate(local_stack.cleared(os.environ), folder / "migrate.log")
-    outputs = {entry["Description"]: entry["OutputValue"] for entry in Account(stack.emr_url).outputs()}
+    outputs = {entry["Description"]: entry["OutputValue"] for entry in account_of(stack).outputs()}
     settings = {name: value for name, value in outputs.items() if name.startswith("VERGER_")}
     assert settings["VERGER_BUCKET"] == BUCKET
     # What is neither S3 nor EMR, such as the subnets and the topic, is moto's.
@@ -56,7 +61,7 @@ def test_a_run_orders_its_cluster_with_what_the_stack_made(verger: Verger, tmp_p
     (listed,) = verger.stack.emr().list_clusters()["Clusters"]
     assert listed["Status"]["State"] == "TERMINATED"
     cluster = verger.stack.emr().describe_cluster(ClusterId=listed["Id"])["Cluster"]
-    account = Account(verger.stack.emr_url)
+    account = account_of(verger.stack)
     assert cluster["ServiceRole"] == account.output("ServiceRoleName")
     assert cluster["Ec2InstanceAttributes"]["IamInstanceProfile"] == account.output("InstanceProfileName")
     assert cluster["SecurityConfiguration"] == account.output("SecurityConfigurationName")

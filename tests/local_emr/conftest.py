@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from local_emr import LocalEmrSettings
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 BUCKET = "local-emr-tests"
 REGION: Final = "eu-west-1"
+ACCESS_KEY: Final = "test"
+SECRET_KEY: Final = "the-secret-of-these-tests"  # noqa: S105
 OVER = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 
 
@@ -134,13 +140,30 @@ class Lab:
 
 
 def clients(endpoint: str, region: str = REGION) -> Lab:
-    """boto3's clients for an endpoint."""
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
+    """boto3's clients for a server with the key of these tests."""
+    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=region)
     return Lab(
         emr=session.client("emr", endpoint_url=endpoint),
         s3=session.client("s3", endpoint_url=endpoint),
         endpoint=endpoint,
     )
+
+
+def send(
+    endpoint: str,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    key: tuple[str, str] | None = (ACCESS_KEY, SECRET_KEY),
+    service: str = "elasticmapreduce",
+) -> httpx.Response:
+    """One request as it is given, signed with this key (none: not signed)."""
+    request = AWSRequest(method, endpoint + path, {"Content-Type": "application/json", **(headers or {})}, body)
+    if key is not None:
+        SigV4Auth(Credentials(*key), service, REGION).add_auth(request)
+    return httpx.request(method, endpoint + path, content=body, headers=dict(request.headers.items()), trust_env=False)
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +177,8 @@ def emr_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log_seconds=0.2,
         grace_seconds=0.5,
         idle_time_scale=0.01,
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
     )
     with serving(settings) as endpoint:
         yield endpoint

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,8 +14,10 @@ from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientEr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_emr.control import FaultControl
 from local_emr.faults import Fault, FaultKind, Faults
-from tests.local_emr.conftest import OVER, REGION, Lab, bash, is_alive, wait_until
+from local_emr.faulty_calls import FAULTS_PATH
+from tests.local_emr.conftest import ACCESS_KEY, OVER, REGION, SECRET_KEY, Lab, bash, is_alive, send, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,27 +26,24 @@ if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
 
 
-def control(lab: Lab, method: str = "GET", body: Any = None) -> Any:
-    """The control call; the answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{lab.endpoint}/local-emr/faults", data, method=method)  # noqa: S310 - our server
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)
+def control(lab: Lab) -> FaultControl:
+    """The control call."""
+    return FaultControl(lab.endpoint, ACCESS_KEY, SECRET_KEY)
 
 
 @pytest.fixture
 def faulty(lab: Lab) -> Iterator[Lab]:
     """The local EMR, without faults before and after the test."""
     yield lab
-    control(lab, "DELETE")
+    control(lab).clear()
 
 
 def arm(lab: Lab, fault: str, **more: Any) -> None:
-    control(lab, "POST", {"fault": fault, **more})
+    control(lab).arm({"fault": fault, **more})
 
 
 def struck(lab: Lab) -> list[int]:
-    return [fault["struck"] for fault in control(lab)]
+    return [fault["struck"] for fault in control(lab).describe()]
 
 
 @pytest.fixture
@@ -55,8 +53,8 @@ def once(lab: Lab) -> EMRClient:
         "emr",
         endpoint_url=lab.endpoint,
         region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
         config=Config(retries={"total_max_attempts": 1}),
     )
 
@@ -226,13 +224,14 @@ def test_a_lost_termination_is_accepted_and_nothing_ends(faulty: Lab) -> None:
 
 
 def test_faults_are_told_and_taken_away(faulty: Lab) -> None:
-    control(faulty, "POST", [{"fault": "no_capacity"}, {"fault": "step_hang", "step": "pca", "times": 3}])
-    told = control(faulty)
+    control(faulty).arm({"fault": "no_capacity"}, {"fault": "step_hang", "step": "pca", "times": 3})
+    told = control(faulty).describe()
     assert [(fault["fault"], fault["step"], fault["times"], fault["struck"]) for fault in told] == [
         ("no_capacity", "*", 1, 0),
         ("step_hang", "pca", 3, 0),
     ]
-    assert control(faulty, "DELETE") == []
+    control(faulty).clear()
+    assert control(faulty).describe() == []
 
 
 @pytest.mark.parametrize(
@@ -255,19 +254,17 @@ def test_faults_are_told_and_taken_away(faulty: Lab) -> None:
 )
 def test_a_fault_that_would_not_strike_as_asked_is_one_clear_error(faulty: Lab, asked: Any, named: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        control(faulty, "POST", [{"fault": "no_capacity"}, asked])
+        control(faulty).arm({"fault": "no_capacity"}, asked)
     assert caught.value.code == 400
     assert named in json.load(caught.value)["error"]
-    assert control(faulty) == [], "one of several is wrong: none is armed"
+    assert control(faulty).describe() == [], "one of several is wrong: none is armed"
 
 
 def test_what_is_no_json_or_another_method_is_refused(faulty: Lab) -> None:
     for method, data, code in (("POST", b"{", 400), ("PUT", b"{}", 405)):
-        request = urllib.request.Request(f"{faulty.endpoint}/local-emr/faults", data, method=method)  # noqa: S310
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=10)  # noqa: S310
-        assert caught.value.code == code
-        assert json.load(caught.value)["error"]
+        answer = send(faulty.endpoint, method, FAULTS_PATH, data)
+        assert answer.status_code == code
+        assert answer.json()["error"]
 
 
 @given(times=st.lists(st.integers(1, 4), min_size=1, max_size=4))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local_emr.job_logs import JobLogs, last_words, root_cause
 from local_emr.storage import StorageError, bucket_and_key
+from tests.contract.test_innermost_cause import OF_A_WORKER, OF_S3A
+from tests.local_emr.conftest import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +90,7 @@ class _Shelf:
         self.objects: dict[str, str] = {}
         self.uploads = 0
         self.open = True
+        self.closed = threading.Event()
 
     def upload(self, uri: str, content: bytes) -> None:
         if not self.open:
@@ -113,3 +117,36 @@ def test_without_an_address_nothing_is_stored(tmp_path: Path) -> None:
     shelf = _Shelf()
     JobLogs(tmp_path / "logs", None, shelf).publish()  # type: ignore[arg-type] # the same method
     assert shelf.uploads == 0
+
+
+def test_the_last_logs_are_stored_when_the_store_takes_them_again_and_nobody_waits(tmp_path: Path) -> None:
+    shelf = _Shelf()
+    logs = JobLogs(tmp_path / "logs", "s3://b/x", shelf)  # type: ignore[arg-type] # the same method
+    logs.stderr.write_text("verger: error: the bucket is read-only\n")
+    shelf.open = False
+    logs.publish_last([0.05] * 400)
+    assert shelf.objects == {}
+    shelf.open = True
+    wait_until(lambda: len(shelf.objects) == 3)
+    assert "read-only" in shelf.objects["s3://b/x/stderr.gz"]
+
+
+def test_the_last_logs_are_given_up_after_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = _Shelf()
+    shelf.open = False
+    JobLogs(tmp_path / "logs", "s3://b/x", shelf).publish_last([0.0, 0.0])  # type: ignore[arg-type] # the same method
+    wait_until(lambda: "the last logs of s3://b/x were not stored" in caplog.text)
+
+
+def test_the_cause_is_the_innermost_one_of_both_logs_unless_the_program_says_one(tmp_path: Path) -> None:
+    logs = JobLogs(tmp_path / "logs", None, _Shelf())  # type: ignore[arg-type] # the same method
+    logs.stdout.write_text(OF_A_WORKER)
+    cause, log = logs.cause()
+    assert (cause.split(":")[0], log) == ("obstore.exceptions.GenericError", "stdout")
+    assert "http://127.0.0.1:7070/b/features/x.parquet" in cause
+    logs.stdout.write_text(OF_A_WORKER + "verger: error: s3://b/x cannot be written\n")
+    assert logs.cause() == ("verger: error: s3://b/x cannot be written", "stdout")
+    logs.stdout.write_text("working\n")
+    logs.stderr.write_text(OF_S3A)
+    assert "S3Exception: Please reduce" in logs.cause()[0]
+    assert logs.cause()[1] == "stderr"

@@ -8,7 +8,7 @@ from local_emr import LocalEmrSettings
 from local_emr.model import Reason
 from local_emr.provisioning import LocalProvisioner, ProvisioningError
 from local_emr.server import serving
-from tests.local_emr.conftest import OVER, bash, clients
+from tests.local_emr.conftest import ACCESS_KEY, OVER, SECRET_KEY, bash, clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,13 @@ class _Broken:
 
 
 def test_a_cluster_without_machine_or_with_a_broken_one_ends_with_errors_and_the_next_is_good(tmp_path: Path) -> None:
-    settings = LocalEmrSettings(work_dir=tmp_path, provision_seconds=0, terminate_seconds=0)
+    settings = LocalEmrSettings(
+        work_dir=tmp_path,
+        provision_seconds=0,
+        terminate_seconds=0,
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
+    )
     with serving(settings, _Moody(settings)) as endpoint:
         lab = clients(endpoint)
         ends = {

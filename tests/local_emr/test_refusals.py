@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from local_emr.faulty_calls import FAULTS_PATH
 from tests.aws_models import wrong_on_purpose
 from tests.local_emr.conftest import bash
 
@@ -107,17 +105,3 @@ def test_an_operation_that_is_not_offered_says_so(lab: Lab) -> None:
             EngineSecurityGroupId="e",
             DefaultS3Location="s3://b",
         )
-
-
-@pytest.mark.parametrize("path", ["/", "/moto-api/", FAULTS_PATH])
-@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
-def test_a_page_in_a_browser_can_neither_run_programs_nor_ask_whether_it_may(lab: Lab, path: str, method: str) -> None:
-    """A step is a program, with the keys of the bucket: a browser on this machine must not start one."""
-    before = len(lab.emr.list_clusters()["Clusters"])
-    body = b'{"Name": "x", "Instances": {"InstanceCount": 1, "MasterInstanceType": "m6i.xlarge"}}'
-    headers = {"Origin": "https://fruit.example", "X-Amz-Target": "ElasticMapReduce.RunJobFlow"}
-    address = lab.emr.meta.endpoint_url + path
-    answer = httpx.request(method, address, content=body, headers=headers, trust_env=False)
-    assert answer.status_code == 403
-    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-    assert len(lab.emr.list_clusters()["Clusters"]) == before

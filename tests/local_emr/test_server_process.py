@@ -18,22 +18,42 @@ from aiobotocore.session import get_session  # type: ignore[import-untyped] # sh
 
 from local_emr import LocalEmrSettings, running
 from local_emr.launch import StartupError
-from tests.local_emr.conftest import OVER, REGION, Lab, bash, clients, is_alive, kill, wait_until
+from tests.local_emr.conftest import (
+    ACCESS_KEY,
+    OVER,
+    REGION,
+    SECRET_KEY,
+    Lab,
+    bash,
+    clients,
+    is_alive,
+    kill,
+    wait_until,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PROJECT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "HOME": "/nonexistent", "TEST_PASSED_ON": "yes"}
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(PROJECT),
+    "HOME": "/nonexistent",
+    "TEST_PASSED_ON": "yes",
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+}
 
 
 @contextmanager
-def server(work_dir: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(
+    work_dir: Path, *options: str, environment: Mapping[str, str] = ENVIRONMENT
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The program, and the first line of its output."""
     command = [sys.executable, "-m", "local_emr", "--port", "0", "--work-dir", str(work_dir), *options]
     with (
         (work_dir / "server.log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process,
     ):
         assert process.stdout is not None
         try:
@@ -105,7 +125,7 @@ def test_a_port_that_is_taken_is_an_error(tmp_path: Path, lab: Lab) -> None:
 
 
 def test_a_program_runs_it_as_a_child_that_ends_with_the_block(tmp_path: Path) -> None:
-    settings = LocalEmrSettings(work_dir=tmp_path, grace_seconds=0.2)
+    settings = LocalEmrSettings(work_dir=tmp_path, grace_seconds=0.2, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
     with running(settings, log_file=tmp_path / "log") as endpoint:
         pids = start_tree(clients(endpoint), tmp_path)
         assert all(map(is_alive, pids))
@@ -125,7 +145,9 @@ def test_a_child_that_does_not_come_up_is_an_error(tmp_path: Path) -> None:
 def test_a_child_ends_when_its_program_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from local_emr import LocalEmrSettings, running\n"
-        f"with running(LocalEmrSettings(work_dir=Path({str(tmp_path)!r}), grace_seconds=0.2)) as endpoint:\n"
+        f"settings = LocalEmrSettings(work_dir=Path({str(tmp_path)!r}), grace_seconds=0.2,"
+        f" access_key={ACCESS_KEY!r}, secret_key={SECRET_KEY!r})\n"
+        "with running(settings) as endpoint:\n"
         "    print('local EMR and S3: ' + endpoint, flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen(
@@ -143,8 +165,8 @@ def test_the_aws_cli_can_use_it(lab: Lab) -> None:
     env = {
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }
     aws = Path(sys.executable).with_name("aws")
     command = [str(aws), "emr", "list-clusters", "--endpoint-url", lab.endpoint]
@@ -165,8 +187,8 @@ async def _state_after_waiting(lab: Lab, cluster: str, step: str) -> str:
         "emr",
         endpoint_url=lab.endpoint,
         region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - any will do
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
     ) as emr:
         waiter = emr.get_waiter("step_complete")
         await waiter.wait(ClusterId=cluster, StepId=step, WaiterConfig={"Delay": 1, "MaxAttempts": 10})

@@ -13,7 +13,7 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import BUCKET, Lab, clients, wait_until
+from tests.local_emr.conftest import ACCESS_KEY, BUCKET, SECRET_KEY, Lab, clients, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,8 @@ def spark_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         memory_mib=700,
         cores=2,
         log_seconds=1,
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
     )
     with serving(settings) as endpoint:
         lab = clients(endpoint)

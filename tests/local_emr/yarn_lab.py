@@ -12,7 +12,7 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import BUCKET, Lab, clients, wait_until
+from tests.local_emr.conftest import ACCESS_KEY, BUCKET, SECRET_KEY, Lab, clients, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +46,8 @@ def serving_yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         spark_conf={"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
         log_seconds=0.5,
         idle_time_scale=1 / 60,
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
     )
     with serving(settings) as endpoint:
         lab = clients(endpoint)

@@ -23,6 +23,7 @@ from spark_jobs.results_writer import to_csv
 from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import REJECT
 from spark_jobs.telemetry import AddTotals, over_hosts
+from tests.contract.test_innermost_cause import OF_A_WORKER
 
 
 def raising(error: Exception) -> None:
@@ -50,6 +51,26 @@ def test_an_unexpected_error_ends_with_one_line_behind_its_traceback(capsys: pyt
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-1].startswith("verger: error: KeyError: 'x' (unexpected")
+
+
+def test_an_unexpected_error_s_last_line_is_its_innermost_cause_with_the_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        try:
+            raise ConnectionRefusedError("[Errno 111] Connection refused")
+        except OSError as error:
+            raise RuntimeError("s3://fruits/x cannot be read") from error
+
+    assert run_step(fail) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("verger: error: ConnectionRefusedError: [Errno 111] Connection refused (s3://fruits/x)")
+
+
+def test_an_error_of_a_worker_that_nobody_expected_is_named_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_step(lambda: raising(RuntimeError(OF_A_WORKER))) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "GenericError: Generic S3 error: status code: 503 for http://127.0.0.1:7070/b/features/x.parquet" in last
 
 
 def test_a_step_that_works_ends_with_code_0() -> None:

@@ -65,6 +65,29 @@ def test_a_wrong_password_and_a_wrong_key_are_refused(stack: Stack) -> None:
         urllib.request.urlopen(anonymous, timeout=30)  # noqa: S310 - the same
 
 
+def test_the_local_emr_does_nothing_without_the_key_and_reaches_neither_database_nor_api(stack: Stack) -> None:
+    """What decodes pictures is what a hostile one would take over."""
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{stack.emr.meta.endpoint_url}/local-emr/faults", timeout=30)  # noqa: S310 - the same
+    assert "Clusters" in stack.emr.list_clusters()
+    containers = stack.compose.containers()
+    addresses = [("s3", 7070)]
+    for name, port in (("postgres", 5432), ("api-server", 8080)):
+        networks = containers[name]["NetworkSettings"]["Networks"].values()
+        addresses += [(host, port) for host in (name, *(network["IPAddress"] for network in networks))]
+    program = f"""
+import socket
+for address in {addresses!r}:
+    try:
+        socket.create_connection(address, 3).close()
+        print(address[0])
+    except OSError:
+        pass
+"""
+    reached = stack.compose.run("exec", "-T", "local-emr", "python3", "-c", program).stdout.split()
+    assert reached == ["s3"]
+
+
 def test_no_secret_shows_in_the_containers_settings_or_their_logs(stack: Stack) -> None:
     read = "import pathlib; print(*(p.read_text() for p in pathlib.Path('/run/verger').rglob('*') if p.is_file()))"
     files = stack.compose.run("exec", "-T", "api-server", "python", "-c", read).stdout

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NOT_OFFERED = {"NotImplemented", "501", "MethodNotAllowed"}
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 AT_ONCE = 8
+#: Seconds before another conditional PUT is tried where the last one had no answer that counts.
+PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,26 @@ class Bucket:
         self.s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
 
     def put_once(self, key: str, content: bytes) -> bool:
-        """Write an object where there is none; whether it is ours that lies there now."""
-        try:
-            self.s3.put_object(Bucket=self.name, Key=key, Body=content, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {
-                "PreconditionFailed",
-                "ConditionalRequestConflict",
-                "412",
-                "409",
-            }:
-                raise
-            # A PUT whose answer was lost is tried again and then finds itself.
-            return self.read(StoredObject(key, 0)) == content
-        return True
+        """Write an object where there is none; whether it is ours that lies there now.
+
+        What lies there decides after every answer but a plain yes: the one of a PUT that did store may be lost, and S3
+        answers 409 while another request for the key is under way, whatever comes of that.
+        """
+        for pause in (*PAUSES, None):
+            try:
+                self.s3.put_object(Bucket=self.name, Key=key, Body=content, IfNoneMatch="*")
+            except (ClientError, HTTPClientError, ConnectionError) as error:
+                if isinstance(error, ClientError) and not _is_open(error):
+                    raise
+                lies_there = self.read(StoredObject(key, 0))
+                if lies_there is not None:
+                    return lies_there == content
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return True
+        raise AssertionError("the last attempt returns or raises")
 
     def delete(self, some: Iterable[StoredObject]) -> None:
         """Delete objects for good: a version by its id, so that no delete marker takes its place."""
@@ -104,6 +113,12 @@ class Bucket:
 
     def _delete(self, stored: StoredObject) -> None:
         self.s3.delete_object(Bucket=self.name, Key=stored.key, **_version(stored))
+
+
+def _is_open(error: ClientError) -> bool:
+    """Whether an answer leaves open what lies under the key: condition, conflict, or S3's own error."""
+    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status in {409, 412} or status >= 500  # noqa: PLR2004 - server errors
 
 
 class RangedObject(io.RawIOBase):

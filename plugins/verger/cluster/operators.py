@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from verger.cluster.clusters import USABLE, find_named, find_steps
 from verger.cluster.single_calls import make_once
-from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_of, step_log_address, tail, wait_for_logs
+from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_in, step_log_address, tail, wait_for_logs
 from verger.cluster.tag_lag import shown_later, wait_until_shown
 from verger.cluster.triggers import StepProgressTrigger
 from verger.run.deployment import LOG_SECONDS
@@ -219,7 +219,7 @@ class StepSensor(EmrStepSensor):
         for address, text in zip(addresses, texts, strict=True):
             if text.strip():
                 self.log.error("the end of %s:\n%s", address.uri, tail(text))
-        cause = cause_of("\n".join(texts)) or said
+        cause = cause_in(texts) or said
         folder = addresses[0].uri.rpartition("/")[0]
         self.log.error("%s", _TRY_AGAIN)
         raise AirflowFailException(

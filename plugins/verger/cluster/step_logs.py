@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from verger.cluster.innermost_cause import innermost_cause
 from verger.storage.layout import S3Address, parse_uri
 
 if TYPE_CHECKING:
@@ -119,3 +120,9 @@ def cause_of(text: str) -> str | None:
     """The one-line cause that a job gave; None when it gave none."""
     lines = [line for line in text.splitlines() if ERROR_MARK in line]
     return lines[-1].partition(ERROR_MARK)[2].strip() if lines else None
+
+
+def cause_in(logs: Sequence[str]) -> str | None:
+    """Why a step failed, by its logs: the cause that the job gave, else the innermost error that its logs hold."""
+    given = cause_of("\n".join(logs))
+    return given or next((found for log in logs if (found := innermost_cause(log))), None)

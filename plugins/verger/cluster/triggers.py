@@ -11,7 +11,7 @@ from airflow.triggers.base import TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from verger.cluster.progress import describe_progress
-from verger.storage.aws_clients import s3_client
+from verger.storage.aws_clients import emr_client, s3_client
 from verger.storage.json_objects import read_json
 from verger.storage.layout import parse_uri
 
@@ -75,6 +75,21 @@ class StepProgressTrigger(FirstLookLaterTrigger, EmrStepSensorTrigger):
         finally:
             if progress is not None:
                 progress.cancel()
+
+    async def on_kill(self) -> None:
+        """Cancel the step: a person marked or cleared its task, and nobody waits for it any more.
+
+        Where Airflow marks the teardown along with it ("downstream"), this leaves the cluster idle, and EMR ends it.
+        What the step has committed counts.
+        """
+        await asyncio.to_thread(self._cancel)
+
+    def _cancel(self) -> None:
+        cluster_id, step_id = self.serialized_fields["job_flow_id"], self.serialized_fields["step_id"]
+        emr = emr_client(self.aws_conn_id, str(self.region_name))
+        answer = emr.cancel_steps(ClusterId=cluster_id, StepIds=[step_id], StepCancellationOption="TERMINATE_PROCESS")
+        for told in answer["CancelStepsInfoList"]:
+            self.log.info("step %s is to end: %s %s", step_id, told["Status"], told.get("Reason", ""))
 
     async def _log_progress(self) -> None:
         s3 = await asyncio.to_thread(s3_client, self.aws_conn_id, str(self.region_name))

@@ -23,6 +23,7 @@ from verger.run.settings import (
     WANTED_MINUTE_BOUNDS,
     Settings,
 )
+from verger.run.source_credentials import SOURCE_PATTERN, check_no_credentials
 
 
 def _param(name: str, **schema: Any) -> Param:  # noqa: ANN401 -- JSON schema keywords are of any type
@@ -41,6 +42,7 @@ def _whole_number(name: str, bounds: tuple[int, int], **schema: Any) -> Param:  
 
 def run_params(deployment: Deployment) -> dict[str, Param]:
     """The params of `fruits_features`, with defaults that work for this deployment."""
+    check_no_credentials(deployment.source, "VERGER_SOURCE")
     return _data_params(deployment) | _model_params() | _matrix_params() | _cluster_params()
 
 
@@ -86,9 +88,11 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             "source",
             default=deployment.source,
             type="string",
+            pattern=SOURCE_PATTERN,
             title="Copy pictures from",
             description="New and changed pictures are copied from here to the bucket first: a folder or a zip file on "
-            "Airflow's machine, s3://bucket/folder/ of a bucket in the EU, or the https address of a zip file. "
+            "Airflow's machine, s3://bucket/folder/ of a bucket in the EU, or the https address of a zip file "
+            "(connection://ID/path, with an Airflow connection, for one that needs a password or a token). "
             "Empty: the bucket's pictures are taken as they are.",
             section=section,
         ),

@@ -11,16 +11,17 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 
 from verger.serve import notices
-from verger.serve.browser_rules import browser_rules
+from verger.serve.browser_rules import Origin, browser_rules
 from verger.serve.explorer_page import installed_file
+from verger.serve.framed_page import render_frame, wants_frame
 from verger.serve.notices import Notice, explain_no_results
 from verger.serve.result_file import (
+    CONTENT_TYPES,
     FileMissingError,
     StoreRefusedError,
     StoreUnreachableError,
     Wanted,
     check_name,
-    content_type,
     exists,
     read_file,
 )
@@ -76,7 +77,9 @@ def _entry(s3: "S3Client", run: RunLayout) -> Response:
     """Lead to the page that the run has, by a relative address: nothing is assumed of the host in front."""
     for name in _ENTRIES:
         if exists(s3, run.result_file(name)):
-            return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": name, **browser_rules()})
+            return Response(
+                status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": name, **browser_rules(Origin.INSTALLED)}
+            )
     raise FileMissingError(run.results_uri)
 
 
@@ -85,7 +88,11 @@ def _file(s3: "S3Client", run: RunLayout, path: str, request: Request) -> Respon
     if page := installed_file(name):
         if not exists(s3, run.result_file(name)):
             raise FileMissingError(name)
-        return FileResponse(page, headers=browser_rules(scripts=True), media_type=content_type(name))
+        return FileResponse(page, headers=browser_rules(Origin.EXPLORER), media_type=CONTENT_TYPES[page.suffix])
+    if wants_frame(request, name):
+        if not exists(s3, run.result_file(name)):
+            raise FileMissingError(name)
+        return HTMLResponse(render_frame(name), headers={**browser_rules(Origin.INSTALLED), "Vary": "Accept"})
     wanted = Wanted(
         head=request.method == "HEAD",
         byte_range=request.headers.get("range"),
@@ -93,12 +100,15 @@ def _file(s3: "S3Client", run: RunLayout, path: str, request: Request) -> Respon
         if_none_match=request.headers.get("if-none-match"),
     )
     answer = read_file(s3, run.result_file(name), wanted)
-    headers = {**answer.headers, **browser_rules()}
+    headers = {**answer.headers, **browser_rules(Origin.BUCKET), "Vary": "Accept"}
     if wanted.head or answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         return Response(status_code=answer.status, headers=headers)
     return StreamingResponse(answer.chunks, answer.status, headers)
 
 
 def _page(notice: Notice) -> Response:
-    headers = {**browser_rules(), **({"Retry-After": str(notice.reload_seconds)} if notice.reload_seconds else {})}
+    headers = {
+        **browser_rules(Origin.INSTALLED),
+        **({"Retry-After": str(notice.reload_seconds)} if notice.reload_seconds else {}),
+    }
     return HTMLResponse(notice.render(), notice.status, headers)

@@ -34,10 +34,11 @@ CONTENT_TYPES = {
     ".avif": "image/avif",
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
-    ".wasm": "application/wasm",
     ".parquet": "application/vnd.apache.parquet",
 }
 _ANY_BYTES = "application/octet-stream"
+#: What a browser would run or apply. Only the installed page has scripts: the bucket's are text, and nothing sniffs.
+_TEXT_IN_A_BUCKET = {".js", ".mjs", ".css", ".map"}
 _CHUNK_BYTES = 256 * 1024
 _MOST_NAME_CHARACTERS = 512
 #: One range; several in one request are answered with the whole file, which RFC 9110 (14.2) allows.
@@ -102,8 +103,9 @@ def check_name(name: str) -> str:
 
 
 def content_type(name: str) -> str:
-    """The content type of a file by its name."""
-    return CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), _ANY_BYTES)
+    """The content type of a file in the bucket, by its name."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return CONTENT_TYPES[".txt"] if suffix in _TEXT_IN_A_BUCKET else CONTENT_TYPES.get(suffix, _ANY_BYTES)
 
 
 def exists(s3: "S3Client", address: S3Address) -> bool:

@@ -99,14 +99,16 @@ class Download:
         address: str,
         file: Path,
         *,
+        authorization: str = "",
         schemes: Collection[str] = ("https",),
         report: Report = lambda *_: None,
         first_pause: float = _FIRST_PAUSE_SECONDS,
     ) -> None:
-        """Raises DownloadError for an address of another scheme."""
+        """Raises DownloadError for an address of another scheme; `authorization` is for its host alone."""
         check_address(address, schemes)
         self.address = address
         self.file = file
+        self._authorization = authorization
         self._schemes = schemes
         self._report = report
         self._first_pause = first_pause
@@ -239,6 +241,9 @@ class Download:
         request = urllib.request.Request(  # noqa: S310 -- the scheme is checked
             self.address, headers={"User-Agent": "verger", "Accept-Encoding": "identity", **headers}
         )
+        if self._authorization:
+            # Where a redirect leads is not told.
+            request.add_unredirected_header("Authorization", self._authorization)
         opener = urllib.request.build_opener(*_handlers(self._schemes))
         answer: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
         return answer

@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verger.run.eu_guard import check_bucket
+from verger.run.source_credentials import SourceCredentialsError, check_no_credentials
 from verger.storage.layout import BucketLayout, parse_uri
 from verger.sync.archive import ZipSource
 from verger.sync.download import Download, DownloadError, private_file, shown
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
 from verger.sync.pictures import Source, SourceError
+from verger.sync.source_connection import SCHEME, resolve
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_KINDS = "a folder or a zip file of Airflow's machine, s3://bucket/folder/, or the https address of a zip file"
+_KINDS = (
+    "a folder or a zip file of Airflow's machine, s3://bucket/folder/, the https address of a zip file, or "
+    "connection://ID/path for one that needs a password"
+)
 
 
 def shown_source(address: str) -> str:
     """An address as it may stand in a log or a file: without what could be a password or a token."""
-    return shown(address) if "://" in address and not address.startswith("s3:") else address
+    return shown(address) if "://" in address and not address.startswith(("s3:", SCHEME)) else address
 
 
 @contextmanager
@@ -30,13 +35,8 @@ def open_source(address: str, s3: "S3Client", layout: BucketLayout) -> Iterator[
 
     Raises SourceError, and OutsideEuError or BucketMissingError for a bucket.
     """
-    if address.startswith("https:"):
-        try:
-            download = _download(address)
-            file = download.fetch()
-        except DownloadError as error:
-            raise SourceError(f"source is {error}") from error
-        with _zip(file, layout, shown(address)) as source:
+    if download := _download(address):
+        with _zip(_fetched(download), layout, shown_source(address)) as source:
             yield source
         download.forget()
     elif address.startswith("s3:"):
@@ -55,9 +55,9 @@ def check_source(address: str, s3: "S3Client", layout: BucketLayout) -> str | No
 
     Raises as `open_source` does, and SourceError for a source without a picture.
     """
-    if address.startswith("https:"):
+    if download := _download(address):
         try:
-            _download(address).check()
+            download.check()
         except DownloadError as error:
             raise SourceError(f"source is {error}") from error
         return None
@@ -66,8 +66,26 @@ def check_source(address: str, s3: "S3Client", layout: BucketLayout) -> str | No
     return check_bucket(s3, parse_uri(address).bucket) if address.startswith("s3:") else None
 
 
-def _download(address: str) -> Download:
-    return Download(address, private_file(address, ".zip"))
+def _fetched(download: Download) -> Path:
+    try:
+        return download.fetch()
+    except DownloadError as error:
+        raise SourceError(f"source is {error}") from error
+
+
+def _download(address: str) -> Download | None:
+    """What is fetched over https; None for another kind of source."""
+    try:
+        check_no_credentials(address)
+        if address.startswith(SCHEME):
+            found = resolve(address)
+            file = private_file(found.address, ".zip")
+            return Download(found.address, file, authorization=found.authorization)
+        return Download(address, private_file(address, ".zip")) if address.startswith("https:") else None
+    except SourceCredentialsError as error:
+        raise SourceError(str(error)) from error
+    except DownloadError as error:
+        raise SourceError(f"source is {error}") from error
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Tasks that are run again, on a local EMR: after a crash, and after a person has cleared them."""
 
-import json
 import logging
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from verger.cluster import operators, step_logs, tag_lag
 from verger.cluster.clusters import find_named
 from verger.cluster.operators import AddStepOperator, CreateClusterOperator, StepSensor
 from verger.cluster.ready_sensor import ClusterReadySensor
+
+from local_emr.control import FaultControl
 
 REGION: Any = {"aws_conn_id": None, "region_name": "eu-west-1"}
 
@@ -107,10 +107,7 @@ def create(name: str) -> CreateClusterOperator:
 
 
 def arm(endpoint: str, **fault: Any) -> None:
-    body = json.dumps(fault).encode()
-    request = urllib.request.Request(f"{endpoint}/local-emr/faults", body, method="POST")  # noqa: S310 -- our server
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-        pass
+    FaultControl(endpoint, "testing", "testing").arm(fault)
 
 
 def test_a_cluster_whose_tags_lag_is_created_once_and_shown_when_the_task_is_over(

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from mypy_boto3_s3 import S3Client
-from verger.cluster.step_logs import cause_of, read_log, step_log_address, tail, wait_for_logs
+from verger.cluster.step_logs import cause_in, cause_of, read_log, step_log_address, tail, wait_for_logs
 from verger.storage.layout import S3Address
+
+from tests.contract.test_innermost_cause import OF_A_WORKER
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=1)
@@ -127,3 +129,11 @@ def test_the_last_cause_counts_and_the_tail_is_the_end() -> None:
     assert cause_of(text) == "second"
     assert cause_of("Traceback\n") is None
     assert tail("1\n2\n3\n\n", 2) == "2\n3"
+
+
+def test_without_a_cause_of_the_job_s_own_it_is_the_innermost_error_of_its_logs() -> None:
+    assert str(cause_in(["", OF_A_WORKER])).startswith(
+        "obstore.exceptions.GenericError: Generic S3 error: status code: 503"
+    )
+    assert cause_in([OF_A_WORKER, "verger: error: no model"]) == "no model"
+    assert cause_in(["", "26/11/21 12:00:00 INFO X: bye"]) is None

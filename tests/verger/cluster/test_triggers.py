@@ -43,3 +43,26 @@ def test_a_wait_for_what_has_been_reached_ends_well_but_not_before_its_worker_ha
     event = asyncio.run(first_event(trigger))
     assert event.payload["status"] == "success"
     assert time.monotonic() - began >= POLL_SECONDS
+
+
+def test_a_person_who_kills_the_wait_for_a_step_ends_the_step_and_not_its_cluster(
+    local_emr: EMRClient, create_cluster: Callable[..., str]
+) -> None:
+    """Even a step that ignores SIGTERM."""
+    cluster_id = create_cluster()
+    jar: Any = {"Jar": "command-runner.jar", "Args": ["bash", "-c", "trap '' TERM INT; while :; do sleep 1; done"]}
+    step: Any = {"Name": "featurize", "ActionOnFailure": "TERMINATE_CLUSTER", "HadoopJarStep": jar}
+    (step_id,) = local_emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"]
+    trigger = StepProgressTrigger(job_flow_id=cluster_id, step_id=step_id, **WAIT)
+
+    def state() -> str:
+        return str(local_emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]["Status"]["State"])
+
+    while state() != "RUNNING":
+        time.sleep(0.1)
+    asyncio.run(trigger.on_kill())
+    while state() in ("RUNNING", "CANCEL_PENDING"):
+        time.sleep(0.1)
+    assert state() == "CANCELLED"
+    assert local_emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"] == "WAITING"
+    asyncio.run(trigger.on_kill())  # a step that has ended is no error

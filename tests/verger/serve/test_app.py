@@ -23,6 +23,7 @@ def client(site: Site) -> Iterator[httpx.Client]:
     """Logged in, with some files to read."""
     site.put("explorer/index.html", b"<script src='data/run.js'></script>")
     site.put("explorer/app.js", b"alert(1)")
+    site.put("explorer/style.css", b"* { display: none }")
     site.put("explorer/data/run.js", b"alert(1)")
     site.put("explorer/data/evil.html", b"<script src='run.js'></script>")
     site.put("matrix.parquet", MATRIX, "text/html")
@@ -76,7 +77,9 @@ def test_the_entry_leads_to_the_explorer_and_to_the_report_without_one(site: Sit
 def test_the_content_type_goes_by_the_name_and_never_by_the_object(site: Site, client: httpx.Client) -> None:
     types = {
         "explorer/index.html": "text/html; charset=utf-8",
-        "explorer/data/run.js": "text/javascript; charset=utf-8",
+        "explorer/data/run.js": "text/plain; charset=utf-8",
+        "explorer/app.js": "text/javascript; charset=utf-8",
+        "explorer/style.css": "text/css; charset=utf-8",
         "matrix.parquet": "application/vnd.apache.parquet",
         "map.svg": "image/svg+xml",
     }
@@ -197,7 +200,25 @@ def test_every_answer_tells_the_browser_what_it_may_do(site: Site, client: httpx
     assert "frame-ancestors 'self'" in policy
     assert "script-src 'unsafe-inline'" not in policy
     assert ("script-src" in policy) == (path == "explorer/index.html")
+    assert ("sandbox" in policy.split("; ")) == (path in {"report.html", "explorer/data/evil.html"})
     assert headers["cache-control"] == "private, no-cache"
+
+
+def test_a_browser_gets_a_page_of_the_bucket_in_a_frame_and_a_program_gets_the_file(
+    site: Site, client: httpx.Client
+) -> None:
+    of_a_browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for name in ("report.html", "map.svg"):
+        content = client.get(site.address(name)).content
+        frame = client.get(site.address(name), headers=of_a_browser)
+        assert f'<iframe sandbox title="{name}" src="{name}?framed">' in frame.text
+        assert "frame-src 'self'" in frame.headers["content-security-policy"]
+        inside = client.get(site.address(f"{name}?framed"), headers=of_a_browser)
+        assert inside.content == content
+        assert "sandbox" in inside.headers["content-security-policy"].split("; ")
+        assert client.get(site.address(name), headers={"Accept": "image/*,*/*;q=0.8"}).content == content
+    assert client.get(site.address("no-such.html"), headers=of_a_browser).status_code == 404
+    assert client.get(site.address("explorer/"), headers=of_a_browser).content == PAGE
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])

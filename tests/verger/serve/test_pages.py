@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from verger.publish.explorer import site
-from verger.serve.browser_rules import browser_rules
+from verger.serve.browser_rules import Origin, browser_rules
 from verger.serve.explorer_page import installed_file
 from verger.serve.notices import explain_no_results
+from verger.serve.result_file import content_type
 from verger.serve.run_note import MOST_CHARACTERS, summarize
 from verger.serve.run_record import RunRecord, locate, region_of
 from verger.serve.tab import base_path, file_path, tab_path
@@ -79,10 +80,22 @@ def test_a_hostile_run_id_is_text_in_a_page(path: str) -> None:
 
 
 def test_only_the_installed_page_runs_scripts_and_none_of_them_stands_in_a_page() -> None:
-    assert "script-src" not in browser_rules()["Content-Security-Policy"]
-    policy = browser_rules(scripts=True)["Content-Security-Policy"]
+    for origin in (Origin.INSTALLED, Origin.BUCKET):
+        assert "script-src" not in browser_rules(origin)["Content-Security-Policy"]
+    policy = browser_rules(Origin.EXPLORER)["Content-Security-Policy"]
     assert "script-src 'self';" in policy
     assert not {"http", "*", "unsafe-eval", "blob:"} & set(policy.replace(";", " ").split())
+
+
+def test_what_comes_from_the_bucket_is_an_origin_of_its_own_that_may_do_nothing() -> None:
+    assert browser_rules(Origin.BUCKET)["Content-Security-Policy"].endswith("; sandbox")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.js", "a.MJS", "x/run.js", "a.css", "a.js.map", "a.wasm", "a.xhtml", "a.xml", "a", "a.htm"]
+)
+def test_nothing_of_the_bucket_is_a_script_a_style_or_an_unexpected_kind_of_page(name: str) -> None:
+    assert content_type(name) in {"text/plain; charset=utf-8", "application/octet-stream"}
 
 
 def test_what_can_run_is_the_installation_s_own() -> None:

@@ -1,7 +1,10 @@
 """The tab of a DAG run as a person sees it: Airflow's own page in a headless Chromium, the results in its frame."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -96,6 +99,7 @@ def test_a_run_without_an_explorer_shows_its_report(site: Site, logged_in: Chrom
     site.s3.delete_object(Bucket=site.results().layout.bucket, Key=key)
     try:
         open_frame(logged_in, site.url + tab_path("small", site.runs["published"]))
+        logged_in.switch_to.frame(wait_for(logged_in, lambda page: page.find_element(By.TAG_NAME, "iframe")))
         wait_for(logged_in, lambda page: page.find_element(By.TAG_NAME, "p").text == "The report")
     finally:
         site.put("explorer/index.html", b"")
@@ -128,3 +132,114 @@ def test_the_link_on_the_task_opens_the_tab(site: Site, logged_in: Chrome) -> No
     link = wait_for(logged_in, lambda page: page.find_element(By.CSS_SELECTOR, "a[href$='/plugin/results']"))
     assert link.text == "Results"
     assert str(link.get_property("href")).endswith(tab_path("small", site.runs["published"]))
+
+
+class Elsewhere:
+    """Another host that counts who comes."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        asked = self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                asked.append(f"{self.command} {self.path}")
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(b"<p>elsewhere</p>")
+
+            do_GET = do_POST = _answer  # noqa: N815 - the names that the class calls
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the class's name for it
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    """A host that no page of a bucket may lead to."""
+    other = Elsewhere()
+    thread = threading.Thread(target=other.server.serve_forever)
+    thread.start()
+    yield other
+    other.server.shutdown()
+    thread.join()
+    other.server.server_close()
+
+
+def hostile_pages(url: str) -> dict[str, str]:
+    """Pages that want to leave, by what they try; `go` is what a person would click."""
+    style = "<style>#go { position: fixed; inset: 0; display: block }</style>"
+    return {
+        "refresh": f'<meta http-equiv="refresh" content="0; url={url}/refresh"><b id=go>x</b>',
+        "link": f'{style}<a id=go href="{url}/link">x</a>',
+        "link over the page": f'{style}<a id=go target=_top href="{url}/top">x</a>',
+        "link in a window": f'{style}<a id=go target=_blank href="{url}/blank">x</a>',
+        "base": f'<base href="{url}/base/" target=_top>{style}<a id=go href="x">x</a>',
+        "form": f'<form action="{url}/form" method=post><button id=go>x</button></form>',
+        "form by get": f'<form action="{url}/form" target=_top><button id=go>x</button></form>',
+        "frame": f'<iframe src="{url}/frame"></iframe><b id=go>x</b>',
+        "object": f'<object data="{url}/object"></object><embed src="{url}/embed"><b id=go>x</b>',
+        "script": f"<script>location = '{url}/script'</script><img src=x onerror=\"location='{url}/x'\"><b id=go>x</b>",
+        "load": f'<img src="{url}/image"><link rel=stylesheet href="{url}/style"><b id=go>x</b>',
+        "prefetch": f'<link rel=prefetch href="{url}/p"><link rel=preconnect href="{url}"><b id=go>x</b>',
+        "pixel": f'<style>b {{ background: url("{url}/pixel") }} @import "{url}/import";</style><b id=go>x</b>',
+    }
+
+
+@pytest.mark.parametrize("trick", hostile_pages(""))
+@pytest.mark.parametrize("inside_airflow", [True, False], ids=["in the tab", "opened by itself"])
+def test_a_page_in_the_bucket_cannot_leave_the_host_of_airflow(
+    site: Site, logged_in: Chrome, elsewhere: Elsewhere, trick: str, inside_airflow: bool
+) -> None:
+    site.put("report.html", f"<!doctype html>{hostile_pages(elsewhere.url)[trick]}<i>end</i>".encode())
+    key = site.results().result_file("explorer/index.html").key
+    site.s3.delete_object(Bucket=site.results().layout.bucket, Key=key)
+    windows = logged_in.window_handles
+    try:
+        if inside_airflow:
+            open_frame(logged_in, site.url + tab_path("small", site.runs["published"]))
+        else:
+            logged_in.get(site.address("report.html"))
+        frame = wait_for(logged_in, lambda page: page.find_element(By.CSS_SELECTOR, "iframe[sandbox]"))
+        logged_in.switch_to.frame(frame)
+        wait_for(logged_in, lambda page: page.find_element(By.ID, "go")).click()
+        logged_in.switch_to.default_content()
+        time.sleep(1)  # a navigation that must not come tells nobody that it does not
+        assert elsewhere.asked == []
+        assert logged_in.current_url.startswith(site.url)
+        assert logged_in.window_handles == windows
+    finally:
+        site.put("explorer/index.html", b"")
+
+
+@pytest.mark.parametrize("trick", ["refresh", "link", "script"])
+def test_a_drawing_in_the_bucket_cannot_leave_either(
+    site: Site, logged_in: Chrome, elsewhere: Elsewhere, trick: str
+) -> None:
+    refresh = f'<meta http-equiv="refresh" content="0; url={elsewhere.url}"/>'
+    inside = {
+        "refresh": f'<html xmlns="http://www.w3.org/1999/xhtml">{refresh}</html>',
+        "link": f'<a href="{elsewhere.url}/link"><rect width="900" height="600"/></a>',
+        "script": f"<script>location = '{elsewhere.url}/script'</script>",
+    }[trick]
+    last = '<rect id="go" width="1" height="1"/>'
+    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="600">{inside}{last}</svg>'
+    site.put("drawn.svg", drawing.encode())
+    logged_in.get(site.address("drawn.svg"))
+    logged_in.switch_to.frame(wait_for(logged_in, lambda page: page.find_element(By.CSS_SELECTOR, "iframe[sandbox]")))
+    wait_for(logged_in, lambda page: page.find_element(By.ID, "go"))
+    if trick == "link":
+        logged_in.find_element(By.CSS_SELECTOR, "a rect").click()
+    logged_in.switch_to.default_content()
+    time.sleep(1)  # as above
+    assert elsewhere.asked == []
+
+
+def test_the_other_host_would_have_been_seen(logged_in: Chrome, elsewhere: Elsewhere) -> None:
+    """What the two tests above rest on: the browser does reach that host."""
+    logged_in.get(elsewhere.url + "/seen")
+    assert elsewhere.asked[0] == "GET /seen"

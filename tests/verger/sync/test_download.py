@@ -2,16 +2,23 @@
 
 import hashlib
 import http.client
+import json
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+from mypy_boto3_s3 import S3Client
+from verger.storage.layout import BucketLayout
 from verger.sync import download
 from verger.sync.download import Download, DownloadError, private_file, sha256_of
+from verger.sync.pictures import SourceError
+from verger.sync.source_address import check_source, shown_source
+from verger.sync.source_connection import resolve
 
 CONTENT = b"PK" + bytes(range(256)) * 1000
 
@@ -30,6 +37,7 @@ class Server(ThreadingHTTPServer):
         self.skip = 0
         self.redirect = ""
         self.asked: list[str] = []
+        self.authorized: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         there = self.server
         there.asked.append(self.headers.get("Range", ""))
+        there.authorized.append(self.headers.get("Authorization", ""))
         if there.redirect or there.status != 200 or there.busy:
             self.send_response(302 if there.redirect else there.busy.pop() if there.busy else there.status)
             if there.redirect:
@@ -235,3 +244,55 @@ def test_an_address_that_urllib_would_refuse_is_one_clear_error_without_its_toke
     with pytest.raises(DownloadError, match="percent-encoded") as refused:
         Download(f"https://h.example{path}?sig=sesame", tmp_path / "f.zip")
     assert "sesame" not in str(refused.value)
+
+
+def test_a_password_is_sent_to_the_host_it_is_for_and_not_to_where_that_leads(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "http", "host": address(server, ""), "login": "anna", "password": "sesame"}
+    monkeypatch.setenv("AIRFLOW_CONN_FRUITS", json.dumps(connection))
+    found = resolve("connection://fruits/2026/fruits.zip")
+    assert found.address == address(server, "/2026/fruits.zip")
+    first = Download(found.address, tmp_path / "a.zip", authorization=found.authorization)
+    assert first.fetch().read_bytes() == CONTENT
+    assert server.authorized == ["Basic YW5uYTpzZXNhbWU="]
+    server.authorized.clear()
+    server.redirect = address(server, "/elsewhere.zip")
+    second = Download(f"{found.address}x", tmp_path / "b.zip", authorization=found.authorization)
+    with pytest.raises(DownloadError):
+        second.fetch()
+    assert server.authorized[:2] == ["Basic YW5uYTpzZXNhbWU=", ""]
+
+
+@pytest.mark.parametrize(
+    ("connection", "path", "expected"),
+    [
+        ({"host": "https://h.example/a.zip", "password": "sig=1"}, "", "https://h.example/a.zip?sig=1"),
+        ({"host": "https://h.example/a.zip", "password": "?sig=1"}, "", "https://h.example/a.zip?sig=1"),
+        ({"host": "h.example", "schema": "https", "port": 8443}, "/x/a.zip", "https://h.example:8443/x/a.zip"),
+        ({"host": "h.example"}, "/a.zip", "https://h.example/a.zip"),
+        ({"host": "https://h.example/base/"}, "/a.zip", "https://h.example/base/a.zip"),
+    ],
+)
+def test_a_connection_of_airflow_s_is_an_address(
+    monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any], path: str, expected: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FRUITS", json.dumps({"conn_type": "http", **connection}))
+    source = f"connection://fruits{path}"
+    assert resolve(source).address == expected
+    assert shown_source(source) == source
+
+
+@pytest.mark.parametrize("host", ["", "http://h.example/"])
+def test_a_connection_that_leads_to_no_https_address_is_one_clear_error_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, s3: S3Client, bucket: str, host: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FRUITS", json.dumps({"conn_type": "http", "host": host, "password": "t=sesame"}))
+    with pytest.raises(SourceError, match=r"no host|only https addresses") as refused:
+        check_source("connection://fruits", s3, BucketLayout(bucket))
+    assert "sesame" not in str(refused.value)
+
+
+def test_a_connection_that_is_not_there_is_named(s3: S3Client, bucket: str) -> None:
+    with pytest.raises(SourceError, match="Airflow has no connection 'nowhere'"):
+        check_source("connection://nowhere/a.zip", s3, BucketLayout(bucket))
