@@ -232,10 +232,11 @@ class ClusterRunner:
     def _start_yarn(self, node: Node, yarn: YarnCluster) -> bool:
         """Start the ResourceManager and the cluster's other nodes; whether that went well."""
         workers = Workers(self._id, self._update, self._around.provisioner, yarn, self._bootstrap_node, now)
-        self._workers = workers
         try:
-            yarn.start(node, self._environment_of)
-            workers.follow(self._clusters.get(self._id))
+            with self._following:
+                self._workers = workers
+                yarn.start(node, self._environment_of)
+                workers.follow(self._clusters.get(self._id))
         except WorkerFailedError as error:
             instance, number, what = error.instance, error.bootstrap_action, str(error)
             self._update(lambda cluster: lifecycle.worker_bootstrap_failed(cluster, instance, number, what, now()))

@@ -67,6 +67,7 @@ class Workers:
         self._now = now
         self._lock = threading.Lock()
         self._nodes: dict[str, Node] = {}
+        self._closed = False
         self._over: set[str] = set()  # never to be started (again)
 
     def differ(self, cluster: Cluster) -> bool:
@@ -93,8 +94,9 @@ class Workers:
                 list(threads.map(lambda instance: self._start(cluster, instance), missing))
 
     def stop(self, grace: float) -> None:
-        """End every node."""
+        """End every node; none is started from now on."""
         with self._lock:
+            self._closed = True
             nodes = dict(self._nodes)
         threads = [threading.Thread(target=node.stop, args=(grace,)) for node in nodes.values()]
         for thread in threads:
@@ -110,6 +112,10 @@ class Workers:
         )
         with self._lock:
             self._nodes[instance.instance_id] = node
+            closed = self._closed
+        if closed:
+            self._stop(instance.instance_id, node)
+            return
         try:
             self._make_ready(instance, node)
             address = self._yarn.join(instance, node)

@@ -132,6 +132,8 @@ def yarn_site(
         "yarn.node-labels.configuration-type": "distributed",
         "yarn.node-labels.fs-store.root-dir": f"file://{conf / 'node-labels'}",
         "yarn.nodemanager.vmem-check-enabled": "false",
+        # Enforced by cgroups, which are not here, the NodeManager's own check would rely on them and kill nothing.
+        "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.env-whitelist": ",".join((*_HADOOPS_WHITELIST, *STANDS_FOR_AWS, NODE_MARK, *passed_on)),
         # The copy of a container's launch script among its logs would hold its environment, secrets as well.
         "yarn.nodemanager.log-container-debug-info.enabled": "false",
