@@ -119,7 +119,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
         return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
-    @task(**ENDING)
+    @task(retries=0, **ENDING)
     def check_outcome() -> None:
         """Fail the run if somebody marked it failed or its cluster may be alive: Airflow would call it a success."""
         cluster_tasks.check_outcome(get_current_context())

@@ -1,5 +1,9 @@
 """Text in CSV files, harmless to spreadsheets: the rule of docs/formats.md, which Airflow's side has, too."""
 
+import csv
+import io
+from collections.abc import Iterable
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +20,20 @@ FORMULA = f"(^|[{SEPARATORS}])([{UNSEEN}]*)('*)([{SIGNS}])"
 #: A text that begins with a tab or a line break.
 CONTROL = "^('*[\\t\\n\\r])"
 
+_QUOTED = ";|\t\r\n"
+
 
 def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Text with a `'` before each sign that a spreadsheet would take for the beginning of a formula."""
     signs = pc.replace_substring_regex(column, pattern=FORMULA, replacement=r"\1\2'\3\4")
     return pc.replace_substring_regex(signs, pattern=CONTROL, replacement=r"'\1")
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Cells as a line of CSV without its end; what holds a separator of any country is quoted (RFC 4180).
+
+    csv quotes what holds a character of its line's end: while it writes, that has them all.
+    """
+    stored = io.StringIO()
+    csv.writer(stored, lineterminator=_QUOTED).writerow(cells)
+    return stored.getvalue().removesuffix(_QUOTED)

@@ -1,7 +1,5 @@
 """The files of a result: streamed where they grow with the number of images."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
@@ -10,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from spark_jobs.csv_text import harmless
+from spark_jobs.csv_text import csv_line, harmless
 from spark_jobs.moments import Matrix
 from spark_jobs.object_store import StoreSettings, write_bytes
 from spark_jobs.pca_model import PcaModel
@@ -65,7 +63,7 @@ def write_explained_variance(settings: StoreSettings, folder: S3Address, model: 
         )
     )
     header = ("component", "explained_variance", "explained_variance_ratio", "cumulative_ratio", "kept")
-    write_bytes(settings, folder.child("explained_variance.csv"), to_text_csv(header, lines, csv.QUOTE_MINIMAL))
+    write_bytes(settings, folder.child("explained_variance.csv"), to_text_csv(header, lines))
 
 
 def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table) -> None:
@@ -75,9 +73,6 @@ def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table)
     write_bytes(settings, folder.child("rejects.csv"), to_text_csv(names, zip(*columns, strict=True)))
 
 
-def to_text_csv(header: Sequence[str], lines: Iterable[Sequence[object]], quoting: int = csv.QUOTE_NONNUMERIC) -> bytes:
-    """A CSV file; every text is quoted, as in `matrix.csv`: a semicolon in it ends no cell where that separates."""
-    stored = io.StringIO()
-    stored.write(",".join(header) + "\n")
-    csv.writer(stored, quoting=quoting, lineterminator="\n").writerows(lines)
-    return stored.getvalue().encode()
+def to_text_csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
+    """A CSV file of text that is harmless already, and numbers; its lines end with a newline only."""
+    return "".join(f"{csv_line(cells)}\n" for cells in (header, *lines)).encode()

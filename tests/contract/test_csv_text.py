@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from verger.cost.report import Report, RunLine, report_csv
-from verger.storage.csv_text import as_it_was, harmless
+from verger.storage.csv_text import as_it_was, csv_line, harmless
 
 from spark_jobs import csv_text
 from spark_jobs.results_writer import to_csv, to_text_csv
@@ -92,3 +92,11 @@ def test_the_cost_report_follows_the_same_rule() -> None:
     assert dict(zip(header, row, strict=True))["run_id"] == "x;'=1+1"
     assert dict(zip(header, row, strict=True))["dag_id"] == "'\uff1dd"
     assert not any(map(is_formula, cells(text, ";")))
+
+
+@given(st.lists(TEXT | st.integers(), min_size=1, max_size=4))
+def test_both_sides_write_the_same_line(row: list[str | int]) -> None:
+    line = csv_line(row)
+    assert csv_text.csv_line(row) == line
+    (read,) = csv.reader(io.StringIO(line, newline="")) if line else [[""]]
+    assert read == [str(cell) for cell in row]

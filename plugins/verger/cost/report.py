@@ -1,7 +1,5 @@
 """The weekly report: which runs there were, what they cost, what of it was wasted."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -11,7 +9,7 @@ from verger.cost.billing import Bill
 from verger.cost.run_cost import COST_FILE
 from verger.mail.notification import Mail, compose
 from verger.publish.report import page_environment
-from verger.storage.csv_text import harmless
+from verger.storage.csv_text import csv_line, harmless
 from verger.storage.json_objects import read_json
 from verger.storage.layout import BucketLayout, S3Address
 
@@ -113,19 +111,13 @@ def make_report(records: Iterable[Mapping[str, Any]], bill: Bill | None, start: 
 
 def report_csv(report: Report) -> bytes:
     """One line a run, with a header, in UTF-8."""
-    names = [field.name for field in fields(RunLine)]
-    text = io.StringIO()
-    # Every text is quoted: so a semicolon in it ends no cell where that separates them.
-    writer = csv.DictWriter(text, names, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    text.write(",".join(names) + "\r\n")
-    for run in report.runs:
-        writer.writerow({name: _cell(value) for name, value in asdict(run).items()})
-    return text.getvalue().encode()
+    lines = [[field.name for field in fields(RunLine)], *(map(_cell, asdict(run).values()) for run in report.runs)]
+    return "".join(f"{csv_line(line)}\r\n" for line in lines).encode()
 
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return f"{value:.6g}"
     return harmless(value) if isinstance(value, str) else value
 
 

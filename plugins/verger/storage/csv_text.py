@@ -1,6 +1,9 @@
 """Text in CSV files, harmless to spreadsheets: the rule of docs/formats.md, which Spark's side has, too."""
 
+import csv
+import io
 import re
+from collections.abc import Iterable
 
 # https://owasp.org/www-community/attacks/CSV_Injection
 #: What may separate cells where a file is opened: a comma, in many countries a semicolon, a tab, a bar, a line break.
@@ -19,6 +22,8 @@ MADE_PLAIN = "^'('*[\\t\\n\\r])"
 
 _FORMULA, _MADE_HARMLESS, _CONTROL, _MADE_PLAIN = map(re.compile, (FORMULA, MADE_HARMLESS, CONTROL, MADE_PLAIN))
 
+_QUOTED = ";|\t\r\n"
+
 
 def harmless(text: str) -> str:
     """A text with a `'` before each sign that a spreadsheet would take for the beginning of a formula."""
@@ -28,3 +33,13 @@ def harmless(text: str) -> str:
 def as_it_was(text: str) -> str:
     """The text that `harmless` was given, for any text that came of it."""
     return _MADE_HARMLESS.sub(r"\1\2\3\4", _MADE_PLAIN.sub(r"\1", text))
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Cells as a line of CSV without its end; what holds a separator of any country is quoted (RFC 4180).
+
+    csv quotes what holds a character of its line's end: while it writes, that has them all.
+    """
+    stored = io.StringIO()
+    csv.writer(stored, lineterminator=_QUOTED).writerow(cells)
+    return stored.getvalue().removesuffix(_QUOTED)

@@ -93,7 +93,7 @@ def probe(file: Path) -> tuple[str, int]:
     return " ".join(told), int(kib) // 1024
 
 
-HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+HOSTILE: dict[str, tuple[Callable[[], bytearray], str]] = {
     "bzip2 that expands": (lambda: declaring(300, 100, zipfile.ZIP_BZIP2), "no picture in it"),
     "lzma that expands": (lambda: declaring(300, 100, zipfile.ZIP_LZMA), "no picture in it"),
     "deflate with the right CRC": (lambda: declaring(300, 100, zipfile.ZIP_DEFLATED), "1 read"),
@@ -126,7 +126,7 @@ def test_the_most_entries_that_are_allowed_fit_a_small_container(tmp_path: Path)
     assert mib < 400
 
 
-def opened(file: Path, content: bytes) -> ZipArchive:
+def opened(file: Path, content: bytes | bytearray) -> ZipArchive:
     file.write_bytes(content)
     return ZipArchive(file)
 
