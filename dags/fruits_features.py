@@ -35,6 +35,7 @@ REGION = "{{ params.region }}"
 EMR: dict[str, Any] = {"aws_conn_id": DEPLOYMENT.aws_conn_id, "region_name": REGION}
 # A wait that an ailing API cut off is taken up again, for minutes if it must be; what really failed fails for good.
 WAIT: dict[str, Any] = {**EMR, "poke_interval": DEPLOYMENT.poll_seconds, "retries": 10}
+STALL = {"tell_minutes": "{{ params.stalled_minutes }}", "end_minutes": "{{ params.end_stalled_minutes }}"}
 STEP_HOURS = 12
 CLUSTER_MINUTES = 60
 
@@ -160,7 +161,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_featurize_step')[0] }}",
         steps=lease["featurize_steps"],
-        progress_uri=lease["progress_uri"],
+        **STALL,
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,
@@ -175,10 +176,11 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
     )
     wait_for_pca = StepSensor(
         task_id="wait_for_pca",
-        doc_md="Wait for pca. The log shows, if it fails, the end of the step's own log.",
+        doc_md="Wait for pca. The log shows its phases and, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_pca_step')[0] }}",
         steps=lease["pca_steps"],
+        **STALL,
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,
