@@ -44,6 +44,10 @@ WAIT: dict[str, Any] = {
     "log_seconds": DEPLOYMENT.log_seconds,
     "retries": 10,
 }
+STALL: dict[str, Any] = {
+    "tell_minutes": "{{ params.stalled_minutes }}",
+    "end_minutes": "{{ params.end_stalled_minutes }}",
+}
 STEP_HOURS = 12
 CLUSTER_MINUTES = 60
 
@@ -169,7 +173,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_featurize_step')[0] }}",
         steps=lease["featurize_steps"],
-        progress_uri=lease["progress_uri"],
+        **STALL,
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,
@@ -184,10 +188,11 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
     )
     wait_for_pca = StepSensor(
         task_id="wait_for_pca",
-        doc_md="Wait for pca. The log shows, if it fails, the end of the step's own log.",
+        doc_md="Wait for pca. The log shows its phases and, if it fails, the end of the step's own log.",
         job_flow_id=cluster_id,
         step_id="{{ ti.xcom_pull(task_ids='add_pca_step')[0] }}",
         steps=lease["pca_steps"],
+        **STALL,
         max_attempts=attempts(timedelta(hours=STEP_HOURS)),
         execution_timeout=timedelta(hours=STEP_HOURS),
         **WAIT,

@@ -16,6 +16,7 @@ from spark_jobs.job_errors import StepFailedError
 from spark_jobs.layout import TableLayout, chunk_folder, run_slug
 from spark_jobs.object_store import StoreSettings, list_keys
 from spark_jobs.partition_work import PartitionWork, WrittenPartition, to_ipc
+from spark_jobs.s3_address import S3Address
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -30,6 +31,7 @@ class ChunkJob:
     spark: SparkContext
     settings: StoreSettings
     layout: TableLayout
+    signs: S3Address
     run_id: str
     model: BroadcastModel
     limits: WorkLimits
@@ -75,6 +77,7 @@ def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[WrittenParti
         settings=job.settings,
         layout=job.layout,
         folder=chunk_folder(run_slug(job.run_id), number),
+        signs=job.signs,
         limits=job.limits,
         model=job.model,
         totals=job.totals,

@@ -1,7 +1,8 @@
 """The featurize step from its arguments to `featurize.json`."""
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark import SparkContext
@@ -16,11 +17,11 @@ from spark_jobs.featurize_report import Outcome, StepTimes, Work, check_outcome,
 from spark_jobs.fetch import FetchLimits
 from spark_jobs.image_rows import WorkLimits
 from spark_jobs.infer import BroadcastModel
-from spark_jobs.layout import TableLayout, progress_address
+from spark_jobs.layout import TableLayout, progress_address, worker_signs_folder
 from spark_jobs.manifest import read_manifest
 from spark_jobs.model_files import Model, read_model
 from spark_jobs.object_store import StoreSettings, store_settings, write_json
-from spark_jobs.progress import Progress, ProgressReporter
+from spark_jobs.progress import Progress, StepReporter
 from spark_jobs.spark_context import close_context, open_context, task_slots
 from spark_jobs.telemetry import AddTotals, TotalsByHost, over_hosts
 from spark_jobs.warm_up import warm_up
@@ -41,6 +42,20 @@ def featurize(args: FeaturizeArguments) -> None:
     """
     started = time.monotonic()
     settings = store_settings()
+    progress = progress_address(args.metrics_uri)
+    with StepReporter("featurize", args.run_id, partial(write_json, settings, progress), "read") as reporter:
+        report = featurized(args, settings, reporter, started)
+    write_json(settings, args.metrics_uri, report)
+    print(
+        f"featurize: done, {report['total_featurized']} featurized, {report['total_rejected']} rejected",
+        flush=True,
+    )
+
+
+def featurized(
+    args: FeaturizeArguments, settings: StoreSettings, reporter: StepReporter, started: float
+) -> dict[str, Any]:
+    """Do the step's work, phase by phase; the content of `featurize.json`."""
     model = read_model(settings, args.model_uri, args.engine)
     warn_of_random(model)
     manifest = read_manifest(settings, args.manifest_uri)
@@ -49,23 +64,30 @@ def featurize(args: FeaturizeArguments) -> None:
     todo = rows_to_do(manifest, committed, args.run_id, retry_rejects=args.retry_rejects)
     print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
     began = time.monotonic()
-    work = compute(args, settings, layout, model, todo)
+    work = compute(args, settings, layout, model, todo, reporter)
     computed = time.monotonic()
+    reporter.enter("compact")
     keep_small(settings, layout, Upkeep(args.run_id, args.compact_above, args.grace_hours))
+    reporter.enter("check")
     outcome = outcome_after(args, settings, layout, manifest)
     times = StepTimes(time.monotonic() - started, began - started, computed - began)
     report = metrics(args, model, outcome, work, times)
     check_outcome(outcome, args.max_reject_rate)
-    write_json(settings, args.metrics_uri, report)
-    print(f"featurize: done, {outcome.featurized} featurized, {outcome.rejected} rejected", flush=True)
+    return report
 
 
 def compute(
-    args: FeaturizeArguments, settings: StoreSettings, layout: TableLayout, model: Model, todo: pa.Table
+    args: FeaturizeArguments,
+    settings: StoreSettings,
+    layout: TableLayout,
+    model: Model,
+    todo: pa.Table,
+    reporter: StepReporter,
 ) -> Work:
     """Compute and commit what is to do, chunk by chunk."""
     if todo.num_rows == 0:
         return Work({}, 0, 0.0)
+    reporter.enter("start")
     spark = open_context(f"verger featurize {args.run_id}")
     try:
         totals = spark.accumulator({}, AddTotals())
@@ -73,10 +95,10 @@ def compute(
         warm_up(spark, job.model, job.slots)
         first = next_chunk(read_commits(settings, layout), args.run_id)
         began = time.monotonic()
-        with ProgressReporter(todo.num_rows, lambda: _done(totals), lambda now: _publish(args, settings, now)):
-            cut = list(chunks(todo, args.chunk_images))
-            for number, images in enumerate(cut, first):
-                process_chunk(job, number, images)
+        reporter.enter("compute", lambda: progress_of(totals, todo.num_rows, time.monotonic() - began))
+        cut = list(chunks(todo, args.chunk_images))
+        for number, images in enumerate(cut, first):
+            process_chunk(job, number, images)
         return Work(totals.value, len(cut), time.monotonic() - began)
     finally:
         close_context(spark)
@@ -97,6 +119,7 @@ def chunk_job(
         spark=spark,
         settings=settings,
         layout=layout,
+        signs=worker_signs_folder(args.metrics_uri),
         run_id=args.run_id,
         model=BroadcastModel(model.fingerprint, model.engine, args.batch_size, content),
         limits=WorkLimits(fetch, args.max_pixels, args.batch_size),
@@ -119,11 +142,7 @@ def warn_of_random(model: Model) -> None:
         print("featurize: WARNING: this model has RANDOM weights: the features say little about the images")
 
 
-def _done(totals: "Accumulator[TotalsByHost]") -> tuple[int, int]:
+def progress_of(totals: "Accumulator[TotalsByHost]", images: int, seconds: float) -> Progress:
+    """How far the workers are; what a lost node makes Spark compute again is counted once."""
     together = over_hosts(totals.value)
-    return int(together.get("images", 0)), int(together.get("rejected", 0))
-
-
-def _publish(args: FeaturizeArguments, settings: StoreSettings, now: Progress) -> None:
-    print(now.line(), flush=True)
-    write_json(settings, progress_address(args.metrics_uri), now.to_json(args.run_id))
+    return Progress(min(int(together.get("images", 0)), images), images, int(together.get("rejected", 0)), seconds)

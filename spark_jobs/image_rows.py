@@ -1,7 +1,7 @@
 """What one worker does with its images: fetch, decode, infer, and one row for each, features or reject."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,9 +45,14 @@ class Answer(NamedTuple):
 
 
 def answer_images(
-    items: Iterable[ImageItem], settings: StoreSettings, limits: WorkLimits, engine: Engine, times: WorkerTimes
+    items: Iterable[ImageItem],
+    settings: StoreSettings,
+    limits: WorkLimits,
+    engine: Engine,
+    times: WorkerTimes,
+    answered: Callable[[int], None],
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of schema ANSWER, one for every item, in the items' order.
+    """Rows of schema ANSWER, one for every item, in the items' order; `answered` is told of each few that are done.
 
     At any time it holds `batch_size` decoded pictures of 224 px, one full picture being decoded, OUTPUT_ROWS finished
     rows, and the fetched bytes that `limits.fetch` allows.
@@ -56,6 +61,7 @@ def answer_images(
     rows: list[dict[str, Any]] = []
     for group in _groups(_decoded(fetch_ahead(items, settings, limits.fetch), limits, times), limits.batch_size):
         rows.extend(_finished(group, engine, times))
+        answered(len(group))
         if len(rows) >= OUTPUT_ROWS:
             yield _batch(rows)
             rows = []

@@ -58,5 +58,10 @@ def chunk_folder(slug: str, chunk: int) -> str:
 
 
 def progress_address(metrics: S3Address) -> S3Address:
-    """`featurize.progress.json` beside `featurize.json`."""
+    """`featurize.progress.json` beside `featurize.json`, `pca.progress.json` beside `pca.json`."""
     return S3Address(metrics.bucket, f"{metrics.key.removesuffix('.json')}.progress.json")
+
+
+def worker_signs_folder(metrics: S3Address) -> S3Address:
+    """The folder `featurize.workers` beside `featurize.json`."""
+    return S3Address(metrics.bucket, f"{metrics.key.removesuffix('.json')}.workers")

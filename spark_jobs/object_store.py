@@ -16,6 +16,7 @@ from obstore.store import S3Store
 
 from spark_jobs.job_errors import MissingObjectError, RefusedError, StepFailedError
 from spark_jobs.s3_address import S3Address
+from spark_jobs.work_count import STORE_WORK
 
 #: How long what may pass is tried again: a store that refuses for a minute or two ends no step.
 PATIENCE = timedelta(minutes=3)
@@ -115,11 +116,13 @@ def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
         StepFailedError: the store does not give it.
     """
     try:
-        return bytes(obstore.get(open_patient_store(settings, address.bucket), address.key).bytes())
+        content = bytes(obstore.get(open_patient_store(settings, address.bucket), address.key).bytes())
     except FileNotFoundError as error:
         raise MissingObjectError(f"{address.uri} is not there") from error
     except BaseError as error:
         raise StepFailedError(f"{address.uri} cannot be read: {said(error)}") from error
+    STORE_WORK.add()
+    return content
 
 
 def read_if_there(settings: StoreSettings, address: S3Address) -> bytes | None:
@@ -163,6 +166,15 @@ def write_bytes(settings: StoreSettings, address: S3Address, content: bytes) -> 
         obstore.put(store, address.key, content, use_multipart=False)
     except (BaseError, FileNotFoundError) as error:
         raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
+
+
+def write_in_passing(settings: StoreSettings, address: S3Address, content: bytes) -> bool:
+    """Write one object in one attempt, for what is worth no waiting; whether the store took it."""
+    try:
+        obstore.put(open_store(settings, address.bucket), address.key, content, use_multipart=False)
+    except (BaseError, FileNotFoundError):
+        return False
+    return True
 
 
 def write_once(
@@ -209,9 +221,13 @@ def list_times(settings: StoreSettings, folder: S3Address) -> dict[str, datetime
     """The keys below a folder, and when the object of each was written."""
     try:
         pages = obstore.list(open_patient_store(settings, folder.bucket), folder.key)
-        return {entry["path"]: entry["last_modified"] for page in pages for entry in page}
+        found: dict[str, datetime] = {}
+        for page in pages:
+            found |= {entry["path"]: entry["last_modified"] for entry in page}
+            STORE_WORK.add()
     except (BaseError, FileNotFoundError) as error:
         raise StepFailedError(f"{folder.uri} cannot be listed: {said(error)}") from error
+    return found
 
 
 def delete_keys(settings: StoreSettings, bucket: str, keys: Sequence[str]) -> None:

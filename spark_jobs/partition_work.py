@@ -20,6 +20,7 @@ from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import ANSWER, FEATURE_TABLE, REJECT
 from spark_jobs.table_file import write_table_file
 from spark_jobs.telemetry import TotalsByHost, WorkerTimes, worker_host
+from spark_jobs.worker_sign import WorkerSign
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -41,6 +42,7 @@ class PartitionWork:
         images: broadcast Arrow IPC stream of the chunk's manifest rows.
         bounds: partition n holds the rows from bounds[n] to bounds[n + 1].
         layout, folder: the table, and the chunk's folder in it.
+        signs: the folder in which workers show that they work.
         totals: gets each partition's telemetry when the partition is done.
     """
 
@@ -49,6 +51,7 @@ class PartitionWork:
     settings: StoreSettings
     layout: TableLayout
     folder: str
+    signs: S3Address
     limits: WorkLimits
     model: BroadcastModel
     totals: "Accumulator[TotalsByHost]"
@@ -79,7 +82,9 @@ class PartitionWork:
         """The answers, schema ANSWER."""
         start, stop = self.bounds[partition], self.bounds[partition + 1]
         items = items_of(from_ipc(self.images.value).slice(start, stop - start))
-        batches = answer_images(items, self.settings, self.limits, engine_of_worker(self.model), times)
+        sign = WorkerSign(self.settings, self.signs, stop - start)
+        engine = engine_of_worker(self.model)
+        batches = answer_images(items, self.settings, self.limits, engine, times, sign.answered)
         return pa.Table.from_batches(list(batches), ANSWER)
 
     def _store(self, table: S3Address, name: str, rows: pa.Table, schema: pa.Schema) -> TableFiles:

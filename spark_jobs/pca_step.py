@@ -13,13 +13,14 @@ from spark_jobs.block_passes import BlockPasses, block_passes
 from spark_jobs.committed_rows import CommittedRows, answering_rows, read_table_rows
 from spark_jobs.featurize_report import Outcome, outcome_of
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.layout import TableLayout
+from spark_jobs.layout import TableLayout, progress_address
 from spark_jobs.manifest import read_manifest
 from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings, read_json, store_settings, write_json
 from spark_jobs.pca_arguments import PcaArguments
 from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit
 from spark_jobs.pca_model_files import load_model, save_model
+from spark_jobs.progress import StepReporter
 from spark_jobs.results_writer import (
     matrix_rows,
     write_explained_variance,
@@ -53,22 +54,32 @@ def pca(args: PcaArguments) -> None:
     """
     started = time.monotonic()
     settings = store_settings()
+    progress = progress_address(args.metrics_uri)
+    with StepReporter("pca", args.run_id, partial(write_json, settings, progress), "read") as reporter:
+        report = reduced(args, settings, reporter, started)
+    write_json(settings, args.metrics_uri, report)
+    reached = report["variance_reached"]
+    print(f"pca: done, {report['rows']} images, {report['k']} components, {reached:.2%} of the variance", flush=True)
+
+
+def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter, started: float) -> dict[str, Any]:
+    """Do the step's work, phase by phase; the content of `pca.json`."""
     given = read_input(args, settings)
     check_request(args, given)
     open_pca_context = partial(open_context, f"verger pca {args.run_id}")
     with block_passes(settings, given.committed, given.rows, open_pca_context) as passes:
         read = time.monotonic()
+        reporter.enter("fit")
         found = fitted_model(args, settings, passes)
         kept = choose_k(found, args.k, args.variance)
         warn(args, found, kept)
         model = found.cut(kept)
         fitted = time.monotonic()
+        reporter.enter("write")
         rows = write_results(args, settings, given, found, model, scored(passes, model, given.images))
     ended = time.monotonic()
     seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
-    write_json(settings, args.metrics_uri, metrics(args, settings, given, model, rows, seconds))
-    reached = model.explained_variance_ratio.sum()
-    print(f"pca: done, {rows} images, {kept} components, {reached:.2%} of the variance", flush=True)
+    return metrics(args, settings, given, model, rows, seconds)
 
 
 def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:

@@ -8,6 +8,7 @@ from obstore.exceptions import BaseError
 
 from spark_jobs.object_store import StoreSettings, open_patient_store
 from spark_jobs.s3_address import S3Address
+from spark_jobs.work_count import STORE_WORK
 
 
 class RemoteFile(io.RawIOBase):
@@ -56,6 +57,7 @@ class RemoteFile(io.RawIOBase):
             content = obstore.get_range(self._store, self._address.key, start=self._place, length=length)
         except BaseError as error:
             raise OSError(f"{self._address.uri}: {error}") from error
+        STORE_WORK.add()
         target[:length] = memoryview(content)
         self._place += length
         return length
@@ -74,7 +76,9 @@ class UploadedFile(io.RawIOBase):
 
     def write(self, content: Any, /) -> int:  # noqa: ANN401 - any buffer
         """Take some bytes."""
-        return self._writer.write(bytes(content))
+        written = self._writer.write(bytes(content))
+        STORE_WORK.add()
+        return written
 
     def close(self) -> None:
         """Let the object appear."""

@@ -132,6 +132,7 @@ def lease_cluster(
         dag_id=context["ti"].dag_id,
         run_id=run.run_id,
         end_by=datetime.now(UTC) + timedelta(hours=choice["allowed_hours"]),
+        end_stalled_minutes=settings.end_stalled_minutes,
     )
     order = ClusterOrder(name, code_uri, ClusterShape.from_dict(choice["shape"]), tags, choice["allowed_hours"])
     return {
@@ -139,7 +140,6 @@ def lease_cluster(
         "job_flow": job_flow(settings, deployment, run.layout, order, load_prices()),
         "featurize_steps": [spark_step(FEATURIZE, code_uri, featurize_arguments(settings, run, found))],
         "pca_steps": [spark_step(PCA, code_uri, pca_arguments(settings, run, found))],
-        "progress_uri": run.run_file("featurize.progress.json").uri,
         "results_uri": run.results_uri,
     }
 

@@ -3,11 +3,14 @@
 import logging
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from verger.cluster.reaping import CountAliveRuns, Judge, check_problems, reap_regions
+from verger.cluster.stall import Stall
+from verger.cluster.step_signs import read_progress, read_stall, running_step
 from verger.cost.billing import read_bill
 from verger.cost.report import make_report, read_cost_records, report_csv, report_html, report_mail
 from verger.mail import notification
@@ -36,6 +39,7 @@ def reap_clusters(deployment: Deployment, context: "Context") -> list[dict[str, 
             now=datetime.now(UTC),
             grace=timedelta(minutes=deployment.grace_minutes),
             count_alive_runs=_count_alive_runs(context),
+            find_stall=partial(_find_stall, deployment),
         ),
     )
     for cluster in reaped:
@@ -58,6 +62,19 @@ def _count_alive_runs(context: "Context") -> CountAliveRuns:
             return None
 
     return count
+
+
+def _find_stall(deployment: Deployment, region: str, cluster_id: str) -> Stall | None:
+    """How long the running step of a cluster stands still; None when none runs or S3 or EMR do not tell."""
+    try:
+        work = running_step(emr_client(deployment.aws_conn_id, region), cluster_id)
+        if work is None:
+            return None
+        s3 = s3_client(deployment.aws_conn_id, region)
+        return read_stall(s3, work, read_progress(s3, work.progress), timedelta(0))
+    except Exception:  # what cannot be read says nothing about the step, and its age counts all the same
+        log.exception("the progress of cluster %s cannot be read: it counts as at work", cluster_id)
+        return None
 
 
 def report_costs(deployment: Deployment, end: datetime) -> list[str]:

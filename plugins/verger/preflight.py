@@ -77,10 +77,16 @@ def _check_wheelhouse(s3: "S3Client", uri: str) -> None:
 
 
 def check_patience(settings: Settings, deployment: Deployment) -> None:
-    """Raise SettingError when the cluster would end itself, idle, between two tasks.
+    """Raise SettingError when a run is less patient than its tasks look.
 
-    A task that waits for it looks every `poll_seconds`; then the next one has to be scheduled and started.
+    The cluster would end itself, idle, between two tasks: a task that waits for it looks every `poll_seconds`; then the
+    next one has to be scheduled and started. And a step whose progress is looked at as seldom cannot be judged sooner.
     """
+    if settings.stalled_minutes * 60 <= deployment.poll_seconds:
+        raise SettingError(
+            f"stalled_minutes is {settings.stalled_minutes}: with VERGER_POLL_SECONDS={deployment.poll_seconds} a step "
+            f"is not looked at as often; choose at least {deployment.poll_seconds // 60 + 1}"
+        )
     if settings.idle_minutes * 60 < _POLLS_WHILE_IDLE * deployment.poll_seconds:
         raise SettingError(
             f"idle_minutes is {settings.idle_minutes}: with VERGER_POLL_SECONDS={deployment.poll_seconds} the cluster "

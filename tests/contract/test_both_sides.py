@@ -1,11 +1,14 @@
 """Airflow's side and Spark's side meet in paths, schemas and arguments: each declares them once, and they agree."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from verger.artifacts.model_store import Model
 from verger.cluster import spec, steps
+from verger.cluster.step_signs import StepWork, step_work
 from verger.plan import planning
 from verger.run import settings
 from verger.storage import layout as dag_layout
@@ -80,6 +83,33 @@ def test_progress_is_looked_for_where_it_is_written() -> None:
     metrics = RUN.run_file("featurize.json")
     written = spark_layout.progress_address(S3Address(metrics.bucket, metrics.key))
     assert (written.bucket, written.key) == RUN.run_file("featurize.progress.json")
+
+
+def test_signs_of_work_are_looked_for_where_they_are_written() -> None:
+    """From the arguments that the step was given, as EMR tells them."""
+    of_featurize = steps.spark_step("featurize", "s3://fruits/code/x", steps.featurize_arguments(SETTINGS, RUN, MODEL))
+    of_pca = steps.spark_step("pca", "s3://fruits/code/x", steps.pca_arguments(SETTINGS, RUN, MODEL))
+
+    def found(step: dict[str, Any]) -> StepWork:
+        status = {"State": "RUNNING", "Timeline": {"StartDateTime": datetime(2026, 11, 21, tzinfo=UTC)}}
+        work = step_work({"Id": "s-1", "Name": step["Name"], "Config": step["HadoopJarStep"], "Status": status})
+        assert work is not None
+        return work
+
+    featurized, reduced = found(of_featurize), found(of_pca)
+    for work, name in ((featurized, "featurize.json"), (reduced, "pca.json")):
+        metrics = S3Address("fruits", RUN.run_file(name).key)
+        assert work.progress.uri == spark_layout.progress_address(metrics).uri
+    metrics = S3Address("fruits", RUN.run_file("featurize.json").key)
+    table = spark_layout.TableLayout(S3Address("fruits", "features"), S3Address("fruits", "rejects"), MODEL.fingerprint)
+    written = [
+        spark_layout.worker_signs_folder(metrics).child("ip-10-0-0-1-77.json"),
+        table.commit(spark_layout.run_slug(RUN.run_id), 12),
+    ]
+    for prefix, address in zip(featurized.written, written, strict=True):
+        assert address.uri.startswith(prefix.uri)
+    matrix = S3Address("fruits", RUN.result_file("matrix.parquet").key)
+    assert matrix.uri.startswith(reduced.written[-1].uri)
 
 
 def test_the_manifest_has_one_schema() -> None:

@@ -225,6 +225,16 @@ def test_scheduler_and_workers_killed_during_terminate(airflow: Airflow, picture
     assert_published_whole(airflow.verger, run_id, IMAGES)
 
 
+def test_a_step_that_hangs_is_given_up_by_its_run(airflow: Airflow, pictures: Path) -> None:
+    """Its waiting task fails when nothing has moved for long enough; the teardown ends its cluster."""
+    before = airflow.verger.latest()
+    run_id = start_run(airflow, pictures, HANGS, stalled_minutes=1, end_stalled_minutes=2)
+    wait_until_hanging(airflow, run_id)
+    assert_ended_without_results(airflow, run_id, before)
+    assert airflow.tasks(run_id)["wait_for_featurize"] == "failed"
+    assert_next_run_is_good(airflow, pictures)
+
+
 def test_a_step_that_hangs_is_ended_by_the_reaper_when_the_cluster_s_time_is_up(
     airflow: Airflow, pictures: Path
 ) -> None:

@@ -2,12 +2,16 @@
 
 import csv
 import io
+import json
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mypy_boto3_s3 import S3Client
 
+from spark_jobs import progress
 from spark_jobs.featurize_report import reject_reasons
 from spark_jobs.job_errors import (
     RefusedError,
@@ -18,12 +22,18 @@ from spark_jobs.job_errors import (
 )
 from spark_jobs.model_files import check_description, fingerprint_of
 from spark_jobs.object_store import StoreSettings, settings_from
-from spark_jobs.progress import Progress, ProgressReporter
+from spark_jobs.progress import Progress, StepReporter
 from spark_jobs.results_writer import to_csv
 from spark_jobs.s3_address import S3Address
 from spark_jobs.schemas import REJECT
 from spark_jobs.telemetry import AddTotals, over_hosts
+from spark_jobs.work_count import STORE_WORK
+from spark_jobs.work_watch import WorkWatch
+from spark_jobs.worker_sign import WorkerSign
 from tests.contract.test_innermost_cause import OF_A_WORKER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def raising(error: Exception) -> None:
@@ -88,13 +98,98 @@ def test_the_progress_line_tells_rate_and_time_left() -> None:
     line = Progress(1200, 2400, 3, 8.0).line()
     assert line == "featurize: 1200/2400 images, 150.0 images/s, 8 s left, 3 rejected"
     assert "time left not known yet" in Progress(0, 10, 0, 1.0).line()
-    assert Progress(0, 10, 0, 0.0).to_json("r")["seconds_left"] is None
+    assert Progress(0, 10, 0, 0.0).to_json()["seconds_left"] is None
 
 
 def test_progress_that_cannot_be_stored_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with ProgressReporter(5, lambda: (9, 1), lambda _: raising(StepFailedError("full"))) as reporter:
-        assert reporter.now().images_done == 5
-    assert "progress could not be stored: full" in capsys.readouterr().out
+    with StepReporter("pca", "r", lambda _: raising(StepFailedError("full")), "read"):
+        pass
+    assert "pca: progress could not be stored: full" in capsys.readouterr().out
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_only_work_counts_as_movement_however_often_progress_is_told() -> None:
+    clock = Clock()
+    told: list[Mapping[str, Any]] = []
+    done = Progress(0, 9, 0, 1.0)
+    reporter = StepReporter("featurize", "r", told.append, "read", WorkWatch(clock))
+
+    def idle_after(seconds: float) -> float:
+        clock.seconds += seconds
+        reporter.tell()
+        return float(told[-1]["idle_seconds"])
+
+    idle_after(0)
+    assert idle_after(5) == 5
+    reporter.enter("compute", lambda: done)
+    assert idle_after(5) == 0, "a new phase"
+    assert idle_after(60) == 60
+    assert idle_after(60) == 120, "telling is no work"
+    done = Progress(1, 9, 0, 130.0)
+    assert idle_after(3) == 0, "an image"
+    STORE_WORK.add()
+    assert idle_after(3) == 0, "a read"
+    assert idle_after(7) == 7
+    reporter.enter("compact")
+    assert idle_after(3) == 0
+    assert (told[-1]["phase"], told[-1]["images_done"]) == ("compact", 1), "what was reached stays"
+
+
+def test_progress_of_a_step_without_figures_tells_its_phase_alone() -> None:
+    told: list[Mapping[str, Any]] = []
+    StepReporter("pca", "r", told.append, "read").tell()
+    assert told[0].keys() == {"run_id", "phase", "idle_seconds", "updated_at"}
+
+
+def test_a_spark_that_does_not_answer_is_no_movement_and_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    told: list[Mapping[str, Any]] = []
+    reporter = StepReporter("pca", "r", told.append, "fit", WorkWatch(clock))
+    reporter.tell()
+    monkeypatch.setattr(progress, "finished_tasks", lambda: raising(ConnectionError("refused")))
+    clock.seconds += 8
+    reporter.tell()
+    assert told[-1]["idle_seconds"] == 8
+
+
+def test_a_worker_gives_a_sign_once_a_while_and_only_after_images(s3: S3Client, bucket: str, aws: str) -> None:
+    clock = Clock()
+    sign = WorkerSign(StoreSettings(aws, "eu-west-1"), S3Address(bucket, "runs/r/featurize.workers"), 500, clock)
+
+    def signs() -> list[dict[str, Any]]:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix="runs/r/featurize.workers/").get("Contents", [])
+        return [json.load(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"]) for entry in listed]
+
+    sign.answered(64)
+    assert signs() == [], "a short partition leaves none"
+    clock.seconds += 61
+    assert signs() == []
+    sign.answered(3)
+    assert [(told["images_done"], told["images_total"]) for told in signs()] == [(67, 500)]
+    clock.seconds += 30
+    sign.answered(1)
+    assert signs()[0]["images_done"] == 67
+    clock.seconds += 31
+    sign.answered(1)
+    assert [told["images_done"] for told in signs()] == [69], "a worker replaces its own"
+
+
+def test_a_sign_that_cannot_be_stored_fails_nothing(aws: str) -> None:
+    clock = Clock()
+    sign = WorkerSign(StoreSettings(aws, "eu-west-1"), S3Address("no-such-bucket-here", "signs"), 5, clock)
+    clock.seconds += 61
+    sign.answered(1)
 
 
 def test_figures_are_added_by_host_and_over_hosts() -> None:

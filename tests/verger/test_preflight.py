@@ -54,6 +54,13 @@ def test_a_wheelhouse_without_wheels_is_refused_before_there_is_a_cluster(s3: S3
         check_places(s3, Deployment(home=Path(), wheelhouse_uri=f"s3://{bucket}/wheels"))
 
 
+def test_a_step_that_would_be_told_to_stand_still_between_two_looks_is_refused() -> None:
+    settings = Settings(bucket="fruits", region="eu-west-1", stalled_minutes=2, idle_minutes=120)
+    with pytest.raises(SettingError, match=r"stalled_minutes is 2.*choose at least 3$"):
+        check_patience(settings, Deployment(home=Path(), poll_seconds=120))
+    check_patience(settings, Deployment(home=Path(), poll_seconds=119))
+
+
 @pytest.mark.parametrize(("idle", "poll", "least"), [(1, 30, "2"), (2, 31, "3"), (7, 120, "8")])
 def test_a_cluster_that_would_end_between_two_tasks_is_refused(idle: int, poll: int, least: str) -> None:
     settings = Settings(bucket="fruits", region="eu-west-1", idle_minutes=idle)

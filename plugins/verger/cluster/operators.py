@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from verger.cluster.clusters import USABLE, find_named, find_steps
 from verger.cluster.single_calls import make_once
-from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_in, step_log_address, tail, wait_for_logs
+from verger.cluster.step_logs import CONTROLLER, LOG_NAMES, cause_in, read_log, step_log_address, tail, wait_for_logs
 from verger.cluster.tag_lag import shown_later, wait_until_shown
-from verger.cluster.triggers import StepProgressTrigger
+from verger.cluster.triggers import STALLED, StepProgressTrigger
 from verger.run.deployment import LOG_SECONDS
 from verger.storage.aws_clients import ONE_ATTEMPT, emr_client, emr_client_of_one_attempt, s3_client
 from verger.storage.layout import S3Address
@@ -127,29 +127,34 @@ def step_names(steps: Any) -> set[str]:  # noqa: ANN401 -- a template until it i
 class StepSensor(EmrStepSensor):
     """Waits, deferred, for a step; its progress and, when it fails, its own log stand in the task's log.
 
+    A step that stands still is told in the log, and given up in the end: the run's teardown then ends its cluster.
+
     A person who clears this task gets a new cluster with it, since Airflow runs the setups again, but not the task that
     added the step to the old one: the sensor then adds the step itself.
 
     Args:
         steps: the step, as AddStepOperator added it.
-        progress_uri: the JSON object in which the step tells how far it is; empty for none.
+        tell_minutes: after how many minutes without progress the log says so; rendered.
+        end_minutes: after how many the step is given up; 0 for never; rendered.
         log_seconds: how long to wait for the log of a step that failed.
         sensor: EmrStepSensor's own keywords.
     """
 
-    template_fields: Sequence[str] = (*EmrStepSensor.template_fields, "steps", "progress_uri")
+    template_fields: Sequence[str] = (*EmrStepSensor.template_fields, "steps", "tell_minutes", "end_minutes")
 
     def __init__(
         self,
         *,
         steps: Any,  # noqa: ANN401 -- a template until it is rendered
-        progress_uri: str = "",
+        tell_minutes: float | str,
+        end_minutes: float | str,
         log_seconds: int = LOG_SECONDS,
         **sensor: Any,  # noqa: ANN401 -- the provider's own keywords
     ) -> None:
         super().__init__(deferrable=True, **sensor)
         self.steps = steps
-        self.progress_uri = progress_uri
+        self.tell_minutes = tell_minutes
+        self.end_minutes = end_minutes
         self.log_seconds = log_seconds
 
     @known_to_emr()
@@ -167,7 +172,8 @@ class StepSensor(EmrStepSensor):
             # A little more than the trigger's own, which knows better how to say it.
             timeout=timedelta(seconds=self.max_attempts * self.poke_interval + 300),
             trigger=StepProgressTrigger(
-                progress_uri=self.progress_uri,
+                tell_seconds=float(self.tell_minutes) * 60,
+                end_seconds=float(self.end_minutes) * 60,
                 job_flow_id=self.job_flow_id,
                 step_id=self.step_id,
                 waiter_delay=int(self.poke_interval),
@@ -200,9 +206,34 @@ class StepSensor(EmrStepSensor):
         # Airflow renders the task anew when it goes on, and knows only the step that was added to the first cluster.
         self.step_id = step_id or self.step_id
         if event is None or event.get("status") != "success":
-            check_is_over(self.state_from_response(self.get_emr_response(context)), _STEP_ENDS, event)
-            self._fail(context)
+            state = self.state_from_response(self.get_emr_response(context))
+            if event is not None and event.get("status") == STALLED and state not in _STEP_ENDS:
+                self._give_up(context, str(event["message"]))
+            if state not in self.target_states:
+                check_is_over(state, _STEP_ENDS, event)
+                self._fail(context)
         self.log.info(_COMPLETED, self.step_id)
+
+    def _give_up(self, context: "Context", how_long: str) -> NoReturn:
+        """Fail though the step goes on: the run's teardown ends it with its cluster."""
+        step = self.get_emr_response(context)["Step"]
+        emr = emr_client(self.aws_conn_id, str(self.region_name))
+        cluster = emr.describe_cluster(ClusterId=self.job_flow_id)["Cluster"]
+        s3 = s3_client(self.aws_conn_id, str(self.region_name))
+        addresses = [step_log_address(cluster["LogUri"], self.job_flow_id, self.step_id, name) for name in LOG_NAMES]
+        logs = [read_log(s3, address) for address in addresses]
+        self._show_logs(addresses, [log.text if log else "" for log in logs])
+        folder = addresses[0].uri.rpartition("/")[0]
+        self.log.error("%s", _TRY_AGAIN)
+        raise AirflowFailException(
+            f"step {step['Name']} of cluster {self.job_flow_id} {how_long}; it is given up and its cluster ended after "
+            f"end_stalled_minutes, {self.end_minutes} (its logs: {folder}/)"
+        )
+
+    def _show_logs(self, addresses: Iterable[S3Address], texts: Iterable[str]) -> None:
+        for address, text in zip(addresses, texts, strict=True):
+            if text.strip():
+                self.log.error("the end of %s:\n%s", address.uri, tail(text))
 
     def _fail(self, context: "Context") -> None:
         step = self.get_emr_response(context)["Step"]
@@ -216,9 +247,7 @@ class StepSensor(EmrStepSensor):
         said = emr_s_reason(step["Status"], cluster["Status"])
         self.log.error("step %s (%s) ended as %s: %s", step["Name"], self.step_id, step["Status"]["State"], said)
         texts = self._read_logs(step["Status"]["Timeline"], addresses, controller)
-        for address, text in zip(addresses, texts, strict=True):
-            if text.strip():
-                self.log.error("the end of %s:\n%s", address.uri, tail(text))
+        self._show_logs(addresses, texts)
         cause = cause_in(texts) or said
         folder = addresses[0].uri.rpartition("/")[0]
         self.log.error("%s", _TRY_AGAIN)

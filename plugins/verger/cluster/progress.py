@@ -5,13 +5,17 @@ from typing import Any
 
 
 def describe_progress(progress: Mapping[str, Any]) -> str:
-    """One line of `featurize.progress.json` (docs/formats.md)."""
+    """One line of `featurize.progress.json` or `pca.progress.json` (docs/formats.md)."""
+    phase = f"phase {progress['phase']}" if progress.get("phase") else ""
+    if "images_done" not in progress:
+        return phase or "it has begun"
+    in_phase = f" ({phase})" if phase and progress["phase"] != "compute" else ""
     rejected = f", {progress['rejected']:,} rejected" if progress.get("rejected") else ""
     seconds_left = progress.get("seconds_left")
     left = f", about {describe_seconds(seconds_left)} left" if seconds_left is not None else ""
     return (
         f"{progress['images_done']:,} of {progress['images_total']:,} images"
-        f"{rejected}, {progress['images_per_second']:.1f} images/s{left}"
+        f"{rejected}, {progress['images_per_second']:.1f} images/s{left}{in_phase}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from verger.cluster.clusters import USABLE, allow_ending
+from verger.cluster.stall import Stall
 from verger.cluster.tags import OwnCluster, own_cluster
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Asks Airflow how many runs with this DAG id and run id are queued or running; None when it cannot tell.
 CountAliveRuns = Callable[[str, str], int | None]
+#: Asks how long the running step of a cluster in a region stands still; None when none does or it cannot be told.
+FindStall = Callable[[str, str], Stall | None]
 
 #: What a role answers that may only see clusters with our tag, or a region that the account has not opened.
 _NOT_OURS = frozenset({"AccessDeniedException", "AccessDenied"})
@@ -35,16 +38,19 @@ class Judge:
     Attributes:
         installation: whose runs Airflow knows.
         now: the time.
-        grace: a younger cluster stays: its run may have just ended, and is ending it itself.
+        grace: a younger cluster stays: its run may have just ended, and is ending it itself. And for so much longer
+            than a step may stand still, its own run has the time to give it up.
         count_alive_runs: asks Airflow.
+        find_stall: asks EMR and S3.
     """
 
     installation: str
     now: datetime
     grace: timedelta
     count_alive_runs: CountAliveRuns
+    find_stall: FindStall
 
-    def reason_to_end(self, cluster: OwnCluster) -> str | None:
+    def reason_to_end(self, cluster: OwnCluster, region: str) -> str | None:
         """Why a cluster has to go; None when it may stay."""
         if self.now >= cluster.end_by:
             return f"it was to be over by {cluster.end_by:%Y-%m-%d %H:%M} UTC"
@@ -55,7 +61,15 @@ class Judge:
             return None
         if self.count_alive_runs(cluster.dag_id, cluster.run_id) == 0:
             return f"its run {cluster.run_id} of {cluster.dag_id} is over, or Airflow does not know it"
-        return None
+        return self._reason_of_stall(cluster, region)
+
+    def _reason_of_stall(self, cluster: OwnCluster, region: str) -> str | None:
+        if not cluster.end_stalled_minutes or cluster.state != "RUNNING":
+            return None
+        stall = self.find_stall(region, cluster.cluster_id)
+        if stall is None or stall.lasts < timedelta(minutes=cluster.end_stalled_minutes) + self.grace:
+            return None
+        return f"its step {stall.describe()}, and its run, which allows {cluster.end_stalled_minutes} min, left it"
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ def reap(emr: "EMRClient", region: str, judge: Judge) -> tuple[list[Reaped], lis
             continue
         if cluster is None:
             continue
-        reason = judge.reason_to_end(cluster)
+        reason = judge.reason_to_end(cluster, region)
         if reason is None:
             log.info("%s (%s) in %s may stay until %s", cluster.cluster_id, cluster.name, region, cluster.end_by)
             continue

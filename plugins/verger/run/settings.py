@@ -24,6 +24,9 @@ HELD_MINUTE_BOUNDS = (0, 240)
 #: EMR accepts 60 to 604,800 s (API_AutoTerminationPolicy); more than two hours idle is a forgotten cluster.
 IDLE_MINUTE_BOUNDS = (1, 120)
 EXECUTOR_MINUTE_BOUNDS = (1, 60)
+STALLED_MINUTE_BOUNDS = (1, 720)
+#: 0 means never.
+END_STALLED_MINUTE_BOUNDS = (0, 1440)
 CHUNK_BOUNDS = (100, 1_000_000)
 _CLUSTER_BOUNDS = {
     "core_nodes": NODE_BOUNDS,
@@ -34,6 +37,8 @@ _CLUSTER_BOUNDS = {
     "keep_for_demo_minutes": HELD_MINUTE_BOUNDS,
     "idle_minutes": IDLE_MINUTE_BOUNDS,
     "executor_wait_minutes": EXECUTOR_MINUTE_BOUNDS,
+    "stalled_minutes": STALLED_MINUTE_BOUNDS,
+    "end_stalled_minutes": END_STALLED_MINUTE_BOUNDS,
 }
 _SHARES = ("max_reject_rate", "spot_share")
 _SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "retry_rejects", "force")
@@ -87,6 +92,8 @@ class Settings:
         subnet_id: the cluster's subnet, or several with commas between them; empty for the installation's own.
         idle_minutes: after how many idle minutes EMR ends the cluster by itself.
         executor_wait_minutes: how long a step waits for its first executor before it fails.
+        stalled_minutes: after how many minutes without progress of a step its task's log says so.
+        end_stalled_minutes: after how many such minutes the step is given up and the cluster ended; 0 for never.
     """
 
     bucket: str
@@ -118,6 +125,8 @@ class Settings:
     subnet_id: str = ""
     idle_minutes: int = 15
     executor_wait_minutes: int = 5
+    stalled_minutes: int = 10
+    end_stalled_minutes: int = 30
 
     def __post_init__(self) -> None:
         """Raise SettingError, or OutsideEuError, for the first setting that cannot be used, whatever its type."""
@@ -148,6 +157,11 @@ class Settings:
         if self.max_nodes < self.core_nodes:
             raise SettingError(
                 f"max_nodes is {self.max_nodes!r}, less than core_nodes, {self.core_nodes}: raise it or lower the other"
+            )
+        if 0 < self.end_stalled_minutes <= self.stalled_minutes:
+            raise SettingError(
+                f"end_stalled_minutes is {self.end_stalled_minutes}, not more than stalled_minutes, "
+                f"{self.stalled_minutes}: raise it, lower the other, or give 0 for never"
             )
         _check_number("budget_usd", self.budget_usd, BUDGET_BOUNDS)
         if self.like_cluster_id:

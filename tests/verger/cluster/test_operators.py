@@ -26,7 +26,8 @@ def step(name: str = "featurize", script: str = "sleep 60") -> dict[str, Any]:
 
 
 def sensor(cluster_id: str, step_id: str) -> StepSensor:
-    return StepSensor(task_id="wait", job_flow_id=cluster_id, step_id=step_id, steps=[step()], **REGION)
+    bounds: Any = {"tell_minutes": 10, "end_minutes": 30}
+    return StepSensor(task_id="wait", job_flow_id=cluster_id, step_id=step_id, steps=[step()], **bounds, **REGION)
 
 
 def add(cluster_id: str) -> AddStepOperator:

@@ -13,6 +13,9 @@ def test_progress_says_how_many_how_fast_and_how_long() -> None:
         "seconds_left": 154,
     }
     assert describe_progress(progress) == ("1,200 of 24,000 images, 3 rejected, 148.2 images/s, about 2 min 34 s left")
+    assert describe_progress({**progress, "phase": "compact"}).endswith("left (phase compact)")
+    assert describe_progress({**progress, "phase": "compute"}).endswith("left")
+    assert describe_progress({"phase": "fit", "idle_seconds": 3}) == "phase fit"
     assert "left" not in describe_progress({**progress, "seconds_left": None})
 
 

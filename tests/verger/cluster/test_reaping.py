@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
-from verger.cluster.reaping import CountAliveRuns, Judge, ReapingError, check_problems, reap, reap_regions
+from verger.cluster.reaping import CountAliveRuns, FindStall, Judge, ReapingError, check_problems, reap, reap_regions
+from verger.cluster.stall import Sign, Stall
 from verger.cluster.tags import END_BY_TAG, FALLBACK_HOURS, OwnCluster, cluster_tags, own_cluster
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -30,12 +31,29 @@ CLUSTER = OwnCluster(
 GRACE = timedelta(minutes=10)
 
 
-def judge(count_alive_runs: CountAliveRuns = lambda *_: 1, now: datetime = NOW) -> Judge:
-    return Judge("verger", now, GRACE, count_alive_runs)
+def judge(
+    count_alive_runs: CountAliveRuns = lambda *_: 1, now: datetime = NOW, find_stall: FindStall = lambda *_: None
+) -> Judge:
+    return Judge("verger", now, GRACE, count_alive_runs, find_stall)
 
 
-def decide(cluster: OwnCluster, alive: int | None) -> str | None:
-    return judge(lambda *_: alive).reason_to_end(cluster)
+def decide(cluster: OwnCluster, alive: int | None, still_minutes: float | None = None) -> str | None:
+    stall = None
+    if still_minutes is not None:
+        lasts = timedelta(minutes=still_minutes)
+        stall = Stall(Sign(NOW - lasts, "3 of 9 images"), lasts)
+    return judge(lambda *_: alive, find_stall=lambda *_: stall).reason_to_end(cluster, "eu-west-1")
+
+
+def test_a_cluster_whose_step_stands_still_goes_once_its_run_has_had_the_time_to_give_it_up() -> None:
+    bounded = replace(CLUSTER, end_stalled_minutes=30)
+    for alive in (1, None):
+        assert decide(bounded, alive, 39.9) is None
+        assert "has not moved for 40 min 0 s" in str(decide(bounded, alive, 40))
+    assert decide(bounded, 1) is None, "what cannot be read says nothing"
+    assert decide(replace(bounded, end_stalled_minutes=0), 1, 999) is None
+    assert decide(replace(bounded, installation="elsewhere"), 1, 999) is None
+    assert decide(replace(bounded, state="WAITING"), 1, 999) is None
 
 
 def test_a_cluster_whose_run_is_alive_stays_until_its_time_is_up() -> None:

@@ -29,7 +29,7 @@ def ended_step(cluster_id: str, emr: EMRClient) -> BaseTrigger:
     emr.get_waiter("step_complete").wait(
         ClusterId=cluster_id, StepId=step_id, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
-    return StepProgressTrigger(job_flow_id=cluster_id, step_id=step_id, **WAIT)
+    return StepProgressTrigger(tell_seconds=600, end_seconds=0, job_flow_id=cluster_id, step_id=step_id, **WAIT)
 
 
 @pytest.mark.parametrize("kind", ["cluster", "step"])
