@@ -5,6 +5,8 @@ result depends on no processor, no order and no number of cores. Columns 1 to 13
 -10, 0 or 10, columns 15 to 26 hold -1, 0 or 1, and the last two, which vary most, have nothing to do with the others.
 """
 
+from typing import Any
+
 import numpy as np
 from pyspark.ml.feature import PCA
 from pyspark.ml.linalg import Vectors
@@ -18,8 +20,8 @@ spark = SparkSession.builder.master("local[1]").config("spark.default.parallelis
 table = spark.createDataFrame([(Vectors.dense(row),) for row in rows], ["features"])
 model = PCA(k=3, inputCol="features", outputCol="scores").fit(table)
 variances = np.linalg.svd(np.array(rows, float), compute_uv=False) ** 2
-netlib = spark._jvm.dev.ludovic.netlib.lapack  # noqa: SLF001 - pyspark has no public way to ask
-lapack = netlib.LAPACK.getInstance().getClass().getSimpleName()
+jvm: Any = spark._jvm  # noqa: SLF001 - pyspark has no public way to ask
+lapack = jvm.dev.ludovic.netlib.lapack.LAPACK.getInstance().getClass().getSimpleName()
 print("Spark", spark.version, "with", lapack, "says", model.explainedVariance.toArray().round(4).tolist())
 print("it is", (variances[:3] / variances.sum()).round(4).tolist())
 spark.stop()

@@ -95,7 +95,16 @@ def test_features_of_a_processor_with_sse_alone_stay_within_the_tolerance(
     drawn = sorted((Path(__file__).parent / "golden/drawn").iterdir())
     pixels = np.stack([decode_image(picture.read_bytes(), 10**8).pixels for picture in drawn[:2]])
     np.save(tmp_path / "pixels.npy", pixels)
-    command = ["qemu-x86_64", "-cpu", "Nehalem", SPARK_PYTHON, "-c", _FEATURES, model, tmp_path / "pixels.npy"]
+    command: list[str | Path] = [
+        "qemu-x86_64",
+        "-cpu",
+        "Nehalem",
+        SPARK_PYTHON,
+        "-c",
+        _FEATURES,
+        model,
+        tmp_path / "pixels.npy",
+    ]
     try:
         done = subprocess.run(
             [*command, tmp_path / "there.npy"],
