@@ -16,6 +16,10 @@ OUT ?= demo-output
 # local: steps run in one JVM. yarn: on a real YARN of two nodes, with the arguments that they have on EMR.
 CLUSTER ?= local
 PYTEST_WORKERS ?= 2
+INSTRUCTIONS ?=
+ifneq ($(INSTRUCTIONS),)
+include tests/instructions/$(INSTRUCTIONS).mk
+endif
 
 .PHONY: help
 help: ## what there is
@@ -164,7 +168,7 @@ quick: $(ENVS)/dev/.ready ## the fast tests alone, in one environment: TESTS=tes
 	@$(ENVS)/dev/bin/python -m pytest --quiet -n $(PYTEST_WORKERS) --dist loadfile -m "not spark and not e2e and not shared and not server and not stack" $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test
-test: environments ## all the tests but the stack's and the slowest faults
+test: environments ## all the tests but the stack's and the slowest faults: INSTRUCTIONS=avx2 as on a lesser processor
 	@$(ENVS)/dev/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-faults

@@ -11,6 +11,8 @@ from spark_jobs.moments import Matrix, Moments
 FEWEST_IMAGES = 2
 # Shares of variance are sums of rounded numbers: a request for all of it must not miss by the last bit.
 SHARE_TOLERANCE = 1e-12
+# How far apart two processors may compute a feature, as a share of the picture's largest one (docs/processors.md).
+PROCESSOR_NOISE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def fit(moments: Moments, *, standardize: bool) -> PcaModel:
     """All components, min(n, d) of them, from eigenvectors of the covariance matrix.
 
     The sign of each component is set so that its largest loading is positive: the same input gives the same model.
+    A feature that varies no more than two processors may differ counts as constant: scaled to variance 1, the
+    difference between the nodes of one cluster would become a component.
 
     Raises:
         RefusedError: fewer than two images.
@@ -83,7 +87,9 @@ def fit(moments: Moments, *, standardize: bool) -> PcaModel:
     scale = np.ones_like(moments.mean)
     if standardize:
         deviation = np.sqrt(np.diag(moments.scatter) / moments.n)
-        scale = np.where(deviation > 0, deviation, 1.0)
+        # Half of the images on either side, that far apart: a deviation of half of it.
+        noise = PROCESSOR_NOISE / 2 * np.abs(moments.mean).max()
+        scale = np.where(deviation > noise, deviation, 1.0)
     covariance = moments.scatter / (moments.n - 1) / np.outer(scale, scale)
     variances, vectors = np.linalg.eigh(covariance)
     kept = min(moments.n, len(moments.mean))

@@ -166,7 +166,7 @@ def test_a_lost_answer_leaves_a_cluster_that_nobody_was_told_of(faulty: Lab, onc
             JobFlowRole="x",
             Instances={"MasterInstanceType": "m7g.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True},
         )
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 50  # the client itself waits 60 s for an answer that is late
     (made,) = [found["Id"] for found in faulty.emr.list_clusters()["Clusters"] if found["Name"] == "nobody-knows"]
     faulty.end(made)
 

