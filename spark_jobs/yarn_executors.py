@@ -138,6 +138,24 @@ class Yarn:
             for report in self._client.getNodeReports(states)
         ]
 
+    def containers(self, application_id: str) -> list[dict[str, Any]]:
+        """The running containers of an application, its application master's included: `id, host, memory_mib`."""
+        application = self._jvm.org.apache.hadoop.yarn.api.records.ApplicationId.fromString(application_id)
+        reports = [
+            report
+            for attempt in self._client.getApplicationAttempts(application)
+            for report in self._client.getContainers(attempt.getApplicationAttemptId())
+            if report.getContainerState().toString() == "RUNNING"
+        ]
+        return [
+            {
+                "id": str(report.getContainerId().toString()),
+                "host": str(report.getAssignedNode().getHost()),
+                "memory_mib": int(report.getAllocatedResource().getMemorySize()),
+            }
+            for report in reports
+        ]
+
     def kill(self, tag: str) -> None:
         """End the application that carries a tag."""
         for application in self._client.getApplications():
@@ -163,7 +181,7 @@ def executors_in_time(conf: SparkConf) -> Iterator[None]:
         return
     tag = f"verger-{uuid.uuid4().hex}"
     conf.set("spark.yarn.tags", tag)
-    request, yarn, wait = request_of(conf), Yarn(conf), _wait_seconds(conf)
+    request, yarn, wait = request_of(conf), Yarn(conf), wait_seconds(conf)
     told: list[str] = []
 
     def give_up() -> None:
@@ -201,8 +219,8 @@ def wait_for_executors(context: SparkContext) -> None:
     conf = context.getConf()
     if conf.get("spark.master", "") != "yarn":
         return
-    request, wait, began = request_of(conf), _wait_seconds(conf), time.monotonic()
-    while not _registered(context):
+    request, wait, began = request_of(conf), wait_seconds(conf), time.monotonic()
+    while not registered(context):
         if time.monotonic() - began > wait:
             yarn = Yarn(conf)
             told = complaint(request, yarn.nodes(), wait)
@@ -210,7 +228,7 @@ def wait_for_executors(context: SparkContext) -> None:
             context.stop()
             raise StepFailedError(told)
         time.sleep(_POLL_SECONDS)
-    print(f"executors: {_registered(context)} of {request.executors} are there", flush=True)
+    print(f"executors: {registered(context)} of {request.executors} are there", flush=True)
     threading.Thread(target=_beside_the_work, args=(context, request, wait), daemon=True).start()
 
 
@@ -224,9 +242,9 @@ def _beside_the_work(context: SparkContext, request: Request, wait: float) -> No
 def _see_to_the_others(context: SparkContext, request: Request, wait: float) -> None:
     """Say when executors stay away, and ask for more where a fleet drew more than was asked for."""
     began = time.monotonic()
-    while _registered(context) < request.executors:
+    while registered(context) < request.executors:
         if time.monotonic() - began > wait:
-            print(f"WARNING: {_registered(context)} of {request.executors} executors after {wait:.0f} s", flush=True)
+            print(f"WARNING: {registered(context)} of {request.executors} executors after {wait:.0f} s", flush=True)
             return
         time.sleep(1)
         if context._jsc is None:  # noqa: SLF001 - stopped
@@ -242,11 +260,12 @@ def _see_to_the_others(context: SparkContext, request: Request, wait: float) -> 
         context._jsc.sc().requestTotalExecutors(request.executors + more, 0, nowhere_preferred)  # noqa: SLF001
 
 
-def _registered(context: SparkContext) -> int:
+def registered(context: SparkContext) -> int:
     """How many executors have registered; the driver, which is in the same list, not counted."""
     jsc = context._jsc  # noqa: SLF001 - PySpark does not offer it
     return 0 if jsc is None else int(jsc.sc().getExecutorMemoryStatus().size()) - 1
 
 
-def _wait_seconds(conf: SparkConf) -> float:
+def wait_seconds(conf: SparkConf) -> float:
+    """How long a step waits for its first executor."""
     return float(conf.get(WAIT, DEFAULT_WAIT_SECONDS) or DEFAULT_WAIT_SECONDS)

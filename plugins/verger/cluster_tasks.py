@@ -15,6 +15,7 @@ from verger.cluster.spec import ClusterOrder, job_flow
 from verger.cluster.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
 from verger.cluster.tags import cluster_tags
 from verger.cluster.throughput import choose_rate, measure
+from verger.cost.cluster_times import read_times
 from verger.cost.reckoning import (
     Estimate,
     allowed_hours,
@@ -59,6 +60,7 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     prices = load_prices()
     measured = _last_measured(s3, run)
+    times = read_times(s3, run.layout)
     try:
         kind = prices.instance_type(settings.instance_type, settings.region)
         rate, source = choose_rate(measured, plan, kind, settings.engine)
@@ -72,8 +74,9 @@ def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, A
             images=plan["listed"],
             rate_per_vcpu=rate,
             held_minutes=settings.keep_for_demo_minutes,
+            times=times,
         )
-        log.info("%s\nthroughput: %s", "\n".join(describe_estimate(estimate)), source)
+        log.info("%s\nthroughput: %s\n%s", "\n".join(describe_estimate(estimate)), source, times.describe())
         check_budget(estimate, settings.budget_usd)
         hours = _allowed_hours(estimate, settings)
     except ValueError as error:

@@ -1,9 +1,10 @@
 """What the tasks of a run's cluster decide by themselves."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,7 +16,11 @@ from verger import cluster_tasks
 from verger.cluster.clusters import lease_name, run_lease
 from verger.cluster_tasks import choose_cluster, hidden_failure, terminate_cluster
 from verger.run.deployment import Deployment
-from verger.storage.layout import run_slug
+from verger.storage.json_objects import write_json
+from verger.storage.layout import BucketLayout, run_slug
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 STATES = st.sampled_from(["success", "failed", "skipped", "upstream_failed", None])
 
@@ -110,3 +115,24 @@ def test_the_teardown_needs_nothing_but_to_know_where_the_cluster_is(
     assert terminate_cluster(Deployment(Path(), poll_seconds=1), context) == [cluster_id]
     state = local_emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
     assert state == "TERMINATED"
+
+
+def test_the_estimate_takes_the_cluster_s_start_and_end_from_the_account_s_answers_and_the_log_says_which(
+    s3: S3Client, bucket: str, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = cast("Context", {"params": {"bucket": bucket, "region": "eu-west-1"}, "run_id": "manual"})
+    plan: dict[str, Any] = {"todo": 100, "listed": 100, "bytes_todo": 500_000}
+
+    def minutes() -> float:
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            estimate = choose_cluster(Deployment(home=project), context, plan)["estimate"]
+        return float(estimate["minutes"])
+
+    assumed = minutes()
+    assert "starts in 8.0 and ends in 2.0 min: assumed" in caplog.text
+    times = {"startup_minutes": 5.0, "ending_minutes": 4.0}
+    answers = {"local": False, "finished_at": "2026-11-27T10:00:00+00:00", "cluster_times": times}
+    write_json(s3, BucketLayout(bucket).acceptance, answers)
+    assert minutes() == pytest.approx(assumed - 1)
+    assert "starts in 5.0 and ends in 4.0 min: start and end measured on 2026-11-27" in caplog.text

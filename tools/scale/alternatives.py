@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verger.cluster.shape import ShapeWish, assumed_rate, choose_shape
-from verger.cost.reckoning import ENDING_MINUTES, STARTUP_MINUTES, estimate_cost, pca_minutes
+from verger.cost.cluster_times import ASSUMED_TIMES
+from verger.cost.reckoning import estimate_cost, pca_minutes
 from verger.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def where_it_goes(images: int, mean_bytes: float, prices: PriceTable) -> dict[st
     rate = assumed_rate(mean_bytes)
     whole = emr_on_ec2(images, rate, prices)
     featurize = _featurize_minutes(images, rate, whole.vcpus)
-    parts = {"start": STARTUP_MINUTES, "featurize": featurize, "end": ENDING_MINUTES}
+    start, end = ASSUMED_TIMES.startup_minutes, ASSUMED_TIMES.ending_minutes
+    parts = {"start": start, "featurize": featurize, "end": end}
     parts["pca"] = whole.minutes - sum(parts.values())
     return {name: minutes / whole.minutes for name, minutes in parts.items()}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: The oldest time that a zip can hold: the same sources give the same bytes.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-_ENTRY_POINTS = ("featurize.py", "pca.py")
+_ENTRY_POINTS = ("featurize.py", "pca.py", "show_executors.py")
 _BOOTSTRAP_FILES = ("bootstrap.sh", "requirements.txt", "requirements-keras.txt")
 
 

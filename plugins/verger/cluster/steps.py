@@ -9,6 +9,7 @@ from verger.storage.layout import RunLayout
 
 FEATURIZE = "featurize"
 PCA = "pca"
+SHOW_EXECUTORS = "show_executors"
 
 
 def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]:

@@ -7,12 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from verger.cluster.shape import ROOT_VOLUME_GB, ClusterShape, Fleet
+from verger.cost.cluster_times import ASSUMED_TIMES, ClusterTimes
 from verger.prices import PriceTable, UnknownInstanceTypeError
 
-#: From RunJobFlow to a cluster that takes steps, bootstrap action included, and from the last step to the machines'
-#: end. AWS states no figure; EMR clusters are commonly ready after five to ten minutes.
-STARTUP_MINUTES = 8.0
-ENDING_MINUTES = 2.0
 #: The step pca: two JVM starts and at most a few minutes for a million rows (docs/benchmarks.md).
 _PCA_MINUTES = 3.0
 _PCA_MINUTES_PER_IMAGE = 5e-6
@@ -96,11 +93,15 @@ def estimate_cost(
     images: int,
     rate_per_vcpu: float,
     held_minutes: int = 0,
+    times: ClusterTimes = ASSUMED_TIMES,
 ) -> Estimate:
-    """Estimate a run: `images_todo` are featurized, `images` go through pca, and the cluster is held afterwards."""
+    """Estimate a run: `images_todo` are featurized, `images` go through pca, and the cluster is held afterwards.
+
+    `times` is how long the cluster starts and ends.
+    """
     vcpus = shape.worker_units * prices.instance_type(shape.core.first_type, shape.region).vcpus
     featurize = images_todo / (rate_per_vcpu * vcpus) / 60
-    minutes = STARTUP_MINUTES + featurize + pca_minutes(images) + held_minutes + ENDING_MINUTES
+    minutes = times.startup_minutes + featurize + pca_minutes(images) + held_minutes + times.ending_minutes
     nodes = tuple(line for fleet in shape.fleets for line in _node_lines(fleet, shape, prices))
     on_demand_hour = sum(
         node_hour(line.instance_type, shape.region, "ON_DEMAND", shape.ebs_gb, prices) * line.nodes for line in nodes

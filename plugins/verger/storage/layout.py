@@ -86,6 +86,11 @@ class BucketLayout:
         """The folder of what runs write down about themselves, ending in `/`."""
         return "runs/"
 
+    @property
+    def acceptance(self) -> S3Address:
+        """What an account answered when it was tried (docs/first-run-on-aws.md)."""
+        return self.address("reports/acceptance.json")
+
     def report_file(self, day: date, name: str) -> S3Address:
         """A file of the cost report that ends on a day."""
         return self.address(f"reports/{day.isoformat()}/{name}")

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
 from verger.cluster.shape import ShapeWish, choose_shape
 from verger.cost.reckoning import (
-    ENDING_MINUTES,
-    STARTUP_MINUTES,
     OverBudgetError,
     allowed_hours,
     check_budget,
@@ -52,7 +50,7 @@ def test_an_estimate_adds_up_by_hand() -> None:
     shape = choose_shape(replace(WISH, max_nodes=2), PRICES, images=1000, rate_per_vcpu=30)
     estimate = estimate_cost(shape, PRICES, images_todo=144_000, images=200_000, rate_per_vcpu=30)
     assert estimate.featurize_minutes == pytest.approx(10)  # 144,000 / (30 x 8 vCPU) s
-    assert estimate.minutes == pytest.approx(STARTUP_MINUTES + 10 + 3 + 1 + ENDING_MINUTES)
+    assert estimate.minutes == pytest.approx(8 + 10 + 3 + 1 + 2)
     hour = 3 * node_hour("m6i.xlarge", "eu-west-1", "ON_DEMAND", 32, PRICES)
     assert estimate.usd == pytest.approx(hour * estimate.minutes / 60)
     assert estimate.usd_on_demand == pytest.approx(estimate.usd)
