@@ -226,6 +226,8 @@ def test_a_failed_step_is_told_at_once_and_then_its_log_is_waited_for(
         job_flow_id=cluster,
         step_id=found["Id"],
         steps=[step()],
+        tell_minutes=10,
+        end_minutes=0,
         log_seconds=2,
         poke_interval=1,
         **REGION,

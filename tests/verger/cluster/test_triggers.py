@@ -53,7 +53,7 @@ def test_a_person_who_kills_the_wait_for_a_step_ends_the_step_and_not_its_cluste
     jar: Any = {"Jar": "command-runner.jar", "Args": ["bash", "-c", "trap '' TERM INT; while :; do sleep 1; done"]}
     step: Any = {"Name": "featurize", "ActionOnFailure": "TERMINATE_CLUSTER", "HadoopJarStep": jar}
     (step_id,) = local_emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"]
-    trigger = StepProgressTrigger(job_flow_id=cluster_id, step_id=step_id, **WAIT)
+    trigger = StepProgressTrigger(tell_seconds=600, end_seconds=0, job_flow_id=cluster_id, step_id=step_id, **WAIT)
 
     def state() -> str:
         return str(local_emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]["Status"]["State"])
