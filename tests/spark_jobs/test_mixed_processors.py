@@ -21,8 +21,9 @@ from tests.spark_jobs.test_pca import put_table, run, scores_of, vectors_like_fe
 
 Vectors = npt.NDArray[np.float32]
 #: How far a matrix of mixed nodes may be from that of equal ones, as a share of its largest number: the features' own
-#: distance, and ten times as much for the components, which turn a little with them.
-MATRIX_TOLERANCE = 1e-4
+#: distance, and more for the components, which turn a little with them; more again where small features are scaled up.
+MATRIX_TOLERANCE = 5e-4
+STANDARDIZED_TOLERANCE = 5e-3
 
 
 def from_another_processor(vectors: Vectors, rows: slice) -> Vectors:
@@ -35,14 +36,15 @@ def from_another_processor(vectors: Vectors, rows: slice) -> Vectors:
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_ready")
+@pytest.mark.parametrize(("scaled", "tolerance"), [([], MATRIX_TOLERANCE), (["--standardize"], STANDARDIZED_TOLERANCE)])
 def test_half_of_the_pictures_from_another_processor_give_the_same_answers_and_nearly_the_same_matrix(
-    world: JobWorld,
+    world: JobWorld, scaled: list[str], tolerance: float
 ) -> None:
     vectors = vectors_like_features(400)
     told = []
     for output, features in (("equal", vectors), ("mixed", from_another_processor(vectors, slice(0, None, 2)))):
         put_table(world, features, files=2, rejects=3)
-        run(world, "--k", "6", output=f"results/{output}")
+        run(world, "--k", "6", *scaled, output=f"results/{output}")
         metrics = world.get_json("runs/r/pca.json")
         told.append({name: metrics[name] for name in ("listed", "featurized", "rejected", "rows", "k")})
     assert told[0] == told[1]
@@ -51,7 +53,7 @@ def test_half_of_the_pictures_from_another_processor_give_the_same_answers_and_n
     assert world.get("results/equal/rejects.csv") == world.get("results/mixed/rejects.csv")
     equal, mixed = scores_of(world, "results/equal"), scores_of(world, "results/mixed")
     assert not np.array_equal(equal, mixed)
-    assert np.abs(equal - mixed).max() < MATRIX_TOLERANCE * np.abs(equal).max()
+    assert np.abs(equal - mixed).max() < tolerance * np.abs(equal).max()
 
 
 def test_a_picture_computed_again_elsewhere_has_one_answer_whatever_its_last_digits(world: JobWorld) -> None:
