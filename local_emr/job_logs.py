@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
 import threading
@@ -10,11 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local_emr.innermost_cause import innermost_cause
-from local_emr.storage import Storage, StorageError
+from local_emr.stored_files import StoredFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from local_emr.storage import Storage
 
 _log = logging.getLogger(__name__)
 _NAMES = ("controller", "stdout", "stderr")
@@ -42,7 +43,7 @@ class JobLogs:
             file.touch()
         self._target = target_uri
         self._storage = storage
-        self._published: dict[Path, int] = {}
+        self._stored = StoredFiles(storage)
         self._publishing = threading.Lock()
 
     def note(self, text: str) -> None:
@@ -66,16 +67,7 @@ class JobLogs:
 
     def _publish(self, file: Path) -> bool:
         uri = self.uri(file.name)
-        if uri is None or self._published.get(file) == file.stat().st_size:
-            return True
-        content = file.read_bytes()
-        try:
-            self._storage.upload(uri, gzip.compress(content, mtime=0))
-        except StorageError as error:
-            _log.warning("a log was not stored: %s", error)
-            return False
-        self._published[file] = len(content)
-        return True
+        return uri is None or self._stored.store(file, uri)
 
     def publish_last(self, pauses: Iterable[float] = LAST_PAUSES) -> None:
         """Store what is there at the job's end; when the store refuses, again after each of the pauses (seconds).

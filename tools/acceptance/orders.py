@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from verger.cluster.clusters import lease_name, run_lease
-from verger.cluster.shape import ClusterShape, ShapeWish, assumed_rate, choose_shape
+from verger.cluster.shape import ClusterShape, assumed_rate, choose_shape, shape_wish
 from verger.cluster.spec import REAPER_MINUTES, ClusterOrder, job_flow
 from verger.cluster.tags import cluster_tags
 from verger.cost.reckoning import Estimate, estimate_cost
@@ -88,19 +88,10 @@ def plan(part: Part, settings: Settings, prices: PriceTable, times: ClusterTimes
 
 def _shape(settings: Settings, prices: PriceTable) -> ClusterShape:
     """As many nodes as the settings allow, as a run has that does more pictures than those."""
-    wish = ShapeWish(
-        region=settings.region,
-        instance_type=settings.instance_type,
-        core_nodes=settings.core_nodes,
-        max_nodes=settings.max_nodes,
-        wanted_minutes=settings.wanted_minutes,
-        spot_share=settings.spot_share,
-        ebs_gb=settings.ebs_gb,
-    )
     rate = assumed_rate(_MEAN_BYTES)
     a_node_s_share = rate * prices.instance_type(settings.instance_type, settings.region).vcpus
     many = math.ceil(a_node_s_share * settings.wanted_minutes * 60 * settings.max_nodes)
-    return choose_shape(wish, prices, images=many, rate_per_vcpu=rate)
+    return choose_shape(shape_wish(settings), prices, images=many, rate_per_vcpu=rate)
 
 
 def lease_of(deployment: Deployment, run: RunLayout) -> str:
