@@ -12,10 +12,11 @@ from verger.cluster.executor_memory import (
 from verger.cluster.shape import ClusterShape
 from verger.prices import InstanceType, PriceTable
 
-#: The JVM here hands out tasks, holds a model of 9 MB and passes sums of 6.6 MB on. The rest of an executor is for its
-#: Python workers, one a core, which hold the pictures: docs/operations.md ("Executors") has what each takes.
+#: The JVM of an executor hands out tasks, holds a model of 9 MB, and passes the sums of pca on, 16 of 6.6 MB at a time
+#: for each core: half a gigabyte at most. The rest is for the Python workers, one a core, which hold the pictures: what
+#: they were measured to take is in docs/operations.md ("Executors").
 _HEAP_SHARE = 0.25
-_SMALLEST_HEAP_MIB = 1024
+_SMALLEST_HEAP_MIB = 1536
 _LARGEST_HEAP_MIB = 4096
 
 
