@@ -38,6 +38,11 @@ class Stack:
         """Clusters that would still cost money."""
         return [cluster for cluster in clusters.list_clusters(self.emr) if not cluster.ended]
 
+    def stored(self) -> int:
+        """How many pictures the bucket holds, whoever put them there."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="verger", Prefix="images/")
+        return sum(entry["Key"].endswith(".jpg") for page in pages for entry in page.get("Contents", []))
+
     def read_json(self, key: str) -> dict[str, Any] | None:
         """A JSON object of the bucket; None where there is none."""
         try:

@@ -56,11 +56,6 @@ def drop(stack: Stack, folder: Path, label: str, seed: int) -> None:
         stack.s3.put_object(Bucket="verger", Key=key, Body=picture.read_bytes())
 
 
-def images(stack: Stack) -> int:
-    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket="verger", Prefix="images/")
-    return sum(entry["Key"].endswith(".jpg") for page in pages for entry in page.get("Contents", []))
-
-
 def listed(stack: Stack) -> int:
     """How many pictures the results that readers see were made of."""
     latest = stack.read_json("results/latest.json")
@@ -80,7 +75,7 @@ def test_pictures_that_come_again_and_again_during_a_run_are_all_in_the_results(
     for number in range(3):
         drop(stack, tmp_path, f"during {number}", 2010 + number)
         time.sleep(12)  # longer than the watcher needs to see a change and to let it come to rest
-    wait_for(lambda: at_rest(stack) and listed(stack) == images(stack), 3 * RUN_SECONDS, lambda: f"{listed(stack)}")
+    wait_for(lambda: at_rest(stack) and listed(stack) == stack.stored(), 3 * RUN_SECONDS, lambda: f"{listed(stack)}")
     assert stack.alive() == []
 
 
@@ -92,7 +87,7 @@ def test_two_schedulers_start_one_run_for_one_change(stack: Stack, tmp_path: Pat
         before = len(stack.api.runs())
         drop(stack, tmp_path, "for two", 3001)
         wait_for(lambda: len(stack.api.runs()) > before, 180, lambda: "no run started")
-        wait_for(lambda: at_rest(stack) and listed(stack) == images(stack), RUN_SECONDS)
+        wait_for(lambda: at_rest(stack) and listed(stack) == stack.stored(), RUN_SECONDS)
         time.sleep(20)  # longer than either scheduler needs to start another
         assert len(stack.api.runs()) == before + 1
         assert stack.alive() == []
