@@ -21,7 +21,7 @@ def test_the_changed_line_is_noticed_by_the_command_that_follows_it(project: Pat
                   for command in commands(block.content))  # fmt: skip
     for folder in ("plugins", "tests/verger", "spark_jobs", "local_emr"):
         shutil.copytree(project / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/stored_tables.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/stored_tables.py", "tests/aws_models.py"):
         shutil.copy(project / name, tmp_path / name)
     source = (tmp_path / file).read_text("utf-8")
     assert source.count(f"{old}\n") == 1
