@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -137,6 +138,20 @@ class Lab:
         """The process id that a step writes to a file, once it has."""
         wait_until(lambda: file.exists() and file.read_text().strip().isdecimal())
         return int(file.read_text())
+
+
+def node_with_python(root: Path, python: Path) -> Path:
+    """A node's root directory with a Python where Verger's bootstrap action puts it."""
+    environment = root / "opt" / "verger" / "venv"
+    environment.mkdir(parents=True)
+    (environment / "bin").symlink_to(python.parent)
+    return root
+
+
+def java_home() -> Path | None:
+    """Where the `java` of the path really lies; none where there is none."""
+    java = shutil.which("java")
+    return Path(os.path.realpath(java)).parent.parent if java else None
 
 
 def clients(endpoint: str, region: str = REGION) -> Lab:

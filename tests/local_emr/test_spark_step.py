@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,16 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import ACCESS_KEY, BUCKET, SECRET_KEY, Lab, clients, wait_until
+from tests.local_emr.conftest import (
+    ACCESS_KEY,
+    BUCKET,
+    SECRET_KEY,
+    Lab,
+    clients,
+    java_home,
+    node_with_python,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +51,12 @@ def spark_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A user of a local EMR with Spark, whose nodes have a Python where Verger's bootstrap action puts it."""
     if not SPARK_PYTHON.exists():
         pytest.skip("the environment .venv/spark is not there: run `make .venv/spark/.ready`")
-    root = tmp_path_factory.mktemp("node")
-    (root / "opt" / "verger" / "venv").mkdir(parents=True)
-    (root / "opt" / "verger" / "venv" / "bin").symlink_to(SPARK_PYTHON.parent)
-    java = shutil.which("java")
     settings = LocalEmrSettings(
         work_dir=tmp_path_factory.mktemp("work"),
-        node_root=root,
+        node_root=node_with_python(tmp_path_factory.mktemp("node"), SPARK_PYTHON),
         spark_home=spark_home_of(SPARK_PYTHON),
         spark_python=SPARK_PYTHON,
-        java_home=Path(os.path.realpath(java)).parent.parent if java else None,
+        java_home=java_home(),
         jars_dir=JARS if any(JARS.glob("*.jar")) else None,
         memory_mib=700,
         cores=2,

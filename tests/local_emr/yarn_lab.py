@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,16 @@ import pytest
 
 from local_emr import LocalEmrSettings, spark_home_of
 from local_emr.server import serving
-from tests.local_emr.conftest import ACCESS_KEY, BUCKET, SECRET_KEY, Lab, clients, wait_until
+from tests.local_emr.conftest import (
+    ACCESS_KEY,
+    BUCKET,
+    SECRET_KEY,
+    Lab,
+    clients,
+    java_home,
+    node_with_python,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,16 +38,12 @@ def serving_yarn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     for needed in (SPARK_PYTHON, JARS / "yarn" / ".ready", JARS / "s3a" / ".ready"):
         if not needed.exists():
             pytest.skip(f"{needed.relative_to(PROJECT)} is not there: run `make environments`")
-    root = tmp_path_factory.mktemp("node")
-    (root / "opt" / "verger" / "venv").mkdir(parents=True)
-    (root / "opt" / "verger" / "venv" / "bin").symlink_to(SPARK_PYTHON.parent)
-    java = shutil.which("java")
     settings = LocalEmrSettings(
         work_dir=tmp_path_factory.mktemp("work"),
-        node_root=root,
+        node_root=node_with_python(tmp_path_factory.mktemp("node"), SPARK_PYTHON),
         spark_home=spark_home_of(SPARK_PYTHON),
         spark_python=SPARK_PYTHON,
-        java_home=Path(os.path.realpath(java)).parent.parent if java else None,
+        java_home=java_home(),
         jars_dir=JARS / "s3a",
         yarn_jars_dir=JARS / "yarn",
         spark_conf={"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
