@@ -78,7 +78,7 @@ def test_the_slow_proxy_passes_everything_on_and_makes_each_answer_wait(project:
         tmp_path / "proxy.log",
     )
     try:
-        port = proxy.wait_until(lambda log: log.partition("listening on ")[2].strip() or None, 30)
+        port = proxy.wait_until(lambda log: log.partition("listening on ")[2].strip() or None, 120)
         started = perf_counter()
         for path in ("/one", "/two%20three"):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:

@@ -131,7 +131,7 @@ def test_a_task_fails_when_its_step_does(task: str, code: int, fails: bool, monk
 
 def write_manifest(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROJECT / "tools/write_manifest.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_a_manifest_written_by_hand_is_what_the_job_reads(s3: S3Client, bucket: str, aws: str) -> None:

@@ -168,7 +168,6 @@ def play(environment: dict[str, str], scene: str, acts: int) -> list[dict[str, l
     return [json.loads(line)[1] for line in told]
 
 
-@pytest.mark.timeout(400)
 def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cost_is_that_of_both(
     environment: dict[str, str], local_emr: EMRClient, bucket: str
 ) -> None:
@@ -193,7 +192,6 @@ def test_clearing_a_failed_featurize_gets_a_new_cluster_and_a_good_run_whose_cos
     }
 
 
-@pytest.mark.timeout(400)
 def test_a_run_whose_settings_are_nonsense_by_now_still_ends_its_cluster_and_tells_its_cost(
     environment: dict[str, str], local_emr: EMRClient, bucket: str
 ) -> None:

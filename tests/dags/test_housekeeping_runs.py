@@ -97,7 +97,6 @@ class Topic:
         return [json.loads(message["Body"]) for message in found]
 
 
-@pytest.mark.timeout(180)
 def test_the_reaper_asks_airflow_about_runs_ends_what_is_left_and_mails(
     home: AirflowHome, local_emr: EMRClient, create_cluster: Callable[..., str]
 ) -> None:
@@ -139,7 +138,6 @@ def test_nobody_has_to_switch_the_nets_on(project: Path) -> None:
         assert bag(project)[dag_id].catchup is False
 
 
-@pytest.mark.timeout(180)
 def test_the_report_of_a_week_lies_in_the_bucket_and_comes_by_mail(home: AirflowHome, local_emr: EMRClient) -> None:
     endpoint = local_emr.meta.endpoint_url
     topic = Topic(endpoint)

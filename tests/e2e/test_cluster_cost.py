@@ -13,7 +13,7 @@ from tests.e2e.installation import Verger, draw
 from tools import local_stack
 from tools.local_run.run_view import RunView
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 IMAGES = 12
 

@@ -19,7 +19,7 @@ from tests.e2e.installation import draw
 from tools import local_stack
 from tools.local_run.results import RESULT_NAMES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 PICTURES = 12
 
 

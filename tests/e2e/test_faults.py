@@ -16,7 +16,7 @@ from tests.e2e.fault_rows import (
 from tests.e2e.installation import Verger, draw
 from tools.local_run.run_view import RunView
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.faults]
 
 IMAGES = 12
 

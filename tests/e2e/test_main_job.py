@@ -14,7 +14,7 @@ from verger.storage.layout import RunLayout
 from tests.e2e.installation import Verger, draw
 from tools.local_run.run_view import RunView
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 GOOD, BROKEN = 60, 4
 

@@ -15,7 +15,7 @@ from tests.e2e.fault_rows import wait_until
 from tests.stack.airflow_api import AirflowApi
 from tests.stack.compose_project import free_ports
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 
 def told(output: Path, words: str) -> str | None:

@@ -334,7 +334,7 @@ def test_a_file_that_counts_and_cannot_be_read_stops_it(
 def test_bad_input_is_one_line(project: Path, aws: str, words: list[str], code: int, message: str) -> None:
     done = subprocess.run(
         [sys.executable, project / "tools" / "erase_images.py", *words],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
     assert message in done.stderr

@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip(f"no browser is here ({', '.join(BROWSERS)}): the explorer's page is not tried")
     # What is waited for comes at once; a machine that does other things besides is given time.
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=90_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -47,7 +47,7 @@ class Visit:
     def open(self, words: str = "") -> "Visit":
         """Open the explorer and wait until it is there."""
         self.page.goto(self.address + words)
-        self.page.wait_for_selector("html[data-ready]", timeout=30_000)
+        self.page.wait_for_selector("html[data-ready]", timeout=90_000)
         return self
 
 

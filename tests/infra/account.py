@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from tests.infra.template import TEMPLATE_FILE
 
-_START_SECONDS = 60
+_START_SECONDS = 300
 
 
 def parse_object(text: str) -> dict[str, Any]:

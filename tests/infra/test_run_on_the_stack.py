@@ -17,7 +17,7 @@ from tests.infra.account import Account
 from tools import local_stack
 from tools.local_run.airflow_home import AirflowHome
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 BUCKET = "verger-123456789012-eu-west-1"
 

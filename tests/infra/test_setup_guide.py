@@ -135,7 +135,6 @@ def test_what_emr_leaves_in_the_network_is_deleted(shell: Shell) -> None:
     assert {group["GroupName"] for group in groups} == {"default"}
 
 
-@pytest.mark.timeout(400)
 def test_stack_and_data_are_deleted_and_the_proof_finds_nothing(shell: Shell) -> None:
     """In a network of one's own: moto cannot delete route tables with their stack."""
     shell.account.deploy(Network="existing", ExistingSubnetIds="subnet-0123456789abcdef0")

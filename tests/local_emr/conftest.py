@@ -37,7 +37,7 @@ SECRET_KEY: Final = "the-secret-of-these-tests"  # noqa: S105
 OVER = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(is_true: Callable[[], bool], seconds: float = 300.0) -> None:
     """Wait until `is_true`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -231,6 +231,6 @@ def test_a_lost_node_ends_its_cluster_with_errors(lab: Lab, tmp_path: Path) -> N
 def test_many_calls_at_once_find_every_cluster_in_a_state_of_its_own(lab: Lab) -> None:
     with ThreadPoolExecutor(8) as pool:
         started = list(pool.map(lambda _: lab.start(bash("true"), bash("true"), keep=False), range(12)))
-        wait_until(lambda: all(lab.status(cluster)["State"] in OVER for cluster in started), 30)
+        wait_until(lambda: all(lab.status(cluster)["State"] in OVER for cluster in started))
     assert len(set(started)) == 12
     assert all(lab.step_states(cluster) == ["COMPLETED", "COMPLETED"] for cluster in started)

@@ -91,7 +91,7 @@ def test_spark_steps_run_read_and_write_s3_and_tell_why_they_fail(spark_lab: Lab
     through_s3 = any(JARS.glob("*.jar"))
     target = f"s3://{BUCKET}/table with space/é+%23"
     cluster = lab.start(spark_step("s3" if through_s3 else "no", target), spark_step("fail"))
-    wait_until(lambda: lab.status(cluster)["State"] == "TERMINATED_WITH_ERRORS", 120)
+    wait_until(lambda: lab.status(cluster)["State"] == "TERMINATED_WITH_ERRORS", 540)
     first, second = lab.steps(cluster)
     output = lab.log(cluster, f"steps/{first['Id']}/stdout")
     assert first["Status"]["State"] == "COMPLETED", lab.log(cluster, f"steps/{first['Id']}/stderr")

@@ -141,7 +141,7 @@ def test_the_last_core_node_takes_the_cluster_with_it_and_another_is_replaced(ya
         "Code": "INSTANCE_FAILURE",
         "Message": "All slaves in the job flow were terminated",
     }
-    wait_until(lambda: not supervisors_of(cluster), 60)
+    wait_until(lambda: not supervisors_of(cluster))
 
 
 def test_a_bootstrap_action_that_fails_on_a_core_node_alone_ends_the_cluster_and_names_the_node(yarn_lab: Lab) -> None:

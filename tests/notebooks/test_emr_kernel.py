@@ -31,7 +31,7 @@ def make_kernel(node: Path, *more: str | Path) -> subprocess.CompletedProcess[st
         *("bash", SCRIPT, "--requirements", here / "requirements.txt", "--code", here / "code", "--bucket", "fruits"),
         *("--region", "eu-west-1", "--prefix", node, "--spark-home", SPARK, "--kernels", here / "kernels", *more),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_the_kernel_runs_the_nodes_python_and_ships_the_jobs(node: Path) -> None:

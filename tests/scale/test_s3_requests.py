@@ -57,7 +57,7 @@ def test_the_proxy_writes_down_each_request_and_passes_it_on(
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project)}
     proxy = processes.start("the proxy", [*command, "--log", str(log)], environment, tmp_path / "proxy.log")
     try:
-        port = proxy.wait_until(lambda words: words.partition("listening on ")[2].strip() or None, 30)
+        port = proxy.wait_until(lambda words: words.partition("listening on ")[2].strip() or None, 120)
         s3 = boto3.client(
             "s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="eu-west-1", config=Config(proxies={})
         )
@@ -91,7 +91,7 @@ def test_a_request_is_counted_once_whatever_its_body_holds(project: Path, tmp_pa
     log = tmp_path / "requests.log"
     proxy = processes.start("the proxy", [*command, "--log", str(log)], environment, tmp_path / "proxy.log")
     try:
-        port = proxy.wait_until(lambda words: words.partition("listening on ")[2].strip() or None, 30)
+        port = proxy.wait_until(lambda words: words.partition("listening on ")[2].strip() or None, 120)
         body = b"x" * 65_000 + b"\r\nGET /trick HTTP/1.1\r\n" * 4
         client = http.client.HTTPConnection("127.0.0.1", int(port))
         client.request("PUT", "/bucket/key", body)

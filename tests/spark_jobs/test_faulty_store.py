@@ -90,7 +90,6 @@ def test_a_plain_write_whose_answer_is_lost_is_made_again(
     assert lying(s3, record) == OURS
 
 
-@pytest.mark.timeout(300)
 def test_a_store_that_is_read_only_for_longer_than_ten_attempts_ends_no_write(
     proxy: tuple[StoreSettings, Faults], record: S3Address, s3: S3Client
 ) -> None:

@@ -12,10 +12,10 @@ from tests.e2e.installation import draw
 from tests.stack.compose_project import wait_for
 from tests.stack.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
-RUN_SECONDS = 420
-WELL_SECONDS = 180
+RUN_SECONDS = 600
+WELL_SECONDS = 400
 #: How a run may end whose part was killed while the featurize step was under way. The local EMR takes its cluster with
 #: it, as AWS would when it loses one; S3 may be away for longer than the step's own patience.
 ENDINGS = {

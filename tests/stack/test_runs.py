@@ -18,9 +18,9 @@ from tests.stack.browser import chromium, fill, log_in, open_form, open_section,
 from tests.stack.compose_project import wait_for
 from tests.stack.conftest import PICTURES, Stack, connect
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
-RUN_SECONDS = 300
+RUN_SECONDS = 600
 #: The form's sections, and something that stands in each.
 FORM = {
     "Pictures": ("Bucket", "Copy pictures from", "Its real location must be in the EU."),

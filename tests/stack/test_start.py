@@ -12,7 +12,7 @@ from tests.stack.airflow_api import DAG
 from tests.stack.compose_project import docker
 from tests.stack.conftest import PROJECT_NAME, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 SERVERS = {"postgres", "s3", "local-emr", "api-server", "scheduler", "dag-processor", "triggerer"}
 ONE_SHOT = {"secrets", "init", "model"}

@@ -10,7 +10,7 @@ from tests.e2e.installation import draw
 from tests.stack.compose_project import wait_for
 from tests.stack.conftest import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 NEW_PICTURES = 4
 RUN_SECONDS = 600

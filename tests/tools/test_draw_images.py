@@ -196,7 +196,9 @@ def test_the_program_lists_labels_and_broken_files(tmp_path: Path) -> None:
     program = Path(str(draw_images.__file__))
     arguments = ["--output", str(tmp_path), "--images", "10", "--labels", "2", "--broken", "1", "--difficulty", "hard"]
     arguments += ["--lighting", "0.2"]
-    done = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, program, *arguments], capture_output=True, text=True, check=True, timeout=300
+    )
     assert done.stdout.splitlines() == [
         "      5  Apple Braeburn",
         "      5  Banana",
@@ -216,7 +218,7 @@ def test_the_program_lists_labels_and_broken_files(tmp_path: Path) -> None:
 )
 def test_the_program_refuses_what_cannot_be_drawn(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     command = [sys.executable, str(draw_images.__file__), "--output", str(tmp_path), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 2
     assert done.stderr.startswith("verger: error: ")
     assert complaint in done.stderr

@@ -87,7 +87,7 @@ FRUITS = {
 
 def run(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(fetch_fruits360.__file__), str(output), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

@@ -89,7 +89,7 @@ def collection(tmp_path: Path) -> Path:
 def run(*arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(sample_images.__file__), *arguments]
     variables = dict(os.environ) | (environment or {})
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=variables)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=variables)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, object]:

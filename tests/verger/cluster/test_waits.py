@@ -51,7 +51,7 @@ def test_a_step_is_found_by_its_name_whatever_it_does_unless_it_failed(
     assert find_steps(local_emr, cluster_id, {"featurize"}) == [step_id]
     assert find_steps(local_emr, cluster_id, {"pca"}) is None
     local_emr.cancel_steps(ClusterId=cluster_id, StepIds=[step_id], StepCancellationOption="TERMINATE_PROCESS")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while find_steps(local_emr, cluster_id, {"featurize"}) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.05)

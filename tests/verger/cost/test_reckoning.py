@@ -188,7 +188,7 @@ def test_what_emr_itself_reports_is_reckoned(
             "KeepJobFlowAliveWhenNoSteps": False,
         },
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while local_emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"] != "TERMINATED":
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -25,7 +25,7 @@ from tools.local_run.airflow_home import AirflowHome
 BUCKET = "fruits-tab"
 PASSWORDS = {"looker": "a-password-for-tests", "boss": "another-password-for-tests"}
 _HERE = Path(__file__).parent
-_READY_SECONDS = 120
+_READY_SECONDS = 300
 
 
 @dataclass(frozen=True)

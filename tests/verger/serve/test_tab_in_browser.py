@@ -23,7 +23,7 @@ from tests.verger.serve.conftest import Site
 
 pytestmark = pytest.mark.server
 
-_WAIT_SECONDS = 30
+_WAIT_SECONDS = 120
 
 HOSTILE = "<img src=x onerror=document.title='run'>"
 
