@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead
 from spark_jobs.infer import Engine
 from spark_jobs.model_shape import FEATURES
@@ -135,7 +136,8 @@ def _reject_row(answer: Answer, reject: Reject) -> dict[str, Any]:
 
 def _row(answer: Answer, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - cells of several types
     empty = dict.fromkeys(ANSWER.names)
-    return empty | {"path": answer.item.path, "etag": answer.etag, "label": answer.item.label} | values
+    known = {"path": answer.item.path, "etag": answer.etag, "decoder": DECODER_VERSION, "label": answer.item.label}
+    return empty | known | values
 
 
 def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:

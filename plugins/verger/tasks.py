@@ -14,6 +14,7 @@ from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
+from verger.plan.components import components_warning
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.plan.planning import (
     find_images,
@@ -21,6 +22,7 @@ from verger.plan.planning import (
     make_plan,
     manifest_bytes,
     read_manifest_paths,
+    redecoded_warning,
     same_bytes_warning,
 )
 from verger.prices import load_prices
@@ -46,6 +48,9 @@ from verger.sync.synchronize import synchronize
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from pyarrow.fs import FileSystem
+
+    from verger.plan.planning import Plan
+    from verger.run.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +164,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
         plan.changed,
         plan.gone,
     )
-    _log_same_bytes(plan.same_bytes)
+    _log_plan_warnings(plan, settings)
     if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
         log.info(
             "nothing changed since run %s: no cluster, no cost; see %s",
@@ -173,7 +178,12 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     return asdict(plan)
 
 
-def _log_same_bytes(same: dict[str, Any]) -> None:
+def _log_plan_warnings(plan: "Plan", settings: "Settings") -> None:
+    if plan.redecoded:
+        log.warning("%s", redecoded_warning(plan.redecoded))
+    if of_components := components_warning(plan.featurizable, plan.different, settings):
+        log.warning("%s", of_components)
+    same = plan.same_bytes
     if same["images"]:
         log.warning("%s", same_bytes_warning(same["images"]))
     for paths in same["examples"]:

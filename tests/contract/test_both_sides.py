@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 from verger.artifacts.model_store import Model
 from verger.cluster import spec, steps
 from verger.cluster.step_signs import StepWork, step_work
-from verger.plan import planning
+from verger.plan import components, feature_table, planning
 from verger.run import settings
 from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
 
-from spark_jobs import featurize_arguments, pca_arguments, schemas, yarn_executors
+from spark_jobs import (
+    decoder_column,
+    decoder_version,
+    featurize_arguments,
+    pca_arguments,
+    pca_model,
+    schemas,
+    yarn_executors,
+)
 from spark_jobs import layout as spark_layout
 from spark_jobs.s3_address import S3Address
 
@@ -116,6 +124,20 @@ def test_the_manifest_has_one_schema() -> None:
     assert [(field.name, field.type) for field in planning.MANIFEST_SCHEMA] == [
         (field.name, field.type) for field in schemas.MANIFEST
     ]
+
+
+def test_both_sides_know_the_same_version_of_the_decoder() -> None:
+    """Else the plan would say that nothing is to do where the step computes everything again."""
+    assert feature_table.DECODER_VERSION == decoder_version.DECODER_VERSION
+    assert feature_table.UNRECORDED_DECODER == decoder_column.UNRECORDED < decoder_version.DECODER_VERSION
+    assert decoder_column.DECODER in schemas.FEATURE_COLUMNS
+    assert decoder_column.DECODER in schemas.REJECT_COLUMNS
+
+
+def test_the_plan_knows_what_the_steps_refuse() -> None:
+    arguments = featurize_arguments.parse_args(steps.featurize_arguments(SETTINGS, RUN, MODEL))
+    assert arguments.max_image_bytes == components.MOST_IMAGE_BYTES
+    assert components.FEWEST_IMAGES == pca_model.FEWEST_IMAGES
 
 
 def test_both_sides_know_the_same_engines_and_number_of_features() -> None:

@@ -20,6 +20,7 @@ from verger.storage.layout import BucketLayout
 
 from spark_jobs.commit_records import read_commits, visible
 from spark_jobs.committed_rows import read_table_rows
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
@@ -87,6 +88,11 @@ def fill(house: House) -> None:
     mine = Row(person, label="Été +100%")
     old = put_commit(s3, bucket, "first", [Row(person, label="Été +100%", value=None), Row(other, value=None)], at=0)
     put_commit(s3, bucket, "second", [mine, Row(other, value=3.0)], at=1)
+    # A table of before has no column of the decoder; a later one may hold rows of any.
+    before = [Row(person, label="Été +100%", decoder=None), Row(other, decoder=None)]
+    put_commit(s3, bucket, "of before", before, at=0)
+    later = [Row(person, label="Été +100%", decoder=DECODER_VERSION + 1), Row(person, label="Été +100%", decoder=1)]
+    put_commit(s3, bucket, "of other decoders", [*later, Row("s3://b/images/4.jpg", decoder=1)], at=1)
     put_commit(s3, bucket, "third", [Row(f"s3://{bucket}/images/Apple/3.jpg")], at=2)
     put_commit(s3, bucket, "compacted", [Row(other, value=None)], at=3, replaces=[old])
     put_commit(s3, bucket, "elsewhere", [mine], fingerprint=OTHER_MODEL)
@@ -156,7 +162,10 @@ def test_both_sides_see_the_same_rows_afterwards(
     layout = BucketLayout(house.bucket)
     commits = list_commits(house.s3, layout, FINGERPRINT)
     done = read_done_images(arrow_filesystem(None, "eu-west-1"), house.bucket, commits)
-    assert done.features | done.rejects == spark_side
+    assert done.features | done.rejects | done.otherwise == spark_side
+    decoders = dict(zip(rows.keys["path"].to_pylist(), rows.keys["decoder"].to_pylist(), strict=True))
+    assert decoders["s3://b/images/4.jpg"] == 1, "an erasure does not make an old row a new one"
+    assert {path for path, _ in done.otherwise} == {"s3://b/images/4.jpg"}
     assert {record.name for record in visible(read_commits(StoreSettings(aws, "eu-west-1"), house.layout()))} == {
         commit.name for commit in commits
     }
@@ -198,7 +207,7 @@ def test_a_dry_run_says_what_the_real_one_then_does(
     assert house.contents() == before
     _, done = erase(capsys, monkeypatch, "--with-picture", house.person)
     assert promised["removed"] == done["removed"]
-    assert done["removed"]["features"]["rows"] == 2
+    assert done["removed"]["features"]["rows"] == 5, "of every decoder"
     assert done["removed"]["rejects"]["rows"] == 0, "the reject was replaced already; its file goes all the same"
     assert done["removed"]["rejects"]["deleted"] == 1
     assert done["removed"]["walkthrough"] == {"rows": 0, "rewritten": 0, "deleted": 3, "versions": 1}
@@ -306,7 +315,7 @@ def test_a_table_of_which_every_file_is_gone_becomes_an_empty_one(
         if key.endswith(".parquet") and f"model={FINGERPRINT}" in key:
             house.s3.delete_object(Bucket=house.bucket, Key=key)
     code, told = erase(capsys, monkeypatch, house.person)
-    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 3)
+    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 5)
     assert paths_read(house, aws) == set()
 
 
