@@ -135,7 +135,7 @@ def write_results(
     matrix: Iterator[pa.Table],
 ) -> int:
     """Write the files of `results/<slug>/` that this step owes; the rows of the matrix."""
-    rows = write_matrix(settings, args.output_uri, model.k, matrix)
+    rows = write_matrix(settings, args.output_uri, model.k, given.images.num_rows, matrix)
     write_explained_variance(settings, args.output_uri, found, model.k)
     write_rejects(settings, args.output_uri, given.outcome.rejects)
     save_model(settings, args.output_uri.child("pca_model"), model, args.model_fingerprint)

@@ -21,6 +21,7 @@ from verger.storage.layout import BucketLayout
 from spark_jobs.commit_records import read_commits, visible
 from spark_jobs.committed_rows import read_table_rows
 from spark_jobs.decoder_version import DECODER_VERSION
+from spark_jobs.excel_csv import excel_file
 from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
@@ -107,6 +108,9 @@ def fill(house: House) -> None:
         house.put(f"results/{run}/matrix.parquet", parquet(both.select(["path", "label"])))
         lines = "".join(f'"{path.replace(chr(34), chr(34) * 2)}","x",1.5\n' for path in sorted([person, other]))
         house.put(f"results/{run}/matrix.csv", f"path,label,pc_1\n{lines}")
+        house.put(f"results/{run}/matrix-excel.csv", excel_file(both.select(["path", "label"])))
+        house.put(f"results/{run}/rejects-excel.csv", excel_file(both.select(["path", "label"])))
+        house.put(f"results/{run}/explained_variance-excel.csv", "component\r\n1\r\n")
         house.put(f"results/{run}/run.json", json.dumps({"featurize": notes}))
         house.put(f"results/{run}/report.html", f"<p>{person}</p>")
         house.put(f"results/{run}/explorer/index.html", f"<img alt={person}>")
@@ -140,6 +144,9 @@ def test_nothing_is_left_and_nothing_else_is_lost(
     keys = keys_below(house.s3, house.bucket)
     assert house.other.removeprefix(f"s3://{house.bucket}/") in keys
     assert {"results/a/matrix.csv", "results/a/pca_model/model.json", "results/clean/report.html"} <= keys
+    assert {"results/a/explained_variance-excel.csv", "results/a/rejects-excel.csv"} <= keys
+    twin = house.s3.get_object(Bucket=house.bucket, Key="results/a/matrix-excel.csv")["Body"].read()
+    assert twin == f'\ufeffpath;label\r\n"{house.other}";"x"\r\n'.encode()
     assert not {"results/a/report.html", "results/a/explorer/index.html"} & keys
     csv = house.s3.get_object(Bucket=house.bucket, Key="results/a/matrix.csv")["Body"].read().decode()
     assert csv == f'path,label,pc_1\n"{house.other}","x",1.5\n'

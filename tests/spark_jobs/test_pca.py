@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from spark_jobs import block_passes
+from spark_jobs import block_passes, results_writer
 from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.job_errors import RefusedError, StepFailedError
@@ -171,7 +171,7 @@ def test_the_same_features_give_the_same_bytes_however_the_table_is_cut_and_wher
         # As `pca.py` and the executors do it: on another number of threads the last bits may differ.
         with threadpool_limits(1):
             run(world, "--k", "4", output=f"results/{files}")
-        names = ("matrix.parquet", "matrix.csv", "explained_variance.csv", "pca_model/model.npz")
+        names = ("matrix.parquet", "matrix.csv", "matrix-excel.csv", "explained_variance.csv", "pca_model/model.npz")
         digests.append([sha256(world.get(f"results/{files}/{name}")) for name in names])
     assert digests[0] == digests[1] == digests[2]
 
@@ -186,6 +186,48 @@ def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(worl
     assert [float(line[2]) for line in lines[1:]] == table["pc_1"].to_pylist()
     rejects = list(csv.DictReader(io.StringIO(world.get("results/r/rejects.csv").decode())))
     assert [(row["path"], row["reason"]) for row in rejects] == [(path_of(world, 20), "gone")]
+
+
+def test_excel_gets_the_same_tables_with_semicolons_and_decimal_commas(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_table(world, vectors_like_features(1100), files=1, rejects=2)
+    run(world, "--k", "3")
+
+    def read(name: str) -> list[list[str]]:
+        text = world.get(f"results/r/{name}-excel.csv").decode("utf-8-sig")
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))
+
+    table = world.get_table("results/r/matrix.parquet")
+    header, *rows = read("matrix")
+    assert header == table.column_names
+    assert [row[0] for row in rows] == table["path"].to_pylist()
+    assert [float(row[2].replace(",", ".")) for row in rows] == table["pc_1"].to_pylist()
+    for name in ("rejects", "explained_variance"):
+        plain = list(csv.reader(io.StringIO(world.get(f"results/r/{name}.csv").decode(), newline="")))
+        numbers = {"explained_variance", "explained_variance_ratio", "cumulative_ratio"}
+        found = [
+            [cell.replace(",", ".") if column in numbers else cell for column, cell in zip(plain[0], row, strict=True)]
+            for row in read(name)
+        ]
+        assert [[value_of(cell) for cell in row] for row in found] == [
+            [value_of(cell) for cell in row] for row in plain
+        ]
+    monkeypatch.setattr(results_writer, "MOST_ROWS", 1099)
+    run(world, "--k", "3", output="results/large")
+    names = {
+        entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="results/large/")["Contents"]
+    }
+    assert "results/large/matrix.csv" in names
+    assert "results/large/matrix-excel.csv" not in names, "Excel would leave the last picture out without a word"
+    assert "results/large/rejects-excel.csv" in names
+
+
+def value_of(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 AWKWARD = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", 'a\rb,"c"\n', "é b", "end\r", ""]
