@@ -14,7 +14,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "csv.md"
 #: Names of folders that readers take for missing values, booleans, numbers, dates, or the end of a cell.
 LABELS = [
     "NA", "N/A", "n/a", "null", "NULL", "nan", "NaN", "None", "<NA>", "#N/A", "", " ", "True", "false", "007", "1e5",
-    "1,5", "2024-01-02", "12:30", "inf", "0x1F", "1_000", 'say "a"', "a,b;c|d", "two\nlines", "Pêche", "日本", "\ufeffmark",
+    "1,5", "2024-01-02", "12:30", "inf", "0x1F", "1_000", 'say "a"', "a,b;c|d", "two\nlines", "Pêche",
+    "日本", "\ufeffmark",
 ]  # fmt: skip
 SCORES = [0.5, -1e-05, 123456.75, 1e300, -0.0, 3.0]
 
