@@ -31,11 +31,6 @@ class Featurizable:
     images: int
     different: int
 
-    @property
-    def hopeless(self) -> int:
-        """How many pictures are known to become, or to stay, rejects."""
-        return self.listed - self.images
-
 
 def find_featurizable(images: Sequence["ListedImage"], done: DoneImages, settings: Settings) -> Featurizable:
     """Leave out what is a reject already and not tried again, what is empty, and what is too large to be read."""
@@ -50,26 +45,33 @@ def find_featurizable(images: Sequence["ListedImage"], done: DoneImages, setting
 
 
 def check_components(found: Featurizable, settings: Settings) -> None:
-    """Raise SettingError for a run that would fail on its cluster, whatever becomes of the other pictures."""
-    few = f"there are {found.listed} images"
-    if found.hopeless:
-        few = (
-            f"only {found.images} of the {found.listed} images can have features ({found.hopeless} are rejects of "
-            "earlier runs, empty, or too large)"
-        )
+    """Raise SettingError when the pictures cannot have the components that are asked for, whatever becomes of them."""
+    few = _told(found.listed, found.images)
     if found.images < FEWEST_IMAGES:
         raise SettingError(f"a PCA needs {FEWEST_IMAGES} images with features at least, but {few}; add pictures")
-    share = found.hopeless / found.listed
-    if share > settings.max_reject_rate:
-        raise SettingError(
-            f"max_reject_rate is {settings.max_reject_rate:g}, but {few}: featurize would fail. Remove or replace "
-            "these files, allow a higher rate, or try earlier rejects again with retry_rejects"
-        )
     if settings.variance is None and settings.k > found.images:
         raise SettingError(
             f"k is {settings.k}, but {few}: k can be at most the smaller of the number of images that can have "
             f"features and {FEATURES:,}; lower k or add pictures"
         )
+
+
+def check_known_rejects(listed: int, featurizable: int, settings: Settings) -> None:
+    """Raise SettingError when featurize would fail on its cluster for the rejects that are known already."""
+    if (listed - featurizable) / listed > settings.max_reject_rate:
+        raise SettingError(
+            f"max_reject_rate is {settings.max_reject_rate:g}, but {_told(listed, featurizable)}: featurize would "
+            "fail. Remove or replace these files, allow a higher rate, or try earlier rejects again with retry_rejects"
+        )
+
+
+def _told(listed: int, featurizable: int) -> str:
+    if listed == featurizable:
+        return f"there are {listed} images"
+    return (
+        f"only {featurizable} of the {listed} images can have features ({listed - featurizable} are rejects of "
+        "earlier runs, empty, or too large)"
+    )
 
 
 def components_warning(featurizable: int, different: int, settings: Settings) -> str | None:

@@ -10,6 +10,7 @@ from verger.plan.components import (
     MOST_IMAGE_BYTES,
     Featurizable,
     check_components,
+    check_known_rejects,
     components_warning,
     find_featurizable,
 )
@@ -73,19 +74,20 @@ def test_what_is_known_to_be_rejected_cannot_give_a_component(listed: list[Liste
 
 def test_what_is_tried_again_may_give_one() -> None:
     """Rejects when they are retried, those of another decoder, and those whose picture was replaced."""
-    assert check(images("abr"), done(rejects="r"), retry_rejects=True).hopeless == 0
-    assert check(images("abr"), done(otherwise="r")).hopeless == 0
-    assert check([*images("ab"), image("r", etag="new")], done(rejects="r")).hopeless == 0
+    assert check(images("abr"), done(rejects="r"), retry_rejects=True).images == 3
+    assert check(images("abr"), done(otherwise="r")).images == 3
+    assert check([*images("ab"), image("r", etag="new")], done(rejects="r")).images == 3
 
 
 def test_a_reject_that_has_features_as_well_is_none() -> None:
-    assert check(images("abr"), done(features="r", rejects="r")).hopeless == 0
+    assert check(images("abr"), done(features="r", rejects="r")).images == 3
 
 
 def test_more_known_rejects_than_are_allowed_fail_before_the_cluster_and_not_on_it() -> None:
+    found = check(images("abcr"), done(rejects="r"))
     with pytest.raises(SettingError, match=r"max_reject_rate is 0\.2, but only 3 of the 4 images can have features"):
-        check(images("abcr"), done(rejects="r"), max_reject_rate=0.2)
-    check(images("abcr"), done(rejects="r"), max_reject_rate=0.25)
+        check_known_rejects(found.listed, found.images, replace(SETTINGS, max_reject_rate=0.2))
+    check_known_rejects(found.listed, found.images, replace(SETTINGS, max_reject_rate=0.25))
 
 
 def test_copies_of_one_picture_are_told_before_the_cluster() -> None:
@@ -124,5 +126,5 @@ def test_nothing_that_may_get_features_is_counted_out(
         for name, size in listed
         if name not in features and ((name in rejects and not retry) or not 0 < size <= MOST_IMAGE_BYTES)
     ]
-    assert (found.hopeless, found.images) == (len(hopeless), len(listed) - len(hopeless))
+    assert (found.listed, found.images) == (len(listed), len(listed) - len(hopeless))
     assert found.different <= found.images
