@@ -124,7 +124,7 @@ def chunk_job(
         signs=worker_signs_folder(args.metrics_uri),
         run_id=args.run_id,
         model=BroadcastModel(model.fingerprint, model.engine, args.batch_size, content),
-        limits=WorkLimits(fetch, args.max_pixels, args.batch_size),
+        limits=WorkLimits(fetch, args.max_pixels, args.take_damaged, args.batch_size),
         totals=totals,
         slots=task_slots(spark),
     )

@@ -20,7 +20,7 @@ STAGES = ("read", "decode", "infer")
 MANIFEST = pa.schema([("path", pa.string()), ("etag", pa.string()), ("label", pa.string()), ("size", pa.int64())])
 
 # `decoder` lies beside path and etag: what finds rows reads these three and nothing between them.
-FEATURE_COLUMNS = ("path", "etag", "decoder", "label", "width", "height", "thumbnail", "features")
+FEATURE_COLUMNS = ("path", "etag", "decoder", "label", "width", "height", "thumbnail", "note", "features")
 REJECT_COLUMNS = ("path", "etag", "decoder", "label", "stage", "reason", "detail")
 
 # One row an image, as a worker answers it: a feature row has no stage, a reject row no features.
@@ -33,6 +33,7 @@ ANSWER = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("thumbnail", pa.binary()),
+        ("note", pa.string()),
         ("features", pa.list_(pa.float32())),
         ("stage", pa.string()),
         ("reason", pa.string()),

@@ -55,6 +55,7 @@ def _whole_table(rows: Sequence[Row], *, features: bool) -> pa.Table:
             "width": [100] * len(chosen),
             "height": [50] * len(chosen),
             "thumbnail": [b"thumbnail of " + row.path.encode() for row in chosen],
+            "note": [None] * len(chosen),
             "features": [np.full(FEATURES, row.value, np.float32) for row in chosen],
         },
         schema=FEATURE_TABLE,

@@ -36,9 +36,10 @@ MODEL = Model("0123456789abcdef", "s3://fruits/models/0123456789abcdef", "imagen
     chunk_images=st.integers(*settings.CHUNK_BOUNDS),
     max_reject_rate=st.floats(0, 1),
     retry_rejects=st.booleans(),
+    take_damaged=st.booleans(),
 )
 def test_featurize_takes_the_arguments_that_the_dag_renders(
-    engine: str, chunk_images: int, max_reject_rate: float, retry_rejects: bool
+    engine: str, chunk_images: int, max_reject_rate: float, retry_rejects: bool, take_damaged: bool
 ) -> None:
     chosen = replace(
         SETTINGS,
@@ -46,10 +47,11 @@ def test_featurize_takes_the_arguments_that_the_dag_renders(
         chunk_images=chunk_images,
         max_reject_rate=max_reject_rate,
         retry_rejects=retry_rejects,
+        take_damaged=take_damaged,
     )
     got = featurize_arguments.parse_args(steps.featurize_arguments(chosen, RUN, MODEL))
     assert (got.engine, got.chunk_images) == (engine, chunk_images)
-    assert (got.max_reject_rate, got.retry_rejects) == (max_reject_rate, retry_rejects)
+    assert (got.max_reject_rate, got.retry_rejects, got.take_damaged) == (max_reject_rate, retry_rejects, take_damaged)
     assert got.run_id == RUN.run_id
     assert got.manifest_uri == S3Address("fruits", f"runs/{RUN.slug}/manifest.parquet")
 

@@ -42,7 +42,7 @@ def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world:
     run(world)
     rows = world.table_rows(features=True)
     assert rows.num_rows == 7
-    assert rows.column_names == ["path", "etag", "decoder", "label", "width", "height", "thumbnail", "features"]
+    assert rows.column_names == ["path", "etag", "decoder", "label", "width", "height", "thumbnail", "note", "features"]
     first = rows.to_pylist()[0]
     assert (first["width"], first["height"], first["label"]) == (100, 80, "fruit 0")
     assert first["thumbnail"].startswith(b"\xff\xd8")

@@ -85,6 +85,7 @@ def feature_rows(paths: list[str], vectors: Vectors, rows: npt.NDArray[np.int64]
         "width": [1] * len(rows),
         "height": [1] * len(rows),
         "thumbnail": [b""] * len(rows),
+        "note": [None] * len(rows),
         "features": list(vectors[rows]),
     }
     return pa.table(columns, schema=FEATURE_TABLE)
