@@ -228,12 +228,10 @@ def _undecodable(content: bytes, error: Exception) -> UndecodableError:
 def _to_input(full: Image.Image, colour: DeclaredColour) -> tuple[Image.Image, str | None]:
     """A picture as an sRGB square of the model's input size, and why its profile could not be used."""
     conversion, problem = _conversion(full, colour)
-    after = conversion is not None and conversion.after_resizing
-    if conversion is not None and not after:
+    if conversion is not None:
+        # Before it is resized: after it, the features of photographs were as far as a cosine of 0.994 away.
         full = conversion.apply(full)
     small = _without_ink(full).resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BICUBIC)
-    if conversion is not None and after:
-        small = conversion.apply(small)
     return _on_white(small), problem
 
 

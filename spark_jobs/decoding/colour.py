@@ -11,9 +11,6 @@ from PIL import Image, ImageCms
 _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 #: Beyond this no level of a colour is moved: the profile is sRGB under another name.
 _SAME_LEVELS: Final = 2
-#: A profile that moves no grey by more than this has nearly sRGB's curve (Display P3, Adobe RGB): a pixel that the
-#: resizing mixes of two is then the same, converted before or after, to within a level or two.
-_ALIKE_LEVELS: Final = 12
 #: So many profiles' tables a worker keeps: pictures of one camera have one; the tables of a press take some MB.
 _KEPT: Final = 64
 _CUBE_STEPS: Final = 9
@@ -29,12 +26,10 @@ class Conversion(NamedTuple):
     Attributes:
         mode: of the pictures it takes.
         transform: LittleCMS's; None where the pictures are sRGB already.
-        after_resizing: whether it may be done on the small picture.
     """
 
     mode: str
     transform: ImageCms.ImageCmsTransform | None
-    after_resizing: bool
 
     def apply(self, picture: Image.Image) -> Image.Image:
         """The picture in sRGB: RGB, or RGBA where it is transparent."""
@@ -78,12 +73,8 @@ def _conversion(profile: bytes, space: str) -> Conversion:
         )
     except ImageCms.PyCMSError as error:
         raise ProfileError(str(error)) from error
-    if mode == "CMYK":
-        return Conversion(mode, transform, after_resizing=False)
-    moved = _levels_moved(transform, _cube(mode))
-    if moved <= _SAME_LEVELS:
-        return Conversion(mode, None, after_resizing=True)
-    return Conversion(mode, transform, after_resizing=_levels_moved(transform, _ramp(mode)) <= _ALIKE_LEVELS)
+    is_srgb = mode != "CMYK" and _levels_moved(transform, _cube(mode)) <= _SAME_LEVELS
+    return Conversion(mode, None if is_srgb else transform)
 
 
 def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
@@ -106,14 +97,10 @@ def _levels_moved(transform: ImageCms.ImageCmsTransform, picture: Image.Image) -
     return int(np.abs(np.asarray(_converted(picture, transform), np.int16) - before).max())
 
 
-def _ramp(mode: str) -> Image.Image:
-    return Image.fromarray(np.arange(256, dtype=np.uint8)[None, :]).convert(mode)
-
-
 def _cube(mode: str) -> Image.Image:
     """Colours from all over the space, in a row."""
     if mode == "L":
-        return _ramp("L")
+        return Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])
     steps = np.linspace(0, 255, _CUBE_STEPS).astype(np.uint8)
     colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
     return Image.fromarray(colours)
