@@ -17,6 +17,7 @@ from pyspark import SparkContext
 
 from spark_jobs.commit_records import CommitRecord, TableFiles, commit_once, read_commits
 from spark_jobs.committed_rows import committed_files, read_committed_rows
+from spark_jobs.decoder_column import stored_columns, with_later_columns
 from spark_jobs.layout import TableLayout, chunk_folder, run_slug
 from spark_jobs.object_store import StoreSettings, read_bytes
 from spark_jobs.rewrite_plan import (
@@ -127,5 +128,6 @@ def _write_file(settings: StoreSettings, layout: TableLayout, task: tuple[FileTo
 
 def _read_rows(settings: StoreSettings, schema: pa.Schema, source: RowsOfFile) -> pa.Table:
     """Some rows of one file, which is read with a single request: every column is needed."""
-    content = pa.BufferReader(read_bytes(settings, source.address))
-    return pq.read_table(content, columns=schema.names).take(pa.array(source.rows)).cast(schema)
+    file = pq.ParquetFile(pa.BufferReader(read_bytes(settings, source.address)))
+    rows = file.read(columns=stored_columns(schema.names, file.schema_arrow)).take(pa.array(source.rows))
+    return with_later_columns(rows).select(schema.names).cast(schema)

@@ -33,6 +33,7 @@ class FeaturizeArguments:
     max_reject_rate: float
     max_pixels: int
     max_image_bytes: int
+    take_damaged: bool
     retry_rejects: bool
     compact_above: int
     grace_hours: int
@@ -59,6 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     add("--max-reject-rate", type=share(zero_allowed=True), default=0.05)
     add("--max-pixels", type=whole_number(1, 1_000_000_000), default=100_000_000)
     add("--max-image-bytes", type=whole_number(1, 2_000_000_000), default=100_000_000)
+    add("--take-damaged", action="store_true", help="JPEGs that are damaged inside or cut off count as far as they go")
     add("--retry-rejects", action="store_true", help="try the rejects of earlier runs again")
     add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small commits that may pile up")
     add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need replaced files")

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from spark_jobs.committed_rows import UNANSWERED, CommittedRows, Int64s, read_columns
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.featurize_arguments import FeaturizeArguments
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.model_files import Model
@@ -69,7 +70,10 @@ def outcome_of(settings: StoreSettings, answers: Int64s, committed: CommittedRow
         StepFailedError: an image has no answer.
     """
     if missing := int((answers == UNANSWERED).sum()):
-        raise StepFailedError(f"{missing} of {len(answers)} images have no row in the feature table: run again")
+        raise StepFailedError(
+            f"{missing} of {len(answers)} images have no row of decoder {DECODER_VERSION} in the feature "
+            "table: run again"
+        )
     is_features = committed.flags([file.is_features for file in committed.files])[answers]
     rejects = read_rejects(settings, committed, answers[~is_features])
     return Outcome(len(answers), int(is_features.sum()), int((~is_features).sum()), rejects)
@@ -133,6 +137,7 @@ def metrics(args: FeaturizeArguments, model: Model, outcome: Outcome, work: Work
         "model_fingerprint": model.fingerprint,
         "weights": model.weights,
         "engine": model.engine,
+        "decoder": DECODER_VERSION,
         "listed": outcome.listed,
         "done_before": outcome.listed - images,
         "featurized": images - rejected,

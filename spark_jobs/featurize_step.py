@@ -10,7 +10,7 @@ from pyspark import SparkContext
 from spark_jobs.chunk_writer import ChunkJob, process_chunk
 from spark_jobs.chunking import chunks
 from spark_jobs.commit_records import next_chunk, read_commits
-from spark_jobs.committed_rows import answering_rows, read_table_rows, rows_to_do
+from spark_jobs.committed_rows import answering_rows, decoded_otherwise, read_table_rows, rows_to_do
 from spark_jobs.compaction import Upkeep, keep_small
 from spark_jobs.featurize_arguments import FeaturizeArguments
 from spark_jobs.featurize_report import Outcome, StepTimes, Work, check_outcome, metrics, outcome_of
@@ -63,6 +63,8 @@ def featurized(
     committed = read_table_rows(settings, layout)
     todo = rows_to_do(manifest, committed, args.run_id, retry_rejects=args.retry_rejects)
     print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
+    if again := decoded_otherwise(todo, committed):
+        print(f"featurize: {again} of them were decoded by other rules and are computed again, once", flush=True)
     began = time.monotonic()
     work = compute(args, settings, layout, model, todo, reporter)
     computed = time.monotonic()
@@ -122,7 +124,7 @@ def chunk_job(
         signs=worker_signs_folder(args.metrics_uri),
         run_id=args.run_id,
         model=BroadcastModel(model.fingerprint, model.engine, args.batch_size, content),
-        limits=WorkLimits(fetch, args.max_pixels, args.batch_size),
+        limits=WorkLimits(fetch, args.max_pixels, args.take_damaged, args.batch_size),
         totals=totals,
         slots=task_slots(spark),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead
 from spark_jobs.infer import Engine
 from spark_jobs.model_shape import FEATURES
@@ -24,6 +25,7 @@ class WorkLimits(NamedTuple):
 
     fetch: FetchLimits
     max_pixels: int
+    take_damaged: bool
     batch_size: int
 
 
@@ -74,18 +76,19 @@ def _decoded(fetched: Iterator[FetchedImage], limits: WorkLimits, times: WorkerT
     for image in fetched:
         started = time.perf_counter()
         times.count_fetch(image, waited=started - waiting_since)
-        answer = _decode(image, limits.max_pixels)
+        answer = _decode(image, limits)
         times.decode += time.perf_counter() - started
         yield answer
         waiting_since = time.perf_counter()
 
 
-def _decode(image: FetchedImage, max_pixels: int) -> Answer:
+def _decode(image: FetchedImage, limits: WorkLimits) -> Answer:
     if image.content is None:
         reject = Reject("read", image.reason, image.detail)
         return Answer(image.item, image.etag, None, reject)
     try:
-        return Answer(image.item, image.etag, decode_image(image.content, max_pixels), None)
+        picture = decode_image(image.content, limits.max_pixels, take_damaged=limits.take_damaged)
+        return Answer(image.item, image.etag, picture, None)
     except UndecodableError as error:
         return Answer(image.item, image.etag, None, Reject("decode", error.reason, str(error)))
 
@@ -125,6 +128,7 @@ def _feature_row(answer: Answer, features: Any) -> dict[str, Any]:  # noqa: ANN4
         width=picture.width,
         height=picture.height,
         thumbnail=picture.thumbnail,
+        note=picture.note,
         features=features,
     )
 
@@ -135,7 +139,8 @@ def _reject_row(answer: Answer, reject: Reject) -> dict[str, Any]:
 
 def _row(answer: Answer, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - cells of several types
     empty = dict.fromkeys(ANSWER.names)
-    return empty | {"path": answer.item.path, "etag": answer.etag, "label": answer.item.label} | values
+    known = {"path": answer.item.path, "etag": answer.etag, "decoder": DECODER_VERSION, "label": answer.item.label}
+    return empty | known | values
 
 
 def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:

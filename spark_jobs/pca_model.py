@@ -87,9 +87,7 @@ def fit(moments: Moments, *, standardize: bool) -> PcaModel:
     scale = np.ones_like(moments.mean)
     if standardize:
         deviation = np.sqrt(np.diag(moments.scatter) / moments.n)
-        # Half of the images on either side, that far apart: a deviation of half of it.
-        noise = PROCESSOR_NOISE / 2 * np.abs(moments.mean).max()
-        scale = np.where(deviation > noise, deviation, 1.0)
+        scale = np.where(deviation > processor_deviation(moments.mean), deviation, 1.0)
     covariance = moments.scatter / (moments.n - 1) / np.outer(scale, scale)
     variances, vectors = np.linalg.eigh(covariance)
     kept = min(moments.n, len(moments.mean))
@@ -107,15 +105,37 @@ def fix_signs(components: Matrix) -> Matrix:
     return np.ascontiguousarray(components * np.where(signs == 0, 1.0, signs)[:, None])
 
 
+def varying_components(model: PcaModel) -> int:
+    """How many of a model's components hold any variance: the rest is rounding, or what two processors differ by.
+
+    The rank of centred rows: n different images have n - 1 at most.
+    """
+    # The variance that processors alone may give each feature, where half of the images come from either of two.
+    noise = (processor_deviation(model.mean) / model.scale) ** 2
+    if model.explained_variance.sum() <= noise.sum():
+        return 0
+    rounding = np.finfo(np.float64).eps * len(model.mean) * model.explained_variance.max(initial=0.0)
+    return int(np.count_nonzero(model.explained_variance > max(rounding, noise.mean())))
+
+
+def processor_deviation(mean: Matrix) -> float:
+    """The deviation of a feature when two processors computed it for half of the same images each."""
+    return float(PROCESSOR_NOISE / 2 * np.abs(mean).max())
+
+
 def choose_k(model: PcaModel, k: int | None, variance: float | None) -> int:
-    """How many components to keep: k, or the fewest that reach a share of the variance (all when none do).
+    """How many components to keep: k, or the fewest that reach a share of the variance.
+
+    When none do, all of them; when nothing varies, one.
 
     Raises:
         RefusedError: k is more than the model has.
     """
     if variance is not None:
         reached = np.cumsum(model.explained_variance_ratio) >= variance - SHARE_TOLERANCE
-        return int(np.argmax(reached)) + 1 if reached.any() else model.k
+        if not reached.any():
+            return model.k if model.explained_variance_ratio.any() else 1
+        return int(np.argmax(reached)) + 1
     if k is None:
         return model.k
     if k > model.k:

@@ -20,6 +20,7 @@ from spark_jobs.object_store import StoreSettings, read_json, store_settings, wr
 from spark_jobs.pca_arguments import PcaArguments
 from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit
 from spark_jobs.pca_model_files import load_model, save_model
+from spark_jobs.pca_warnings import warnings_of
 from spark_jobs.progress import StepReporter
 from spark_jobs.results_writer import (
     matrix_rows,
@@ -72,14 +73,14 @@ def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter,
         reporter.enter("fit")
         found = fitted_model(args, settings, passes)
         kept = choose_k(found, args.k, args.variance)
-        warn(args, found, kept)
+        warnings = told(warnings_of(found, kept, args.variance))
         model = found.cut(kept)
         fitted = time.monotonic()
         reporter.enter("write")
         rows = write_results(args, settings, given, found, model, scored(passes, model, given.images))
     ended = time.monotonic()
     seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
-    return metrics(args, settings, given, model, rows, seconds)
+    return metrics(args, settings, given, model, rows, seconds) | {"warnings": warnings}
 
 
 def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
@@ -110,17 +111,11 @@ def fitted_model(args: PcaArguments, settings: StoreSettings, passes: BlockPasse
     return fit(passes.moments(), standardize=args.standardize)
 
 
-def warn(args: PcaArguments, found: PcaModel, kept: int) -> None:
+def told(warnings: list[str]) -> list[str]:
     """Say loudly what the reader of the matrix should know."""
-    total = found.explained_variance_ratio.sum()
-    if not total:
-        print("pca: WARNING: nothing varies: all images have the same features", flush=True)
-    if args.variance is not None and found.explained_variance_ratio[:kept].sum() < args.variance - 1e-9:
-        print(
-            f"pca: WARNING: {args.variance:.2%} of the variance is not reached: all {kept} components explain "
-            f"{total:.2%}",
-            flush=True,
-        )
+    for warning in warnings:
+        print(f"pca: WARNING: {warning}", flush=True)
+    return warnings
 
 
 def scored(passes: BlockPasses, model: PcaModel, images: pa.Table) -> Iterator[pa.Table]:
@@ -140,7 +135,7 @@ def write_results(
     matrix: Iterator[pa.Table],
 ) -> int:
     """Write the files of `results/<slug>/` that this step owes; the rows of the matrix."""
-    rows = write_matrix(settings, args.output_uri, model.k, matrix)
+    rows = write_matrix(settings, args.output_uri, model.k, given.images.num_rows, matrix)
     write_explained_variance(settings, args.output_uri, found, model.k)
     write_rejects(settings, args.output_uri, given.outcome.rejects)
     save_model(settings, args.output_uri.child("pca_model"), model, args.model_fingerprint)

@@ -9,6 +9,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from spark_jobs.csv_text import csv_line, harmless
+from spark_jobs.excel_csv import MOST_ROWS, excel_file, excel_header, excel_name, excel_rows
 from spark_jobs.moments import Matrix
 from spark_jobs.object_store import StoreSettings, write_bytes
 from spark_jobs.pca_model import PcaModel
@@ -28,18 +29,27 @@ def matrix_rows(images: pa.Table, scores: Matrix) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=matrix_schema(scores.shape[1]))
 
 
-def write_matrix(settings: StoreSettings, folder: S3Address, k: int, pieces: Iterable[pa.Table]) -> int:
-    """Write `matrix.parquet` and `matrix.csv` piece by piece; the number of rows. One piece is in memory at a time."""
+def write_matrix(settings: StoreSettings, folder: S3Address, k: int, images: int, pieces: Iterable[pa.Table]) -> int:
+    """Write `matrix.parquet` and `matrix.csv` piece by piece, and where Excel can hold so many `images`, its own file.
+
+    Returns the number of rows. One piece is in memory at a time.
+    """
     schema = matrix_schema(k)
     rows = 0
     with ExitStack() as open_files:
         as_parquet = open_files.enter_context(UploadedFile(settings, folder.child("matrix.parquet")))
         as_csv = open_files.enter_context(UploadedFile(settings, folder.child("matrix.csv")))
         as_csv.write((",".join(schema.names) + "\n").encode())
+        for_excel = None
+        if images <= MOST_ROWS:
+            for_excel = open_files.enter_context(UploadedFile(settings, folder.child(excel_name("matrix.csv"))))
+            for_excel.write(excel_header(schema.names))
         parquet = open_files.enter_context(pq.ParquetWriter(as_parquet, schema, compression="zstd"))
         for piece in pieces:
             parquet.write_table(piece)
             as_csv.write(to_csv(piece))
+            if for_excel:
+                for_excel.write(excel_rows(piece))
             rows += piece.num_rows
     return rows
 
@@ -54,23 +64,32 @@ def to_csv(piece: pa.Table) -> bytes:
 
 
 def write_explained_variance(settings: StoreSettings, folder: S3Address, model: PcaModel, kept: int) -> None:
-    """Write `explained_variance.csv`: a row for every component the fit found."""
-    shares = np.cumsum(model.explained_variance_ratio)
-    lines = (
-        (number, float(variance), float(share), float(reached), str(number <= kept).lower())
-        for number, (variance, share, reached) in enumerate(
-            zip(model.explained_variance, model.explained_variance_ratio, shares, strict=True), 1
-        )
+    """Write `explained_variance.csv`, a row for every component the fit found, and the same for Excel."""
+    numbers = range(1, model.k + 1)
+    rows = pa.table(
+        {
+            "component": pa.array(numbers, pa.int32()),
+            "explained_variance": model.explained_variance,
+            "explained_variance_ratio": model.explained_variance_ratio,
+            "cumulative_ratio": np.cumsum(model.explained_variance_ratio),
+            "kept": [str(number <= kept).lower() for number in numbers],
+        }
     )
-    header = ("component", "explained_variance", "explained_variance_ratio", "cumulative_ratio", "kept")
-    write_bytes(settings, folder.child("explained_variance.csv"), to_text_csv(header, lines))
+    _write_both(settings, folder, "explained_variance.csv", rows)
 
 
 def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table) -> None:
-    """Write `rejects.csv`: the images that are not in the matrix, and why."""
-    names = ("path", "label", "stage", "reason", "detail")
-    columns = [harmless(rejects[name]).to_pylist() for name in names]
-    write_bytes(settings, folder.child("rejects.csv"), to_text_csv(names, zip(*columns, strict=True)))
+    """Write `rejects.csv`, the images that are not in the matrix and why, and the same for Excel."""
+    _write_both(settings, folder, "rejects.csv", rejects.select(["path", "label", "stage", "reason", "detail"]))
+
+
+def _write_both(settings: StoreSettings, folder: S3Address, name: str, rows: pa.Table) -> None:
+    """Write a table as CSV, and for Excel where it can hold so many rows."""
+    columns = [harmless(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+    lines = zip(*(column.to_pylist() for column in columns), strict=True)
+    write_bytes(settings, folder.child(name), to_text_csv(rows.column_names, lines))
+    if rows.num_rows <= MOST_ROWS:
+        write_bytes(settings, folder.child(excel_name(name)), excel_file(rows))
 
 
 def to_text_csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:

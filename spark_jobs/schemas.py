@@ -19,18 +19,21 @@ STAGES = ("read", "decode", "infer")
 
 MANIFEST = pa.schema([("path", pa.string()), ("etag", pa.string()), ("label", pa.string()), ("size", pa.int64())])
 
-FEATURE_COLUMNS = ("path", "etag", "label", "width", "height", "thumbnail", "features")
-REJECT_COLUMNS = ("path", "etag", "label", "stage", "reason", "detail")
+# `decoder` lies beside path and etag: what finds rows reads these three and nothing between them.
+FEATURE_COLUMNS = ("path", "etag", "decoder", "label", "width", "height", "thumbnail", "note", "features")
+REJECT_COLUMNS = ("path", "etag", "decoder", "label", "stage", "reason", "detail")
 
 # One row an image, as a worker answers it: a feature row has no stage, a reject row no features.
 ANSWER = pa.schema(
     [
         ("path", pa.string()),
         ("etag", pa.string()),
+        ("decoder", pa.int32()),
         ("label", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("thumbnail", pa.binary()),
+        ("note", pa.string()),
         ("features", pa.list_(pa.float32())),
         ("stage", pa.string()),
         ("reason", pa.string()),
@@ -38,4 +41,4 @@ ANSWER = pa.schema(
     ]
 )
 FEATURE_TABLE = pa.schema([ANSWER.field(name) for name in FEATURE_COLUMNS])
-REJECT = pa.schema([(name, pa.string()) for name in REJECT_COLUMNS])
+REJECT = pa.schema([ANSWER.field(name) for name in REJECT_COLUMNS])

@@ -9,8 +9,8 @@ from spark_jobs.object_store import StoreSettings, said
 from spark_jobs.remote_file import RemoteFile, UploadedFile
 from spark_jobs.s3_address import S3Address
 
-# Features hardly repeat: looking for repeated values costs time, and the files get no smaller. Labels do.
-REPEATING = ["label", "stage", "reason"]
+# Features hardly repeat: looking for repeated values costs time, and the files get no smaller. Labels do, and the like.
+REPEATING = ["decoder", "label", "stage", "reason"]
 
 
 def write_table_file(settings: StoreSettings, address: S3Address, rows: pa.Table) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from mypy_boto3_s3 import S3Client
 
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.layout import run_slug
 from spark_jobs.schemas import FEATURE_TABLE, FEATURES, REJECT
 
@@ -19,12 +21,16 @@ FINGERPRINT = "0123456789abcdef"
 
 @dataclass(frozen=True)
 class Row:
-    """One row to store: a feature row, whose features are all `value`, or a reject row."""
+    """One row to store: a feature row, whose features are all `value`, or a reject row.
+
+    Rows without a decoder are in a file without that column, as files were before there was one.
+    """
 
     path: str
     etag: str = "1"
     label: str = "Apple"
     value: float | None = 1.0
+    decoder: int | None = DECODER_VERSION
 
     @property
     def rejected(self) -> bool:
@@ -33,8 +39,13 @@ class Row:
 
 def table_of(rows: Sequence[Row], *, features: bool) -> pa.Table:
     """The rows of one kind, with the schema of their table."""
+    table = _whole_table(rows, features=features)
+    return table.drop_columns("decoder") if not pc.is_valid(table["decoder"]).to_numpy().any() else table
+
+
+def _whole_table(rows: Sequence[Row], *, features: bool) -> pa.Table:
     chosen = [row for row in rows if row.rejected != features]
-    common = {name: [getattr(row, name) for row in chosen] for name in ("path", "etag", "label")}
+    common = {name: [getattr(row, name) for row in chosen] for name in ("path", "etag", "decoder", "label")}
     if not features:
         reasons = {"stage": ["decode"] * len(chosen), "reason": ["truncated"] * len(chosen)}
         return pa.table({**common, **reasons, "detail": [""] * len(chosen)}, schema=REJECT)
@@ -44,6 +55,7 @@ def table_of(rows: Sequence[Row], *, features: bool) -> pa.Table:
             "width": [100] * len(chosen),
             "height": [50] * len(chosen),
             "thumbnail": [b"thumbnail of " + row.path.encode() for row in chosen],
+            "note": [None] * len(chosen),
             "features": [np.full(FEATURES, row.value, np.float32) for row in chosen],
         },
         schema=FEATURE_TABLE,

@@ -14,6 +14,7 @@ from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
+from verger.plan.components import check_known_rejects, components_warning
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.plan.planning import (
     find_images,
@@ -21,6 +22,7 @@ from verger.plan.planning import (
     make_plan,
     manifest_bytes,
     read_manifest_paths,
+    redecoded_warning,
     same_bytes_warning,
 )
 from verger.prices import load_prices
@@ -45,7 +47,11 @@ from verger.sync.synchronize import synchronize
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
     from pyarrow.fs import FileSystem
+
+    from verger.plan.planning import ListedImage, Plan
+    from verger.run.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -152,14 +158,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     remember_listing(deployment, settings, context, images)
-    log.info(
-        "%d images: %d new, %d changed, %d gone since the last run",
-        plan.listed,
-        plan.new,
-        plan.changed,
-        plan.gone,
-    )
-    _log_same_bytes(plan.same_bytes)
+    _log_plan(plan, settings)
     if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
         log.info(
             "nothing changed since run %s: no cluster, no cost; see %s",
@@ -167,13 +166,29 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
             latest["results_uri"],
         )
         return {}
-    manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
-    s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
-    s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
+    try:
+        # Not before: a run that has nothing to do fails for no reject.
+        check_known_rejects(plan.listed, plan.featurizable, settings)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    _freeze(s3, run, images, plan)
     return asdict(plan)
 
 
-def _log_same_bytes(same: dict[str, Any]) -> None:
+def _freeze(s3: "S3Client", run: RunLayout, images: "list[ListedImage]", plan: "Plan") -> None:
+    manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
+    s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
+    s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
+
+
+def _log_plan(plan: "Plan", settings: "Settings") -> None:
+    told = "%d images: %d new, %d changed, %d gone since the last run"
+    log.info(told, plan.listed, plan.new, plan.changed, plan.gone)
+    if plan.redecoded:
+        log.warning("%s", redecoded_warning(plan.redecoded))
+    if of_components := components_warning(plan.featurizable, plan.different, settings):
+        log.warning("%s", of_components)
+    same = plan.same_bytes
     if same["images"]:
         log.warning("%s", same_bytes_warning(same["images"]))
     for paths in same["examples"]:

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 from verger.artifacts.model_store import Model
 from verger.cluster import spec, steps
 from verger.cluster.step_signs import StepWork, step_work
-from verger.plan import planning
+from verger.plan import components, feature_table, planning
 from verger.run import settings
 from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
 
-from spark_jobs import featurize_arguments, pca_arguments, schemas, yarn_executors
+from spark_jobs import (
+    decoder_column,
+    decoder_version,
+    featurize_arguments,
+    pca_arguments,
+    pca_model,
+    schemas,
+    yarn_executors,
+)
 from spark_jobs import layout as spark_layout
 from spark_jobs.s3_address import S3Address
 
@@ -28,9 +36,10 @@ MODEL = Model("0123456789abcdef", "s3://fruits/models/0123456789abcdef", "imagen
     chunk_images=st.integers(*settings.CHUNK_BOUNDS),
     max_reject_rate=st.floats(0, 1),
     retry_rejects=st.booleans(),
+    take_damaged=st.booleans(),
 )
 def test_featurize_takes_the_arguments_that_the_dag_renders(
-    engine: str, chunk_images: int, max_reject_rate: float, retry_rejects: bool
+    engine: str, chunk_images: int, max_reject_rate: float, retry_rejects: bool, take_damaged: bool
 ) -> None:
     chosen = replace(
         SETTINGS,
@@ -38,10 +47,11 @@ def test_featurize_takes_the_arguments_that_the_dag_renders(
         chunk_images=chunk_images,
         max_reject_rate=max_reject_rate,
         retry_rejects=retry_rejects,
+        take_damaged=take_damaged,
     )
     got = featurize_arguments.parse_args(steps.featurize_arguments(chosen, RUN, MODEL))
     assert (got.engine, got.chunk_images) == (engine, chunk_images)
-    assert (got.max_reject_rate, got.retry_rejects) == (max_reject_rate, retry_rejects)
+    assert (got.max_reject_rate, got.retry_rejects, got.take_damaged) == (max_reject_rate, retry_rejects, take_damaged)
     assert got.run_id == RUN.run_id
     assert got.manifest_uri == S3Address("fruits", f"runs/{RUN.slug}/manifest.parquet")
 
@@ -116,6 +126,20 @@ def test_the_manifest_has_one_schema() -> None:
     assert [(field.name, field.type) for field in planning.MANIFEST_SCHEMA] == [
         (field.name, field.type) for field in schemas.MANIFEST
     ]
+
+
+def test_both_sides_know_the_same_version_of_the_decoder() -> None:
+    """Else the plan would say that nothing is to do where the step computes everything again."""
+    assert feature_table.DECODER_VERSION == decoder_version.DECODER_VERSION
+    assert feature_table.UNRECORDED_DECODER == decoder_column.UNRECORDED < decoder_version.DECODER_VERSION
+    assert decoder_column.DECODER in schemas.FEATURE_COLUMNS
+    assert decoder_column.DECODER in schemas.REJECT_COLUMNS
+
+
+def test_the_plan_knows_what_the_steps_refuse() -> None:
+    arguments = featurize_arguments.parse_args(steps.featurize_arguments(SETTINGS, RUN, MODEL))
+    assert arguments.max_image_bytes == components.MOST_IMAGE_BYTES
+    assert components.FEWEST_IMAGES == pca_model.FEWEST_IMAGES
 
 
 def test_both_sides_know_the_same_engines_and_number_of_features() -> None:

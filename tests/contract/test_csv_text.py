@@ -11,6 +11,7 @@ from verger.cost.report import Report, RunLine, report_csv
 from verger.storage.csv_text import as_it_was, csv_line, harmless
 
 from spark_jobs import csv_text
+from spark_jobs.excel_csv import excel_file, excel_rows
 from spark_jobs.results_writer import to_csv, to_text_csv
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207c\u2212"
@@ -41,10 +42,12 @@ def test_a_formula_is_harmless_wherever_it_begins_and_whatever_separates(beginni
     made = harmless(text)
     assert f"'{sign}HYPERLINK" in made
     line = to_csv(pa.table({"path": [text], "label": [text], "pc_1": [0.5]})).decode()
+    for_excel = excel_rows(pa.table({"path": [text], "label": [text]})).decode()
     rejects = to_text_csv(("path", "detail"), [(made, made)]).decode()
     for separator in ",;\t|":
         assert not any(map(is_formula, cells(line, separator))), (line, separator)
         assert not any(map(is_formula, cells(rejects, separator))), (rejects, separator)
+        assert not any(map(is_formula, cells(for_excel, separator))), (for_excel, separator)
 
 
 @given(TEXT)
@@ -65,6 +68,26 @@ def test_both_sides_write_the_same_and_it_reads_back_as_it_was(text: str) -> Non
 )
 def test_ordinary_names_stay_as_they_are(text: str) -> None:
     assert harmless(text) == text
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(TEXT, NUMBERS, st.integers(0, 9)), max_size=4))
+def test_excels_file_holds_the_same_rows_with_semicolons_and_decimal_commas(rows: list[tuple[str, float, int]]) -> None:
+    columns = {
+        "path": [row[0] for row in rows],
+        "pc_1": [row[1] for row in rows],
+        "component": [row[2] for row in rows],
+    }
+    schema = pa.schema([("path", pa.string()), ("pc_1", pa.float64()), ("component", pa.int32())])
+    content = excel_file(pa.table(columns, schema=schema))
+    assert content.startswith(b"\xef\xbb\xbfpath;pc_1;component\r\n")
+    assert content.endswith(b"\r\n")
+    header, *read = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";")
+    assert header == ["path", "pc_1", "component"]
+    assert [(as_it_was(path), float(score.replace(",", ".")), int(n)) for path, score, n in read] == rows
+    assert not any("." in score for _, score, _ in read)
 
 
 @given(st.lists(TEXT, min_size=1, max_size=3))

@@ -63,7 +63,8 @@ def assert_published_whole(verger: Verger, run_id: str, images: int) -> None:
     assert description is not None
     assert description["counts"]["listed"] == images
     assert description["counts"]["featurized"] + description["counts"]["rejected"] == images
-    for name in ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "report.html"):
+    tables = ("matrix.csv", "matrix-excel.csv", "explained_variance.csv", "rejects.csv", "rejects-excel.csv")
+    for name in (*tables, "matrix.parquet", "report.html"):
         address = run.result_file(name)
         verger.stack.s3().head_object(Bucket=address.bucket, Key=address.key)
 

@@ -109,7 +109,10 @@ def test_a_failed_step_s_own_words_come_by_mail_and_its_cost_is_counted(
     mailing: Verger, inbox: Inbox, published: RunView, tmp_path: Path
 ) -> None:
     assert published.state == "success"
-    view = mailing.run(source=str(draw(tmp_path / "broken", 10, broken=6, seed=5)), k=2, max_reject_rate=0.0)
+    pictures = draw(tmp_path / "broken", 10, broken=6, seed=5)
+    (empty,) = pictures.rglob("*empty.jpg")
+    empty.unlink()  # the plan would refuse it: nothing has to be computed to know that it is rejected
+    view = mailing.run(source=str(pictures), k=2, max_reject_rate=0.0)
     assert (view.state, view.failed_task) == ("failed", "wait_for_featurize")
     mails = {mail["Subject"]: mail["Message"] for mail in inbox.take()}
     (failure,) = [message for subject, message in mails.items() if "wait_for_featurize failed" in subject]

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.erasure.contents import ERASED, clean_csv, clean_json
+from spark_jobs.excel_csv import excel_file
+from tools.erasure.contents import ERASED, clean_csv, clean_excel_csv, clean_json, cleaner_of
 from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -34,6 +36,28 @@ def test_only_the_lines_of_selected_paths_leave_a_csv(rows: list[tuple[str, str]
     count, cleaned = clean_csv(as_csv(rows), selection(*chosen))
     assert cleaned == as_csv([row for row in rows if row[0] not in chosen])
     assert count == sum(path in chosen for path, _ in rows)
+
+
+def as_excel_csv(rows: list[tuple[str, str]]) -> bytes:
+    columns = {"path": [path for path, _ in rows], "label": [label for _, label in rows]}
+    schema = pa.schema([("path", pa.string()), ("label", pa.string())])
+    return excel_file(pa.table(columns, schema=schema))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.data())
+def test_only_the_lines_of_selected_paths_leave_excels_csv(rows: list[tuple[str, str]], data: st.DataObject) -> None:
+    rows = [(f"s3://b/images/{path}/x.jpg", label) for path, label in rows]
+    chosen = data.draw(st.sets(st.sampled_from([path for path, _ in rows]), max_size=3)) if rows else set()
+    chosen |= {"s3://b/images/not there.jpg"}
+    count, cleaned = clean_excel_csv(as_excel_csv(rows), selection(*chosen))
+    assert cleaned == as_excel_csv([row for row in rows if row[0] not in chosen])
+    assert count == sum(path in chosen for path, _ in rows)
+
+
+@pytest.mark.parametrize("name", ["matrix", "rejects"])
+def test_the_twin_of_each_csv_of_pictures_is_cleaned_by_its_own_rule(name: str) -> None:
+    assert cleaner_of(f"results/r/{name}.csv") is clean_csv
+    assert cleaner_of(f"results/r/{name}-excel.csv") is clean_excel_csv
 
 
 def test_a_label_that_was_made_harmless_for_spreadsheets_is_recognized() -> None:

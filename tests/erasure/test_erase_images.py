@@ -20,6 +20,8 @@ from verger.storage.layout import BucketLayout
 
 from spark_jobs.commit_records import read_commits, visible
 from spark_jobs.committed_rows import read_table_rows
+from spark_jobs.decoder_version import DECODER_VERSION
+from spark_jobs.excel_csv import excel_file
 from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
@@ -87,6 +89,11 @@ def fill(house: House) -> None:
     mine = Row(person, label="Été +100%")
     old = put_commit(s3, bucket, "first", [Row(person, label="Été +100%", value=None), Row(other, value=None)], at=0)
     put_commit(s3, bucket, "second", [mine, Row(other, value=3.0)], at=1)
+    # A table of before has no column of the decoder; a later one may hold rows of any.
+    before = [Row(person, label="Été +100%", decoder=None), Row(other, decoder=None)]
+    put_commit(s3, bucket, "of before", before, at=0)
+    later = [Row(person, label="Été +100%", decoder=DECODER_VERSION + 1), Row(person, label="Été +100%", decoder=1)]
+    put_commit(s3, bucket, "of other decoders", [*later, Row("s3://b/images/4.jpg", decoder=1)], at=1)
     put_commit(s3, bucket, "third", [Row(f"s3://{bucket}/images/Apple/3.jpg")], at=2)
     put_commit(s3, bucket, "compacted", [Row(other, value=None)], at=3, replaces=[old])
     put_commit(s3, bucket, "elsewhere", [mine], fingerprint=OTHER_MODEL)
@@ -101,6 +108,9 @@ def fill(house: House) -> None:
         house.put(f"results/{run}/matrix.parquet", parquet(both.select(["path", "label"])))
         lines = "".join(f'"{path.replace(chr(34), chr(34) * 2)}","x",1.5\n' for path in sorted([person, other]))
         house.put(f"results/{run}/matrix.csv", f"path,label,pc_1\n{lines}")
+        house.put(f"results/{run}/matrix-excel.csv", excel_file(both.select(["path", "label"])))
+        house.put(f"results/{run}/rejects-excel.csv", excel_file(both.select(["path", "label"])))
+        house.put(f"results/{run}/explained_variance-excel.csv", "component\r\n1\r\n")
         house.put(f"results/{run}/run.json", json.dumps({"featurize": notes}))
         house.put(f"results/{run}/report.html", f"<p>{person}</p>")
         house.put(f"results/{run}/explorer/index.html", f"<img alt={person}>")
@@ -134,6 +144,9 @@ def test_nothing_is_left_and_nothing_else_is_lost(
     keys = keys_below(house.s3, house.bucket)
     assert house.other.removeprefix(f"s3://{house.bucket}/") in keys
     assert {"results/a/matrix.csv", "results/a/pca_model/model.json", "results/clean/report.html"} <= keys
+    assert {"results/a/explained_variance-excel.csv", "results/a/rejects-excel.csv"} <= keys
+    twin = house.s3.get_object(Bucket=house.bucket, Key="results/a/matrix-excel.csv")["Body"].read()
+    assert twin == f'\ufeffpath;label\r\n"{house.other}";"x"\r\n'.encode()
     assert not {"results/a/report.html", "results/a/explorer/index.html"} & keys
     csv = house.s3.get_object(Bucket=house.bucket, Key="results/a/matrix.csv")["Body"].read().decode()
     assert csv == f'path,label,pc_1\n"{house.other}","x",1.5\n'
@@ -156,7 +169,10 @@ def test_both_sides_see_the_same_rows_afterwards(
     layout = BucketLayout(house.bucket)
     commits = list_commits(house.s3, layout, FINGERPRINT)
     done = read_done_images(arrow_filesystem(None, "eu-west-1"), house.bucket, commits)
-    assert done.features | done.rejects == spark_side
+    assert done.features | done.rejects | done.otherwise == spark_side
+    decoders = dict(zip(rows.keys["path"].to_pylist(), rows.keys["decoder"].to_pylist(), strict=True))
+    assert decoders["s3://b/images/4.jpg"] == 1, "an erasure does not make an old row a new one"
+    assert {path for path, _ in done.otherwise} == {"s3://b/images/4.jpg"}
     assert {record.name for record in visible(read_commits(StoreSettings(aws, "eu-west-1"), house.layout()))} == {
         commit.name for commit in commits
     }
@@ -198,7 +214,7 @@ def test_a_dry_run_says_what_the_real_one_then_does(
     assert house.contents() == before
     _, done = erase(capsys, monkeypatch, "--with-picture", house.person)
     assert promised["removed"] == done["removed"]
-    assert done["removed"]["features"]["rows"] == 2
+    assert done["removed"]["features"]["rows"] == 5, "of every decoder"
     assert done["removed"]["rejects"]["rows"] == 0, "the reject was replaced already; its file goes all the same"
     assert done["removed"]["rejects"]["deleted"] == 1
     assert done["removed"]["walkthrough"] == {"rows": 0, "rewritten": 0, "deleted": 3, "versions": 1}
@@ -306,7 +322,7 @@ def test_a_table_of_which_every_file_is_gone_becomes_an_empty_one(
         if key.endswith(".parquet") and f"model={FINGERPRINT}" in key:
             house.s3.delete_object(Bucket=house.bucket, Key=key)
     code, told = erase(capsys, monkeypatch, house.person)
-    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 3)
+    assert (code, told["clean"], told["removed"]["records"]["rewritten"]) == (0, True, 5)
     assert paths_read(house, aws) == set()
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
-from verger.plan.feature_table import Commit
+from verger.plan.feature_table import DECODER_VERSION, Commit
 from verger.publish.explorer import neighbours, site
 from verger.publish.explorer.change_flags import CHANGED, NEW, SAME, change_of_each
 from verger.publish.explorer.data import write_data
@@ -117,6 +117,31 @@ def test_the_thumbnail_is_of_the_picture_as_it_is_now(tmp_path: Path) -> None:
     assert slots[2] == -1
     assert np.allclose(colour_in_sheet(data, slots[0]), green, atol=6)
     assert np.allclose(colour_in_sheet(data, slots[1]), blue, atol=6)
+
+
+@pytest.mark.parametrize("old_first", [True, False], ids=["in an earlier file", "in a later file"])
+def test_the_thumbnail_is_of_the_pixels_that_the_features_are_of(tmp_path: Path, *, old_first: bool) -> None:
+    """A picture that was decoded again has a row of before with the same etag, in a file that tells no decoder."""
+    pictures = world.groups({"apple": 2})
+    files = world.write_bucket(tmp_path, pictures)
+    pairs = list(zip(files.manifest["path"].to_pylist(), files.manifest["etag"].to_pylist(), strict=True))
+
+    def put(name: str, colour: tuple[int, int, int], **more: object) -> str:
+        rows = [
+            {"path": path, "etag": etag, "width": 1, "height": 1, "thumbnail": world.jpeg(colour), **more}
+            for path, etag in pairs
+        ]
+        key = f"features/model=m/{name}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / world.BUCKET / key)
+        return key
+
+    keys = [put("old", (250, 0, 0)), put("new", (0, 250, 0), decoder=DECODER_VERSION)]
+    found = keys if old_first else keys[::-1]
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data(data, replace(files, commits=[Commit(f"r.{n:05d}", (key,), (), ()) for n, key in enumerate(found)]))
+    for slot in read_points(data)["slot"].to_pylist():
+        assert np.allclose(colour_in_sheet(data, slot), (0, 250, 0), atol=6)
 
 
 def test_neighbourhoods_are_those_of_an_exact_search() -> None:

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     # the app that Airflow's API server mounts, and its database
     | {"fastapi", "sqlalchemy"},
     "spark_jobs": {
-        "spark_jobs", "pyspark", "numpy", "PIL", "pyarrow", "obstore", "ai_edge_litert", "keras", "tensorflow",
+        "spark_jobs", "pyspark", "numpy", "PIL", "simplejpeg", "pyarrow", "obstore",
+        "ai_edge_litert", "keras", "tensorflow",
     },
     "databricks_wheel": {"spark_jobs"},
     "local_emr": {"local_emr", "moto", "boto3", "botocore", "flask", "werkzeug"},

@@ -18,6 +18,7 @@ from PIL import Image
 
 from spark_jobs.commit_records import read_commits
 from spark_jobs.committed_rows import committed_files
+from spark_jobs.decoder_column import with_decoder
 from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
@@ -137,8 +138,12 @@ class JobWorld:
     def table_rows(self, *, features: bool) -> pa.Table:
         """The rows that readers see, by path."""
         files = committed_files(self.layout, read_commits(self.settings, self.layout))
-        tables = [self.get_table(file.address.key) for file in files if file.is_features == features]
-        return pa.concat_tables(tables).sort_by("path") if tables else pa.table({"path": pa.array([], pa.string())})
+        tables = [with_decoder(self.get_table(file.address.key)) for file in files if file.is_features == features]
+        return (
+            pa.concat_tables(tables, promote_options="default").sort_by("path")
+            if tables
+            else pa.table({"path": pa.array([], pa.string())})
+        )
 
 
 def put_model(s3: S3Client, bucket: str, folder: Path) -> str:

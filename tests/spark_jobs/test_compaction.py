@@ -16,7 +16,8 @@ from verger.storage.layout import BucketLayout
 
 from spark_jobs import compaction
 from spark_jobs.commit_records import CommitRecord, TableFiles, read_commits, visible
-from spark_jobs.committed_rows import CommittedRows, answering_rows, read_columns, read_table_rows
+from spark_jobs.committed_rows import KEY_SCHEMA, CommittedRows, answering_rows, read_columns, read_table_rows
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.layout import TableLayout, run_slug
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.rewrite_plan import commit_time, is_due, replaced_names, small_records
@@ -243,24 +244,68 @@ def test_a_rewrite_is_later_than_every_record_whatever_the_clocks(seconds: int) 
     assert commit_time(now, []) == now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), max_size=30))
-def test_features_win_over_rejects_and_the_later_row_over_the_earlier(rows: list[tuple[int, int, bool]]) -> None:
+OLDER = DECODER_VERSION - 1
+DECODERS = [OLDER, DECODER_VERSION, DECODER_VERSION + 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans(), st.sampled_from(DECODERS)), max_size=30))
+def test_this_decoders_row_wins_then_features_over_rejects_then_the_later_over_the_earlier(
+    rows: list[tuple[int, int, bool, int]],
+) -> None:
     keys = pa.table(
         {
-            "path": pa.chunked_array([[f"p{path}" for path, _, _ in rows]], pa.string()),
-            "etag": pa.chunked_array([[f"e{etag}" for _, etag, _ in rows]], pa.string()),
+            "path": pa.chunked_array([[f"p{row[0]}" for row in rows]], pa.string()),
+            "etag": pa.chunked_array([[f"e{row[1]}" for row in rows]], pa.string()),
+            "decoder": pa.chunked_array([[row[3] for row in rows]], pa.int32()),
         }
     )
-    wins = winning_rows(keys, np.array([features for _, _, features in rows], np.bool_))
-    best: dict[tuple[int, int], int] = {}
-    for index, (path, etag, features) in enumerate(rows):
-        held = best.get((path, etag))
-        if held is None or features or not rows[held][2]:
-            best[path, etag] = index
-    assert set(np.flatnonzero(wins)) == set(best.values())
+    wins = winning_rows(keys, np.array([row[2] for row in rows], np.bool_))
+    best: dict[tuple[int, int], tuple[bool, int, bool, int]] = {}
+    for index, (path, etag, features, decoder) in enumerate(rows):
+        rank = (decoder == DECODER_VERSION, decoder, features, index)
+        best[path, etag] = max(rank, best.get((path, etag), rank))
+    assert set(np.flatnonzero(wins)) == {rank[3] for rank in best.values()}
+
+
+@pytest.mark.spark
+def test_a_compaction_of_rows_of_several_decoders_keeps_who_made_them_and_brings_no_old_one_back(
+    spark: SparkContext, s3: S3Client, bucket: str, settings: StoreSettings, layout: TableLayout
+) -> None:
+    """Tables of before have no column of the decoder; a picture that is a reject by now had features then."""
+    old = [Row(f"s3://b/{name}.jpg", value=1.0, decoder=None) for name in ("again", "now a reject", "not yet")]
+    put_commit(s3, bucket, "of before", [*old, Row("s3://b/a reject.jpg", value=None, decoder=None)], at=0)
+    put_commit(
+        s3, bucket, "mixed", [Row("s3://b/back.jpg", value=7.0), Row("s3://b/back.jpg", value=8.0, decoder=3)], at=1
+    )
+    put_commit(
+        s3, bucket, "since", [Row("s3://b/again.jpg", value=2.0), Row("s3://b/now a reject.jpg", value=None)], at=2
+    )
+    names = ("again", "now a reject", "not yet", "a reject", "back")
+    manifest = manifest_of([(f"s3://b/{name}.jpg", "1") for name in names])
+
+    def decoders() -> dict[str, list[tuple[int, bool]]]:
+        rows = read_table_rows(settings, layout)
+        found: dict[str, list[tuple[int, bool]]] = {}
+        for row, file in zip(rows.keys.to_pylist(), rows.file, strict=True):
+            found.setdefault(row["path"][7:-4], []).append((row["decoder"], rows.files[int(file)].is_features))
+        return found
+
+    def answered() -> list[int]:
+        return [int(index) for index in answering_rows(manifest, read_table_rows(settings, layout), "x") if index >= 0]
+
+    assert len(answered()) == 3
+    assert compacted(spark, settings, layout) is not None
+    assert decoders() == {
+        "again": [(DECODER_VERSION, True)], "now a reject": [(DECODER_VERSION, False)],
+        "back": [(DECODER_VERSION, True)], "not yet": [(1, True)], "a reject": [(1, False)],
+    }  # fmt: skip
+    assert len(answered()) == 3
+    commits = list_commits(s3, BucketLayout(bucket), FINGERPRINT)
+    done = read_done_images(arrow_filesystem(None, REGION), bucket, commits)
+    assert {path for path, _ in done.otherwise} == {"s3://b/not yet.jpg", "s3://b/a reject.jpg"}, "on both sides"
 
 
 def test_no_rows_have_no_winner() -> None:
-    empty = pa.table({"path": pa.array([], pa.string()), "etag": pa.array([], pa.string())})
+    empty = KEY_SCHEMA.empty_table()
     committed = CommittedRows((), empty, np.empty(0, np.int64), np.empty(0, np.int64))
     assert winning_rows(committed.keys, np.empty(0, np.bool_)).size == 0

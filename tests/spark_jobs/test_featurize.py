@@ -1,16 +1,22 @@
 """The featurize step on a real Spark, in this process."""
 
+import io
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from spark_jobs import chunk_writer
 from spark_jobs.commit_records import read_commits
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.featurize import featurize, parse_args
 from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.pca import parse_args as pca_parse_args
+from spark_jobs.pca import pca
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
+from tests.stored_tables import Row, put_commit
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
 
@@ -36,7 +42,7 @@ def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world:
     run(world)
     rows = world.table_rows(features=True)
     assert rows.num_rows == 7
-    assert rows.column_names == ["path", "etag", "label", "width", "height", "thumbnail", "features"]
+    assert rows.column_names == ["path", "etag", "decoder", "label", "width", "height", "thumbnail", "note", "features"]
     first = rows.to_pylist()[0]
     assert (first["width"], first["height"], first["label"]) == (100, 80, "fruit 0")
     assert first["thumbnail"].startswith(b"\xff\xd8")
@@ -102,6 +108,62 @@ def test_what_is_committed_is_not_done_again(world: JobWorld) -> None:
     metrics = world.get_json("runs/r/featurize.json")
     assert (metrics["done_before"], metrics["featurized"], metrics["total_featurized"]) == (4, 2, 6)
     assert world.table_rows(features=True).num_rows == 6
+
+
+def put_table_of_before(world: JobWorld) -> None:
+    """Rows of all that the manifest lists, as Verger left them before it told the decoder: features, and one reject."""
+    manifest = world.get_table("runs/r/manifest.parquet").to_pylist()
+    rows = [
+        Row(image["path"], image["etag"], image["label"], None if "heic" in image["path"] else 9.0, decoder=None)
+        for image in manifest
+    ]
+    put_commit(world.s3, world.bucket, "of before", rows, fingerprint=world.fingerprint)
+
+
+def test_pictures_decoded_by_older_rules_are_computed_again_once(
+    world: JobWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.put_images(many_jpegs(3) | {"x/was heic.jpg": jpeg()})
+    put_table_of_before(world)
+    files = {entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]}
+    run(world, run_id="first")
+    assert "featurize: 4 of them were decoded by other rules and are computed again, once" in capsys.readouterr().out
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["done_before"], metrics["featurized"], metrics["total_rejected"]) == (0, 4, 0)
+    assert metrics["decoder"] == DECODER_VERSION
+    pca(pca_parse_args(world.pca_arguments("--k", "2", run_id="first")))
+    with np.load(io.BytesIO(world.get("results/r/pca_model/model.npz"))) as model:
+        assert np.abs(model["mean"]).max() < 9, "no number of an old row is in the matrix"
+    run(world, run_id="second")
+    assert "computed again" not in capsys.readouterr().out
+    assert world.get_json("runs/r/featurize.json")["featurized"] == 0
+    now = {entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]}
+    assert files < now, "the old rows are left, for readers that are at it and for a deployment that is rolled back"
+
+
+def test_a_table_of_before_is_never_mixed_into_a_matrix(world: JobWorld) -> None:
+    """`pca` alone on it, as after an upgrade between the two steps: it says so instead."""
+    world.put_images(many_jpegs(3))
+    put_table_of_before(world)
+    with pytest.raises(StepFailedError, match="3 of 3 images have no row of decoder 2 in the feature table: run again"):
+        pca(pca_parse_args(world.pca_arguments("--k", "2")))
+
+
+def test_a_mixed_table_is_compacted_by_the_step_and_keeps_its_answers(world: JobWorld) -> None:
+    world.put_images(many_jpegs(3))
+    put_table_of_before(world)
+    run(world, run_id="first")
+    once = world.table_rows(features=True)
+    world.put_images(many_jpegs(4))
+    run(world, "--compact-above", "1", run_id="second")
+    rows = world.table_rows(features=True)
+    assert rows.num_rows == 4, "of each picture one row: what the old rules made of it is gone"
+    assert set(rows["decoder"].to_pylist()) == {DECODER_VERSION}
+    first = rows.filter(pc.is_in(rows["path"], value_set=once["path"].combine_chunks()))
+    made_now = once.filter(pc.equal(once["decoder"], DECODER_VERSION))
+    assert first.select(["path", "features"]).equals(made_now.select(["path", "features"]))
+    run(world, run_id="third")
+    assert world.get_json("runs/r/featurize.json")["featurized"] == 0
 
 
 def test_nothing_to_do_is_done_at_once(world: JobWorld) -> None:

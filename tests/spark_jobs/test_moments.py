@@ -83,7 +83,11 @@ def test_the_smallest_k_that_reaches_the_share(variance: float, k: int) -> None:
 
 
 def test_a_share_out_of_reach_keeps_everything() -> None:
-    assert choose_k(model_of([0.0, 0.0]), None, 0.5) == 2
+    assert choose_k(model_of([0.3, 0.1]), None, 0.5) == 2
+
+
+def test_where_nothing_varies_one_component_is_as_good_as_all() -> None:
+    assert choose_k(model_of([0.0, 0.0]), None, 0.5) == 1
 
 
 def test_more_components_than_a_stored_model_has_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,9 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from spark_jobs import block_passes
+from spark_jobs import block_passes, results_writer
 from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.layout import chunk_folder, run_slug
 from spark_jobs.pca import parse_args, pca
@@ -56,7 +58,8 @@ def put_table(world: JobWorld, vectors: Vectors, *, files: int, shuffle: bool = 
         put_parquet(world, f"{world.layout.features.key}/{names[-1]}", feature_rows(paths, vectors, rows))
     reject_names = [f"{folder}/part-0.parquet"] if rejects else []
     if rejects:
-        gone = {name: [""] * rejects for name in REJECT.names} | {"path": paths[len(vectors) :]}
+        gone: dict[str, list[Any]] = {name: [""] * rejects for name in REJECT.names}
+        gone |= {"path": paths[len(vectors) :], "decoder": [DECODER_VERSION] * rejects}
         gone |= {"etag": [f"e{path[-10:]}" for path in gone["path"]], "reason": ["gone"] * rejects}
         put_parquet(world, f"{world.layout.rejects.key}/{reject_names[0]}", pa.table(gone, schema=REJECT))
     write_commit(
@@ -77,10 +80,12 @@ def feature_rows(paths: list[str], vectors: Vectors, rows: npt.NDArray[np.int64]
     columns = {
         "path": [paths[row] for row in rows],
         "etag": [f"e{paths[row][-10:]}" for row in rows],
+        "decoder": [DECODER_VERSION] * len(rows),
         "label": [f"fruit {row % 3}" for row in rows],
         "width": [1] * len(rows),
         "height": [1] * len(rows),
         "thumbnail": [b""] * len(rows),
+        "note": [None] * len(rows),
         "features": list(vectors[rows]),
     }
     return pa.table(columns, schema=FEATURE_TABLE)
@@ -167,7 +172,7 @@ def test_the_same_features_give_the_same_bytes_however_the_table_is_cut_and_wher
         # As `pca.py` and the executors do it: on another number of threads the last bits may differ.
         with threadpool_limits(1):
             run(world, "--k", "4", output=f"results/{files}")
-        names = ("matrix.parquet", "matrix.csv", "explained_variance.csv", "pca_model/model.npz")
+        names = ("matrix.parquet", "matrix.csv", "matrix-excel.csv", "explained_variance.csv", "pca_model/model.npz")
         digests.append([sha256(world.get(f"results/{files}/{name}")) for name in names])
     assert digests[0] == digests[1] == digests[2]
 
@@ -184,16 +189,58 @@ def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(worl
     assert [(row["path"], row["reason"]) for row in rejects] == [(path_of(world, 20), "gone")]
 
 
+def test_excel_gets_the_same_tables_with_semicolons_and_decimal_commas(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_table(world, vectors_like_features(1100), files=1, rejects=2)
+    run(world, "--k", "3")
+
+    def read(name: str) -> list[list[str]]:
+        text = world.get(f"results/r/{name}-excel.csv").decode("utf-8-sig")
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))
+
+    table = world.get_table("results/r/matrix.parquet")
+    header, *rows = read("matrix")
+    assert header == table.column_names
+    assert [row[0] for row in rows] == table["path"].to_pylist()
+    assert [float(row[2].replace(",", ".")) for row in rows] == table["pc_1"].to_pylist()
+    for name in ("rejects", "explained_variance"):
+        plain = list(csv.reader(io.StringIO(world.get(f"results/r/{name}.csv").decode(), newline="")))
+        numbers = {"explained_variance", "explained_variance_ratio", "cumulative_ratio"}
+        found = [
+            [cell.replace(",", ".") if column in numbers else cell for column, cell in zip(plain[0], row, strict=True)]
+            for row in read(name)
+        ]
+        assert [[value_of(cell) for cell in row] for row in found] == [
+            [value_of(cell) for cell in row] for row in plain
+        ]
+    monkeypatch.setattr(results_writer, "MOST_ROWS", 1099)
+    run(world, "--k", "3", output="results/large")
+    names = {
+        entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="results/large/")["Contents"]
+    }
+    assert "results/large/matrix.csv" in names
+    assert "results/large/matrix-excel.csv" not in names, "Excel would leave the last picture out without a word"
+    assert "results/large/rejects-excel.csv" in names
+
+
+def value_of(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
 AWKWARD = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", 'a\rb,"c"\n', "é b", "end\r", ""]
 
 
 def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> None:
-    rows = [dict.fromkeys(REJECT.names, text) for text in AWKWARD]
+    rows = [dict.fromkeys(REJECT.names, text) | {"decoder": DECODER_VERSION} for text in AWKWARD]
     write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=REJECT))
     stored = world.get("results/r/rejects.csv")
     lines = list(csv.DictReader(io.StringIO(stored.decode(), newline="")))
     assert [line["path"] for line in lines] == [line["detail"] for line in lines] == AWKWARD
-    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(REJECT.names, pa.string()))
+    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(lines[0], pa.string()))
     parse = pa_csv.ParseOptions(newlines_in_values=True)
     table = pa_csv.read_csv(pa.BufferReader(stored), parse_options=parse, convert_options=convert)
     assert table["path"].to_pylist() == table["detail"].to_pylist() == AWKWARD
@@ -254,8 +301,42 @@ def test_two_images_have_one_direction(world: JobWorld) -> None:
 def test_identical_images_vary_in_nothing(world: JobWorld, capsys: pytest.CaptureFixture[str]) -> None:
     put_table(world, np.repeat(vectors_like_features(1), 30, axis=0), files=1)
     run(world, "--variance", "0.5")
-    assert "WARNING: nothing varies" in capsys.readouterr().out
-    assert not scores_of(world).any()
+    assert "WARNING: Nothing varies: all 30 images" in capsys.readouterr().out
+    assert scores_of(world).tolist() == [[0.0]] * 30, "one component of nothing is enough"
+    metrics = world.get_json("runs/r/pca.json")
+    assert (len(metrics["warnings"]), metrics["k"], metrics["explained_variance_ratio"]) == (1, 1, [0.0])
+
+
+@pytest.mark.parametrize("standardize", [(), ("--standardize",)], ids=["as they are", "standardized"])
+@pytest.mark.parametrize("asked", [("--k", "5"), ("--variance", "0.9")], ids=["k", "variance"])
+def test_identical_images_computed_on_two_processors_still_vary_in_nothing(
+    world: JobWorld, asked: tuple[str, ...], standardize: tuple[str, ...]
+) -> None:
+    """What processors differ by would look like a component that explains most of the variance."""
+    vectors = np.repeat(vectors_like_features(1), 30, axis=0)
+    vectors[::2] += np.float32(4e-6) * np.abs(vectors).max()
+    put_table(world, vectors, files=1)
+    run(world, *asked, *standardize)
+    metrics = world.get_json("runs/r/pca.json")
+    assert "Nothing varies" in metrics["warnings"][0]
+    assert np.isfinite(metrics["explained_variance_ratio"]).all()
+    assert np.isfinite(scores_of(world)).all()
+
+
+@pytest.mark.usefixtures("passes")
+@pytest.mark.parametrize("standardize", [(), ("--standardize",)], ids=["as they are", "standardized"])
+def test_components_beyond_what_different_images_span_are_told_loudly(
+    world: JobWorld, standardize: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_table(world, np.repeat(vectors_like_features(4), 5, axis=0), files=2, shuffle=True)
+    run(world, "--k", "6", *standardize)
+    told = world.get_json("runs/r/pca.json")["warnings"]
+    assert [text.partition(" hold ")[0] for text in told] == ["Only the first 3 of 6 components"]
+    assert f"pca: WARNING: {told[0]}" in capsys.readouterr().out
+    scores = np.abs(scores_of(world)).max(axis=0)
+    assert (scores[3:] < 1e-6 * scores[0]).all()
+    run(world, "--k", "3", *standardize)
+    assert world.get_json("runs/r/pca.json")["warnings"] == []
 
 
 @pytest.mark.parametrize(
@@ -281,5 +362,5 @@ def test_an_image_without_a_row_fails_the_step(world: JobWorld) -> None:
     put_table(world, vectors_like_features(5), files=1)
     rows = [(path_of(world, n), f"e{path_of(world, n)[-10:]}", "x", 1) for n in range(6)]
     world.put_manifest(rows)
-    with pytest.raises(StepFailedError, match="1 of 6 images have no row in the feature table"):
+    with pytest.raises(StepFailedError, match="1 of 6 images have no row of decoder"):
         run(world, "--k", "2")

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from spark_jobs.chunking import chunks, image_costs, partition_bounds
 from spark_jobs.commit_records import CommitRecord, TableFiles, from_json, next_chunk, to_json, visible
-from spark_jobs.committed_rows import KEY_SCHEMA, UNANSWERED, CommittedFile, CommittedRows, answering_rows, rows_to_do
+from spark_jobs.committed_rows import (
+    KEY_SCHEMA,
+    UNANSWERED,
+    CommittedFile,
+    CommittedRows,
+    answering_rows,
+    decoded_otherwise,
+    rows_to_do,
+)
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.manifest import check_manifest
 from spark_jobs.s3_address import S3Address
@@ -35,17 +44,24 @@ def manifest(*images: tuple[str, str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=MANIFEST)
 
 
-def committed(*tables: tuple[str, bool, Sequence[tuple[str, str]]]) -> CommittedRows:
-    """Files in the order of their commits: the run, whether they hold features, and their rows."""
+def committed(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> CommittedRows:
+    """Files in the order of their commits: the run, whether they hold features, and their rows.
+
+    A row is its path, its etag and, where that is another one, the version of the decoder.
+    """
     files = tuple(
         CommittedFile(S3Address("b", str(number)), replace(RECORD, run_id=run, chunk=number), is_features)
         for number, (run, is_features, _) in enumerate(tables)
     )
-    rows = [(number, row, *key) for number, table in enumerate(tables) for row, key in enumerate(table[2])]
-    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * 4
+    rows = [
+        (number, row, *key, DECODER_VERSION)[:5]
+        for number, table in enumerate(tables)
+        for row, key in enumerate(table[2])
+    ]
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * 5
     return CommittedRows(
         files,
-        pa.table([list(columns[2]), list(columns[3])], schema=KEY_SCHEMA),
+        pa.table([list(column) for column in columns[2:]], schema=KEY_SCHEMA),
         np.array(columns[0], np.int64),
         np.array(columns[1], np.int64),
     )
@@ -71,6 +87,52 @@ def test_features_win_over_a_reject_and_the_later_commit_over_the_earlier() -> N
     assert answering_rows(manifest(*image), committed(("r", True, image), ("s", False, image)), "t").tolist() == [0]
     assert answering_rows(manifest(*image), committed(("r", False, image), ("s", False, image)), "t").tolist() == [1]
     assert answering_rows(manifest(*image), committed(("r", True, image), ("s", True, image)), "t").tolist() == [1]
+
+
+OLDER = DECODER_VERSION - 1
+NEWER = DECODER_VERSION + 1
+
+
+@pytest.mark.parametrize("decoder", [OLDER, NEWER], ids=["an older", "a newer"])
+@pytest.mark.parametrize("is_features", [True, False], ids=["features", "reject"])
+def test_what_another_decoder_made_answers_nothing_not_even_in_the_same_run(decoder: int, is_features: bool) -> None:
+    table = committed(("this", is_features, [("a", "1", decoder)]))
+    for run in ("this", "other"):
+        assert answering_rows(manifest(("a", "1")), table, run).tolist() == [UNANSWERED]
+        assert rows_to_do(manifest(("a", "1")), table, run, retry_rejects=False).num_rows == 1
+
+
+def test_a_reject_of_this_decoder_wins_over_the_features_of_an_older_one() -> None:
+    table = committed(("new", False, [("a", "1")]), ("old", True, [("a", "1", OLDER)]))
+    assert answering_rows(manifest(("a", "1")), table, "t").tolist() == [0]
+
+
+def test_what_is_computed_again_because_of_the_decoder_is_counted_apart() -> None:
+    images = manifest(("again", "1"), ("changed", "2"), ("new", "1"), ("twice", "1"))
+    old = [("again", "1", OLDER), ("changed", "1", OLDER), ("twice", "1", OLDER), ("gone", "1", OLDER)]
+    table = committed(("old", True, old), ("rejects", False, [("twice", "1", NEWER)]))
+    assert decoded_otherwise(images, table) == 2
+    assert decoded_otherwise(images, committed()) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("12"), st.sampled_from([OLDER, DECODER_VERSION, NEWER])),
+        max_size=20,
+    ),
+    st.lists(st.booleans(), min_size=20, max_size=20),
+)
+def test_an_image_is_to_do_unless_this_decoder_made_a_row_of_it(
+    rows: list[tuple[str, str, int]], features: list[bool]
+) -> None:
+    table = committed(*(("old", kind, [row]) for row, kind in zip(rows, features, strict=False)))
+    listed = [("a", "1"), ("b", "2"), ("c", "1")]
+    todo = rows_to_do(manifest(*listed), table, "this", retry_rejects=False)
+    assert todo["path"].to_pylist() == [path for path, etag in listed if (path, etag, DECODER_VERSION) not in rows]
+    again = {(path, etag) for path, etag, decoder in rows if decoder != DECODER_VERSION}
+    assert decoded_otherwise(todo, table) == sum(
+        pair in again for pair in listed if pair[0] in todo["path"].to_pylist()
+    )
 
 
 def test_rows_of_other_images_and_an_empty_table_answer_nothing() -> None:

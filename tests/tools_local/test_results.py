@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from verger.storage.layout import BucketLayout, RunLayout
 
-from tools.local_run.results import RESULT_FILES, RESULT_NAMES, ResultsError, copy_results, read_published
+from tools.local_run.results import (
+    OPTIONAL_FILES,
+    RESULT_FILES,
+    RESULT_NAMES,
+    ResultsError,
+    copy_results,
+    read_published,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +25,7 @@ RUN_ID = "manual__2026-11-21T12:00:00+00:00"
 
 def _publish(s3: "S3Client", bucket: str, run_id: str, text: str) -> BucketLayout:
     layout = BucketLayout(bucket)
-    for name in (*RESULT_FILES, "explorer/index.html", "explorer/data/sheet-0000.jpg"):
+    for name in (*RESULT_FILES, *OPTIONAL_FILES, "explorer/index.html", "explorer/data/sheet-0000.jpg"):
         body = json.dumps({"text": text}) if name == "run.json" else text
         s3.put_object(Bucket=bucket, Key=RunLayout(layout, run_id).result_file(name).key, Body=body.encode())
     s3.put_object(Bucket=bucket, Key=layout.latest.key, Body=json.dumps({"run_id": run_id}).encode())
@@ -46,6 +53,17 @@ def test_out_holds_the_newest_results_and_nothing_else(s3: "S3Client", bucket: s
     assert (out / "explorer" / "data" / "sheet-0000.jpg").read_text() == "second"
     assert list(out.parent.iterdir()) == [out], "nothing temporary stays"
     assert out.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_result_without_the_tables_for_excel_is_copied_without_them(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    """One of an earlier version, or with more pictures than Excel holds."""
+    layout = _publish(s3, bucket, RUN_ID, "first")
+    for name in OPTIONAL_FILES:
+        s3.delete_object(Bucket=bucket, Key=RunLayout(layout, RUN_ID).result_file(name).key)
+    copy_results(s3, layout, RUN_ID, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(RESULT_NAMES) - set(OPTIONAL_FILES)
 
 
 def test_out_stays_as_it_was_when_a_file_is_missing(s3: "S3Client", bucket: str, tmp_path: Path) -> None:

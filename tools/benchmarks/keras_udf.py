@@ -15,7 +15,7 @@ from collections.abc import Iterator  # noqa: TC003 - Spark reads a UDF's annota
 from pathlib import Path
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # its stubs are no package of ours
+import pandas as pd
 from PIL import Image
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.functions import pandas_udf

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from verger.storage.csv_text import as_it_was
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tools.erasure.selection import Selection
 
@@ -39,13 +39,23 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def clean_csv(content: bytes, selection: Selection) -> Cleaned:
     """How many lines are selected, and the file without them; the other lines stay byte by byte."""
+    return _clean_lines(content, selection, ",")
+
+
+def clean_excel_csv(content: bytes, selection: Selection) -> Cleaned:
+    """As `clean_csv`, for a file that begins with a byte-order mark and has `;` between its cells."""
+    return _clean_lines(content, selection, ";")
+
+
+def _clean_lines(content: bytes, selection: Selection, separator: str) -> Cleaned:
     lines = list(_csv_lines(content.decode()))
     if not lines:
         return 0, content
-    header = next(csv.reader([lines[0]]))
+    header = _cells(lines[0].removeprefix("\ufeff"), separator)
     if "path" not in header:
         return 0, content
-    kept = [line for line in lines[1:] if not _is_selected(line, header, selection)]
+    cells = (dict(zip(header, _cells(line, separator), strict=False)) for line in lines[1:])
+    kept = [line for line, cell in zip(lines[1:], cells, strict=True) if not _is_selected(cell, selection)]
     return len(lines) - 1 - len(kept), "".join([lines[0], *kept]).encode()
 
 
@@ -61,8 +71,11 @@ def _csv_lines(text: str) -> Iterator[str]:
         yield held
 
 
-def _is_selected(line: str, header: list[str], selection: Selection) -> bool:
-    cells = dict(zip(header, next(csv.reader([line])), strict=False))
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator))
+
+
+def _is_selected(cells: Mapping[str, str], selection: Selection) -> bool:
     label, path = (as_it_was(cells.get(name, "")) for name in ("label", "path"))
     return label in selection.labels or selection.means(path)
 
@@ -93,4 +106,6 @@ def cleaner_of(key: str) -> Callable[[bytes, Selection], Cleaned] | None:
         return clean_parquet
     if name in {"matrix.csv", "rejects.csv"}:
         return clean_csv
+    if name in {"matrix-excel.csv", "rejects-excel.csv"}:
+        return clean_excel_csv
     return clean_json if name.endswith(".json") else None

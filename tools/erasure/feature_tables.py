@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from verger.storage.layout import run_slug
 
+from spark_jobs.decoder_column import stored_columns, with_decoder
 from spark_jobs.row_precedence import Flags, winning_rows
 from tools.erasure.contents import parquet_bytes
 from tools.erasure.objects import AT_ONCE
@@ -52,7 +53,7 @@ class ScannedFile:
     """What one version of a file of the table holds.
 
     Attributes:
-        keys: columns path and etag; None when it cannot be read.
+        keys: columns path, etag and decoder; None when it cannot be read.
         selected: which rows are to be erased.
     """
 
@@ -187,11 +188,15 @@ def scan(bucket: Bucket, stored: StoredObject, selection: Selection) -> ScannedF
     """Read who is in a file, and nothing else of it."""
     try:
         with bucket.open(stored) as opened:
-            table = pq.ParquetFile(opened, pre_buffer=True).read(columns=["path", "etag", "label"])
+            file = pq.ParquetFile(opened, pre_buffer=True)
+            found = file.read(columns=stored_columns(["path", "etag", "decoder", "label"], file.schema_arrow))
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return ScannedFile(stored, None, np.zeros(0, np.bool_))
+    table = with_decoder(found)
     mask = selection.mask(table["path"], table["label"]).combine_chunks()
-    return ScannedFile(stored, table.select(["path", "etag"]), mask.to_numpy(zero_copy_only=False).astype(np.bool_))
+    return ScannedFile(
+        stored, table.select(["path", "etag", "decoder"]), mask.to_numpy(zero_copy_only=False).astype(np.bool_)
+    )
 
 
 def plan_rewrite(table: ModelTable) -> tuple[Record | None, dict[str, bytes]]:
@@ -227,7 +232,7 @@ def plan_rewrite(table: ModelTable) -> tuple[Record | None, dict[str, bytes]]:
 
 
 def _kept_rows(table: ModelTable, files: Sequence[tuple[str, str, str]]) -> list[Flags]:
-    """Which rows of each file a rewrite carries on: not selected, and beaten by no other row."""
+    """Which rows of each file a rewrite carries on: not selected, and beaten by no other row, whoever decoded them."""
     if not files:
         return []
     scanned = [table.files[key] for _, _, key in files]

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from tools.erasure.selection import Selection
 
 #: Files of a result that speak of no single picture: of sums over all of them.
-_SUMS = ("explained_variance.csv", "scree.png", "scree.svg", "pca_model/model.npz", "pca_model/model.json")
+_SUMS = (
+    "explained_variance.csv",
+    "explained_variance-excel.csv",
+    "scree.png",
+    "scree.svg",
+    "pca_model/model.npz",
+    "pca_model/model.json",
+)
 #: Files of a result that can be written again without some pictures. The matrix is last: what is left of a killed
 #: erasure is found by the files that still name a picture, so pages go first.
-_TABLES = ("run.json", "rejects.csv", "matrix.csv", "matrix.parquet")
+_TABLES = ("run.json", "rejects.csv", "rejects-excel.csv", "matrix.csv", "matrix-excel.csv", "matrix.parquet")
 #: Below it notebooks/walkthrough.ipynb has a folder for each of its runs.
 _WALKTHROUGHS = "features/walkthrough/"
 _CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}

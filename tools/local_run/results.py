@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 #: The files of a result, and its folder: the explorer.
 RESULT_FILES = ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "run.json", "report.html")
+#: What an earlier version did not write, and what is left out where there are more rows than Excel holds.
+OPTIONAL_FILES = ("matrix-excel.csv", "rejects-excel.csv", "explained_variance-excel.csv")
 EXPLORER = "explorer"
-RESULT_NAMES = (*RESULT_FILES, EXPLORER)
+RESULT_NAMES = (*RESULT_FILES, *OPTIONAL_FILES, EXPLORER)
 _THREADS = 8
 
 
@@ -68,11 +70,13 @@ def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        for name in RESULT_FILES:
+        for name in (*RESULT_FILES, *OPTIONAL_FILES):
             address = RunLayout(layout, run_id).result_file(name)
             try:
                 s3.download_file(address.bucket, address.key, str(fresh / name))
             except ClientError as error:
+                if name in OPTIONAL_FILES and error.response.get("Error", {}).get("Code") == "404":
+                    continue
                 raise ResultsError(f"{address.uri} could not be read: {error}") from None
         _copy_explorer(s3, RunLayout(layout, run_id).result_file(f"{EXPLORER}/"), fresh / EXPLORER)
         fresh.chmod(0o755)

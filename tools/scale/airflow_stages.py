@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 from PIL import Image
-from verger.plan.feature_table import Commit, read_done_images
+from verger.plan.feature_table import DECODER_VERSION, Commit, read_done_images
 from verger.plan.planning import list_images, make_plan, manifest_bytes
 from verger.publish.explorer.thumbnails import write_sheets
 from verger.publish.plots import draw_map
@@ -74,7 +74,12 @@ def write_identities(folder: Path, images: int, thumbnail: bytes = b"") -> list[
         paths, etags = zip(*map(synthetic.identity, range(start, min(start + FILE_ROWS, images))), strict=True)
         names.append(f"{start}.parquet")
         others = {"width": [100] * len(paths), "height": [100] * len(paths), "thumbnail": [thumbnail] * len(paths)}
-        pq.write_table(pa.table({"path": paths, "etag": etags, **others}), folder / names[-1], compression="zstd")
+        decoder = np.full(len(paths), DECODER_VERSION, np.int32)
+        pq.write_table(
+            pa.table({"path": paths, "etag": etags, "decoder": decoder, **others}),
+            folder / names[-1],
+            compression="zstd",
+        )
     return names
 
 

@@ -18,6 +18,7 @@ from spark_jobs.block_passes import MERGED_AT_ONCE
 from spark_jobs.chunking import chunks, partition_bounds
 from spark_jobs.commit_records import CommitRecord, TableFiles, to_json
 from spark_jobs.committed_rows import CommittedFile, CommittedRows, answering_rows, rows_to_do
+from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.feature_blocks import BLOCK_IMAGES, block_tasks
 from spark_jobs.manifest import check_manifest
 from spark_jobs.model_shape import FEATURES
@@ -67,6 +68,7 @@ def committed(manifest: pa.Table, images: int) -> CommittedRows:
     files = tuple(_file(number) for number in range(count))
     rows = np.arange(images, dtype=np.int64)
     keys = manifest.select(["path", "etag"]).slice(0, images).combine_chunks()
+    keys = keys.append_column("decoder", pa.array(np.full(keys.num_rows, DECODER_VERSION, np.int32)))
     return CommittedRows(files, keys, rows // FILE_ROWS, rows % FILE_ROWS)
 
 

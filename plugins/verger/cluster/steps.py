@@ -24,6 +24,7 @@ def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> lis
         "--engine", settings.engine,
         "--chunk-images", str(settings.chunk_images),
         "--max-reject-rate", str(settings.max_reject_rate),
+        *(["--take-damaged"] if settings.take_damaged else []),
         *(["--retry-rejects"] if settings.retry_rejects else []),
     ]  # fmt: skip
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 COMMIT_FORMAT = 1
+#: The version of the rules that the cluster's code decodes pictures by (`spark_jobs/decoder_version.py` says when it is
+#: counted up; a contract test compares the two).
+DECODER_VERSION = 2
+#: What rows count as that were written before they told their decoder.
+UNRECORDED_DECODER = 1
 _THREADS = 16
 _LISTINGS = 5
+
+_Pairs = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,21 @@ def read_commits(s3: "S3Client", layout: BucketLayout, fingerprint: str) -> list
 
 @dataclass(frozen=True)
 class DoneImages:
-    """The (path, etag) pairs that committed rows answer."""
+    """The (path, etag) pairs that committed rows have.
+
+    Attributes:
+        features, rejects: of rows that this version of the decoder made.
+        otherwise: of features and rejects that another version made, which answer nothing.
+    """
 
     features: frozenset[tuple[str, str]]
     rejects: frozenset[tuple[str, str]]
+    otherwise: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths of all rows."""
+        return frozenset(path for pairs in (self.features, self.rejects, self.otherwise) for path, _ in pairs)
 
     def answered(self, *, retry_rejects: bool) -> frozenset[tuple[str, str]]:
         """What needs no work; rejects that are to be tried again are not in it."""
@@ -102,23 +121,33 @@ class DoneImages:
 
 
 def read_done_images(filesystem: pyarrow.fs.FileSystem, bucket: str, commits: Iterable[Commit]) -> DoneImages:
-    """Read the paths and etags of every committed row, and nothing else of the files."""
+    """Read the path, the etag and the decoder of every committed row, and nothing else of the files."""
     found = list(commits)
     with ThreadPoolExecutor(_THREADS) as threads:
 
-        def read(files: list[str]) -> frozenset[tuple[str, str]]:
-            tables = threads.map(lambda key: _read_identities(filesystem, f"{bucket}/{key}"), files)
-            return frozenset(pair for table in tables for pair in _pairs(table))
+        def read(files: list[str]) -> tuple[_Pairs, _Pairs]:
+            """The pairs of rows of this decoder, and of others."""
+            ours, others = set[tuple[str, str]](), set[tuple[str, str]]()
+            for table in threads.map(lambda key: read_identities(filesystem, f"{bucket}/{key}"), files):
+                made_now = pc.equal(table["decoder"], DECODER_VERSION)
+                ours.update(_pairs(table.filter(made_now)))
+                others.update(_pairs(table.filter(pc.invert(made_now))))
+            return frozenset(ours), frozenset(others)
 
-        return DoneImages(
-            features=read([key for commit in found for key in commit.features]),
-            rejects=read([key for commit in found for key in commit.rejects]),
-        )
+        features, features_otherwise = read([key for commit in found for key in commit.features])
+        rejects, rejects_otherwise = read([key for commit in found for key in commit.rejects])
+        return DoneImages(features, rejects, features_otherwise | rejects_otherwise)
 
 
-def _read_identities(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table:
-    with filesystem.open_input_file(path) as file:
-        return pq.ParquetFile(file).read(columns=["path", "etag"])
+def read_identities(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table:
+    """The columns path, etag and decoder (never null) of one file of the table; one of before lacks the last."""
+    with filesystem.open_input_file(path) as stream:
+        file = pq.ParquetFile(stream, pre_buffer=True)
+        told = "decoder" in file.schema_arrow.names
+        table = file.read(columns=["path", "etag", "decoder"] if told else ["path", "etag"])
+    unrecorded = pa.scalar(UNRECORDED_DECODER, pa.int32())
+    decoder = table["decoder"].fill_null(unrecorded) if told else pa.repeat(unrecorded, table.num_rows)
+    return pa.table({"path": table["path"], "etag": table["etag"], "decoder": decoder})
 
 
 def _pairs(table: pa.Table) -> Iterable[tuple[str, str]]:

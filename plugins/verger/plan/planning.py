@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from verger.plan.feature_table import DoneImages
-from verger.run.settings import FEATURES, SettingError, Settings
+from verger.plan.components import check_components, find_featurizable
+from verger.plan.feature_table import DECODER_VERSION, DoneImages
+from verger.run.settings import Settings
 from verger.storage.layout import BucketLayout, S3Address, label_of
 
 if TYPE_CHECKING:
@@ -56,15 +57,19 @@ class Plan:
     bucket: str
     prefix: str
     model_fingerprint: str
+    decoder: int
     listed: int
     done: int
     todo: int
     new: int
     changed: int
+    redecoded: int
     gone: int
     bytes_todo: int
     inputs_digest: str
     created_at: str
+    featurizable: int
+    different: int
     same_bytes: dict[str, Any]
 
     def to_json(self) -> bytes:
@@ -134,6 +139,7 @@ def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Set
     """A digest of all that decides the matrix: equal digests, equal results."""
     decides = {
         "model": fingerprint,
+        "decoder": DECODER_VERSION,
         "k": None if settings.variance is not None else settings.k,
         "variance": settings.variance,
         "standardize": settings.standardize,
@@ -172,13 +178,12 @@ def same_bytes_warning(images: int) -> str:
     )
 
 
-def check_k(settings: Settings, listed: int) -> None:
-    """Raise SettingError when more components are wanted than the images can have."""
-    if settings.variance is None and settings.k > listed:
-        raise SettingError(
-            f"k is {settings.k}, but there are {listed} images: k can be at most the smaller of the number of images "
-            f"and {FEATURES:,}; lower k or add pictures"
-        )
+def redecoded_warning(images: int) -> str:
+    """What to tell of so many images that are computed again because the rules for decoding pictures have changed."""
+    return (
+        f"{images:,} pictures had been decoded by the rules of another version of Verger, and are computed again, "
+        f"once: rows of decoder {DECODER_VERSION} take the place of theirs"
+    )
 
 
 def make_plan(
@@ -191,27 +196,36 @@ def make_plan(
     fingerprint: str,
     created_at: str,
 ) -> Plan:
-    """Count what is new, changed, gone and to do; raises SettingError when `k` is out of reach.
+    """Count what is new, changed, decoded by other rules, gone and to do.
+
+    Raises SettingError when the pictures cannot have the components that are asked for.
 
     `previous_paths` are those of the run that `latest.json` points to: what is gone is gone since then.
     """
-    check_k(settings, len(images))
+    able = find_featurizable(images, done, settings)
+    check_components(able, settings)
     answered = done.answered(retry_rejects=settings.retry_rejects)
     todo = [image for image in images if (image.path, image.etag) not in answered]
-    known_paths = {path for path, _ in done.features | done.rejects}
+    again = sum((image.path, image.etag) in done.otherwise for image in todo)
+    known_paths = done.paths
+    known = sum(image.path in known_paths for image in todo)
     return Plan(
         run_id=run_id,
         bucket=settings.bucket,
         prefix=settings.images_prefix,
         model_fingerprint=fingerprint,
+        decoder=DECODER_VERSION,
         listed=len(images),
         done=len(images) - len(todo),
         todo=len(todo),
-        new=sum(image.path not in known_paths for image in todo),
-        changed=sum(image.path in known_paths for image in todo),
+        new=len(todo) - known,
+        changed=known - again,
+        redecoded=again,
         gone=len(previous_paths - {image.path for image in images}),
         bytes_todo=sum(image.size for image in todo),
         inputs_digest=inputs_digest(images, fingerprint, settings),
         created_at=created_at,
+        featurizable=able.images,
+        different=able.different,
         same_bytes=find_same_bytes(images),
     )

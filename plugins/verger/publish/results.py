@@ -10,7 +10,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from verger.plan.feature_table import list_commits
-from verger.plan.planning import read_manifest, same_bytes_warning
+from verger.plan.planning import read_manifest, redecoded_warning, same_bytes_warning
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
@@ -99,7 +99,10 @@ def _warnings(outputs: StepOutputs) -> list[str]:
     found = []
     if outputs.featurize["weights"] == "random":
         found.append("The model has RANDOM weights: the matrix carries no meaning.")
-    if same := outputs.plan.get("same_bytes", {}).get("images"):  # not in a plan of an earlier version
+    found += outputs.pca.get("warnings", ())  # not in those of an earlier version, as the two below
+    if again := outputs.plan.get("redecoded"):
+        found.append(f"{redecoded_warning(again)}.")
+    if same := outputs.plan.get("same_bytes", {}).get("images"):
         found.append(f"{same_bytes_warning(same)}; 'The run' names some.")
     return found
 

@@ -124,6 +124,14 @@ def _data_params(deployment: Deployment) -> dict[str, Param]:
             "Each of them has a row in rejects.csv that says why.",
             section=section,
         ),
+        "take_damaged": _param(
+            "take_damaged",
+            type="boolean",
+            title="Take damaged pictures",
+            description="JPEGs that are damaged inside or cut off count as far as they can be decoded, as viewers show "
+            "them. Else they are rejects. Those of earlier runs are tried again together with the next switch.",
+            section=section,
+        ),
         "retry_rejects": _param(
             "retry_rejects",
             type="boolean",

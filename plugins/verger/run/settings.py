@@ -41,7 +41,7 @@ _CLUSTER_BOUNDS = {
     "end_stalled_minutes": END_STALLED_MINUTE_BOUNDS,
 }
 _SHARES = ("max_reject_rate", "spot_share")
-_SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "retry_rejects", "force")
+_SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "take_damaged", "retry_rejects", "force")
 _TEXTS = ("source", "weights", "like_cluster_id", "subnet_id")
 #: So much of a value is shown in a message.
 _SHOWN_CHARACTERS = 200
@@ -76,6 +76,7 @@ class Settings:
         standardize: whether features are divided by their standard deviation first.
         max_reject_rate: the share of rejects above which the run fails.
         chunk_images: images a commit holds: what a killed step may have to do again.
+        take_damaged: whether JPEGs that are damaged inside or cut off count as far as they can be decoded.
         retry_rejects: whether earlier rejects are tried again.
         force: whether the run goes on though nothing changed.
         release_label: EMR's release.
@@ -109,6 +110,7 @@ class Settings:
     standardize: bool = False
     max_reject_rate: float = 0.05
     chunk_images: int = 20_000
+    take_damaged: bool = False
     retry_rejects: bool = False
     force: bool = False
     release_label: str = "emr-spark-8.1.0"

@@ -4,7 +4,7 @@ A task cannot write a note, since it has no access to Airflow's database. So `pu
 the scheduler, which has, writes it down when the run is over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.listeners import hookimpl
@@ -23,13 +23,26 @@ def summarize(description: Mapping[str, Any], *, tab: str, picture: str) -> str:
     Only numbers and fixed words: no label or name of a file is in it.
     """
     counts, pca = description["counts"], description["pca"]
-    # A warning first: of a long note Airflow shows only the first line until somebody opens it.
-    warnings = "".join(f" **{warning}**" for warning in description["warnings"])
     told = (
-        f"{_OURS}{warnings} {counts['featurized']:,} pictures on {pca['k']} components that hold "
+        f" {counts['featurized']:,} pictures on {pca['k']} components that hold "
         f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected.{_changed(description)}"
     )
-    return f"{told}\n\n![The pictures on the first two components]({picture})\n\n[Look at the results]({tab})"
+    rest = f"{told}\n\n![The pictures on the first two components]({picture})\n\n[Look at the results]({tab})"
+    # A warning first: of a long note Airflow shows only the first line until somebody opens it.
+    return _OURS + _as_many_as_fit(description["warnings"], MOST_CHARACTERS - len(_OURS + rest)) + rest
+
+
+def _as_many_as_fit(warnings: Sequence[str], characters: int) -> str:
+    """The first warnings, and how many more the results tell of; a longer note would not be written at all."""
+    for count in range(len(warnings), -1, -1):
+        left = len(warnings) - count
+        more = (
+            [f"{left} more warnings: see the results" if count else f"{left} warnings: see the results"] if left else []
+        )
+        told = "".join(f" **{warning}**" for warning in [*warnings[:count], *more])
+        if len(told) <= characters:
+            return told
+    return ""
 
 
 def _changed(description: Mapping[str, Any]) -> str:

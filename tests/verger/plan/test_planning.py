@@ -1,13 +1,15 @@
 """What a run has to do."""
 
 import io
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from verger.plan.feature_table import DoneImages
+from verger.plan import planning
+from verger.plan.feature_table import DECODER_VERSION, DoneImages
 from verger.plan.planning import (
     MANIFEST_SCHEMA,
     ListedImage,
@@ -18,6 +20,7 @@ from verger.plan.planning import (
     list_images,
     make_plan,
     manifest_bytes,
+    redecoded_warning,
     same_bytes_warning,
 )
 from verger.run.settings import SettingError, Settings
@@ -57,32 +60,51 @@ def pairs(items: dict[str, str]) -> frozenset[tuple[str, str]]:
     listed=st.dictionaries(NAMES, ETAGS, min_size=1),
     featurized=st.dictionaries(NAMES, ETAGS),
     rejected=st.dictionaries(NAMES, ETAGS),
+    otherwise=st.dictionaries(NAMES, ETAGS),
     retry=st.booleans(),
 )
 def test_every_listed_image_is_either_done_or_to_do(
-    listed: dict[str, str], featurized: dict[str, str], rejected: dict[str, str], retry: bool
+    listed: dict[str, str],
+    featurized: dict[str, str],
+    rejected: dict[str, str],
+    otherwise: dict[str, str],
+    retry: bool,
 ) -> None:
-    settings = Settings(bucket="fruits", region="eu-west-1", k=1, retry_rejects=retry)
+    settings = replace(SETTINGS, retry_rejects=retry, max_reject_rate=1.0)
+    listed = listed | {"y": "1", "z": "1"}  # so that there is something to fit
     images = [image(name, etag) for name, etag in listed.items()]
-    plan = plan_of(images, DoneImages(pairs(featurized), pairs(rejected)), settings)
+    plan = plan_of(images, DoneImages(pairs(featurized), pairs(rejected), pairs(otherwise)), settings)
     assert plan.done + plan.todo == plan.listed == len(listed)
-    assert plan.new + plan.changed == plan.todo
+    assert plan.new + plan.changed + plan.redecoded == plan.todo
     expected = {n for n, e in listed.items() if featurized.get(n) != e and (retry or rejected.get(n) != e)}
     assert plan.todo == len(expected)
     assert plan.bytes_todo == 7 * len(expected)
+    assert plan.redecoded == sum(otherwise.get(name) == listed[name] for name in expected)
+    known = featurized.keys() | rejected.keys() | otherwise.keys()
+    assert plan.new == len(expected - known)
+
+
+def test_pictures_decoded_by_other_rules_are_counted_apart_from_changed_ones() -> None:
+    done = DoneImages(frozenset(), frozenset(), pairs({"features": "1", "reject": "1", "changed": "1"}))
+    images = [image("features"), image("reject"), image("changed", "2"), image("new")]
+    plan = plan_of(images, done)
+    assert (plan.todo, plan.redecoded, plan.changed, plan.new) == (4, 2, 1, 1)
+    assert "2 pictures had been decoded by the rules of another version" in redecoded_warning(plan.redecoded)
+    assert plan.decoder == DECODER_VERSION
 
 
 def test_an_image_whose_content_changed_is_to_do_again() -> None:
-    plan = plan_of([image("a", "new")], DoneImages(pairs({"a": "old"}), frozenset()))
+    images = [image("a", "new"), image("b")]
+    plan = plan_of(images, DoneImages(pairs({"a": "old", "b": "1"}), frozenset()))
     assert (plan.todo, plan.changed, plan.new) == (1, 1, 0)
 
 
 def test_what_the_last_run_had_and_the_bucket_lacks_is_gone() -> None:
     plan = make_plan(
-        [image("a")],
+        [image("a"), image("c")],
         DoneImages(frozenset(), frozenset()),
         SETTINGS,
-        previous_paths=frozenset({image("a").path, image("b").path}),
+        previous_paths=frozenset({image("a").path, image("b").path, image("c").path}),
         run_id="r",
         fingerprint="f",
         created_at="now",
@@ -108,13 +130,16 @@ def test_the_digest_changes_with_whatever_decides_the_matrix() -> None:
     )
 
 
-def test_more_components_than_images_are_refused_with_both_numbers() -> None:
+def test_the_digest_changes_with_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a run whose features were computed anew, and which then failed, would be followed by "nothing changed"."""
+    before = inputs_digest([image("a")], "model", SETTINGS)
+    monkeypatch.setattr(planning, "DECODER_VERSION", DECODER_VERSION + 1)
+    assert inputs_digest([image("a")], "model", SETTINGS) != before
+
+
+def test_a_run_that_cannot_have_its_components_is_refused_by_the_plan() -> None:
     with pytest.raises(SettingError, match=r"k is 3, but there are 2 images"):
-        plan_of(
-            [image("a"), image("b")],
-            DoneImages(frozenset(), frozenset()),
-            Settings(bucket="fruits", region="eu-west-1", k=3),
-        )
+        plan_of([image("a"), image("b")], DoneImages(frozenset(), frozenset()), replace(SETTINGS, k=3))
 
 
 def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3Client, bucket: str) -> None:

@@ -102,6 +102,30 @@ def test_the_same_bytes_under_two_labels_are_told_loudly(s3: S3Client, run: RunL
     assert b"1,234 pictures" in s3.get_object(Bucket=report.bucket, Key=report.key)["Body"].read()
 
 
+def test_what_pca_warns_of_is_told_in_run_json_report_and_explorer(s3: S3Client, run: RunLayout) -> None:
+    """A matrix in which nothing varies is drawn like any other."""
+    warning = "Nothing varies: all 3 images that the components were fitted on have the same features"
+    nothing = {"k": 1, "explained_variance_ratio": [0.0], "variance_reached": 0.0, "explained_variance_total": 0.0}
+    write_json(s3, run.run_file("pca.json"), {**PCA, **nothing, "warnings": [warning]})
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"path": ["a", "b", "c"], "label": ["", "x", "y"], "pc_1": [0.0] * 3}), sink)
+    address = run.result_file("matrix.parquet")
+    s3.put_object(Bucket=address.bucket, Key=address.key, Body=sink.getvalue().to_pybytes())
+    assert publish_now(s3, run)["warnings"][1:] == [warning]
+
+    def content(name: str) -> bytes:
+        return s3.get_object(Bucket=run.layout.bucket, Key=run.result_file(name).key)["Body"].read()
+
+    assert warning.encode() in content("report.html")
+    assert warning.encode() in base64.b64decode(content("explorer/data/run.js").split(b'"')[3])
+
+
+def test_pictures_that_were_decoded_again_are_told_loudly(s3: S3Client, run: RunLayout) -> None:
+    write_json(s3, run.run_file("plan.json"), {**PLAN, "redecoded": 1234})
+    description = publish_now(s3, run)
+    assert "1,234 pictures had been decoded by the rules of another version" in description["warnings"][-1]
+
+
 def test_a_token_in_the_source_s_address_is_in_no_result(s3: S3Client, run: RunLayout) -> None:
     description = publish_now(s3, run, source="https://h.example/p.zip?X-Amz-Signature=sesame")
     assert description["settings"]["source"] == "https://h.example/p.zip"

@@ -119,6 +119,25 @@ def test_addresses_hold_any_run_id() -> None:
     assert base_path("") == base_path("http://localhost:8080") == ""
 
 
+@pytest.mark.parametrize("warnings", range(8))
+def test_a_note_tells_as_many_warnings_as_fit_and_how_many_more_there_are(warnings: int) -> None:
+    """A note that is too long would not be written at all."""
+    description = {
+        "counts": {"featurized": 3, "rejected": 0},
+        "pca": {"k": 1, "variance_reached": 0.0},
+        "warnings": [f"warning {number} {'x' * 230}" for number in range(warnings)],
+    }
+    text = summarize(description, tab="/tab", picture="/map.svg")
+    assert len(text) <= MOST_CHARACTERS
+    assert text.startswith("**Results:**")
+    assert text.endswith("[Look at the results](/tab)")
+    told = sum(f"**warning {number} " in text for number in range(warnings))
+    assert told == min(warnings, 3)
+    assert ("more warnings: see the results**" in text) == (warnings > 3)
+    whole = summarize(description | {"warnings": ["x" * MOST_CHARACTERS]}, tab="/tab", picture="/map.svg")
+    assert "**1 warnings: see the results**" in whole
+
+
 def test_the_summary_fits_into_a_note_whatever_the_numbers() -> None:
     description = {
         "counts": {"featurized": 10**9, "rejected": 10**9},

@@ -13,7 +13,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
-from verger.plan.feature_table import Commit
+from verger.plan.feature_table import DECODER_VERSION, Commit, read_identities
 
 #: Pixels of a thumbnail's longer side (docs/formats.md), hence of a cell.
 CELL = 64
@@ -24,7 +24,8 @@ PER_SHEET = COLUMNS * COLUMNS
 _BATCH = 512
 _QUALITY = 84
 _NONE = -1
-_SAME_RUN, _SAME_ETAG = 1, 2
+#: What makes a row answer a picture; that this version of the decoder made it counts more than both.
+_SAME_RUN, _SAME_ETAG, _SAME_DECODER = 1, 2, 4
 
 Int32s = npt.NDArray[np.int32]
 
@@ -75,7 +76,7 @@ def write_sheets(
     """Write the sheets of some pictures into a folder.
 
     `pictures` has the columns path and etag, unique by path; `slug` is of the run that they belong to. Of the feature
-    table only path, etag, width, height and thumbnail are read, and of the last three one batch at a time.
+    table only path, etag, decoder, width, height and thumbnail are read, and of the last three one batch at a time.
     """
     files = [(key, commit.name.rpartition(".")[0] == slug) for commit in commits for key in commit.features]
     answers = _find_rows(filesystem, bucket, files, pictures)
@@ -106,7 +107,10 @@ def write_sheets(
 def _find_rows(
     filesystem: pyarrow.fs.FileSystem, bucket: str, files: Sequence[tuple[str, bool]], pictures: pa.Table
 ) -> _Answers:
-    """A row with the picture's path and etag, else one with its path from this very run (docs/formats.md)."""
+    """A row with the picture's path and etag, else one with its path from this very run (docs/formats.md).
+
+    Rows of this version of the decoder come first: the thumbnail is of the pixels that the features are of.
+    """
     paths, etags = pictures["path"].combine_chunks(), pictures["etag"].combine_chunks()
     answers = _Answers(np.full(len(paths), _NONE, np.int32), np.full(len(paths), _NONE, np.int64))
     best = np.zeros(len(paths), np.int8)
@@ -117,6 +121,8 @@ def _find_rows(
         same_etag = pc.equal(keys["etag"].combine_chunks(), etags.take(pa.array(picture)))
         same_run = keys["same_run"].to_numpy()
         worth = np.where(same_etag.to_numpy(zero_copy_only=False), _SAME_ETAG, np.where(same_run, _SAME_RUN, 0))
+        made_now = keys["decoder"].to_numpy() == DECODER_VERSION
+        worth += np.where((worth > 0) & made_now, _SAME_DECODER, 0)
         better = np.flatnonzero(worth > best[picture])
         # A picture's best row, and of equal ones the first.
         better = better[np.argsort(-worth[better], kind="stable")]
@@ -131,15 +137,16 @@ def _find_rows(
 def _read_keys(
     filesystem: pyarrow.fs.FileSystem, bucket: str, files: Sequence[tuple[str, bool]], rows: int
 ) -> Iterator[pa.Table]:
-    """The keys of all rows, in tables of at least `rows` rows but for the last: path, etag, file, row, same_run.
+    """The keys of all rows, in tables of at least `rows` rows but for the last.
+
+    Their columns are path, etag, decoder, file, row, same_run.
 
     To look a table up costs at least as much as to look all pictures up: a table a file would cost their product.
     """
     gathered: list[pa.Table] = []
     missing = rows
     for number, (key, same_run) in enumerate(files):
-        with filesystem.open_input_file(f"{bucket}/{key}") as stream:
-            read = pq.ParquetFile(stream).read(columns=["path", "etag"])
+        read = read_identities(filesystem, f"{bucket}/{key}")
         columns = {
             "file": np.full(read.num_rows, number, np.int32),
             "row": np.arange(read.num_rows, dtype=np.int64),

@@ -1,0 +1,93 @@
+"""Whether the pictures of a run can have the components it asks for, as far as that is known beforehand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verger.plan.feature_table import DoneImages
+from verger.run.settings import FEATURES, SettingError, Settings
+
+if TYPE_CHECKING:
+    from verger.plan.planning import ListedImage
+
+#: Above it featurize rejects a picture without decoding it: the default of its `--max-image-bytes`.
+MOST_IMAGE_BYTES = 100_000_000
+#: A PCA needs so many.
+FEWEST_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Featurizable:
+    """What of the listed pictures can have features.
+
+    Attributes:
+        listed: all pictures.
+        images: those that may get features, or have them.
+        different: how many different ones there are among these, by ETag and size. Equal ones have equal features; in a
+            bucket with KMS equal ones are not known to be, so that this is the most there can be.
+    """
+
+    listed: int
+    images: int
+    different: int
+
+
+def find_featurizable(images: Sequence["ListedImage"], done: DoneImages, settings: Settings) -> Featurizable:
+    """Leave out what is a reject already and not tried again, what is empty, and what is too large to be read."""
+    rejects = frozenset() if settings.retry_rejects else done.rejects
+    able = [
+        image
+        for image in images
+        if (pair := (image.path, image.etag)) in done.features
+        or (pair not in rejects and 0 < image.size <= MOST_IMAGE_BYTES)
+    ]
+    return Featurizable(len(images), len(able), len({(image.etag, image.size) for image in able}))
+
+
+def check_components(found: Featurizable, settings: Settings) -> None:
+    """Raise SettingError when the pictures cannot have the components that are asked for, whatever becomes of them."""
+    few = _told(found.listed, found.images)
+    if found.images < FEWEST_IMAGES:
+        raise SettingError(f"a PCA needs {FEWEST_IMAGES} images with features at least, but {few}; add pictures")
+    if settings.variance is None and settings.k > found.images:
+        raise SettingError(
+            f"k is {settings.k}, but {few}: k can be at most the smaller of the number of images that can have "
+            f"features and {FEATURES:,}; lower k or add pictures"
+        )
+
+
+def check_known_rejects(listed: int, featurizable: int, settings: Settings) -> None:
+    """Raise SettingError when featurize would fail on its cluster for the rejects that are known already."""
+    if (listed - featurizable) / listed > settings.max_reject_rate:
+        raise SettingError(
+            f"max_reject_rate is {settings.max_reject_rate:g}, but {_told(listed, featurizable)}: featurize would "
+            "fail. Remove or replace these files, allow a higher rate, or try earlier rejects again with retry_rejects"
+        )
+
+
+def _told(listed: int, featurizable: int) -> str:
+    if listed == featurizable:
+        return f"there are {listed} images"
+    return (
+        f"only {featurizable} of the {listed} images can have features ({listed - featurizable} are rejects of "
+        "earlier runs, empty, or too large)"
+    )
+
+
+def components_warning(featurizable: int, different: int, settings: Settings) -> str | None:
+    """What to tell before the cluster of components that cannot hold any variance; None for nothing to tell.
+
+    So many different pictures span one direction fewer than they are. What their features really hold is told by the
+    step `pca`, and by `run.json`.
+    """
+    if different == 1:
+        return (
+            f"all {featurizable:,} pictures that can have features are copies of one: nothing varies, and every "
+            "number of the matrix will be 0"
+        )
+    if settings.variance is None and settings.k >= different:
+        return (
+            f"k is {settings.k}, but {different:,} different pictures have at most {different - 1:,} components "
+            "with any variance: the others will hold nothing but rounding"
+        )
+    return None
