@@ -112,7 +112,9 @@ def test_its_features_are_those_of_one_jvm_to_the_last_bit(
     assert ours.equals(rows_below(verger, "one-jvm/features/"))
 
 
-@pytest.mark.parametrize("fault", ["worker_lost", "spot_interruption"])
+@pytest.mark.parametrize(
+    "fault", ["spot_interruption", pytest.param("worker_lost", marks=[pytest.mark.long, pytest.mark.faults])]
+)
 def test_a_node_that_goes_away_in_the_middle_loses_no_picture_and_doubles_none(
     verger: Verger, first_run: RunView, pictures: Path, fault: str
 ) -> None:

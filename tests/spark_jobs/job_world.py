@@ -5,7 +5,6 @@ import io
 import json
 import os
 import subprocess
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from mypy_boto3_s3 import S3Client
 from PIL import Image
+from verger.artifacts.code_bundle import zip_package
 
 from spark_jobs.commit_records import read_commits
 from spark_jobs.committed_rows import committed_files
@@ -156,9 +156,7 @@ def put_model(s3: S3Client, bucket: str, folder: Path) -> str:
 def zip_jobs(folder: Path) -> Path:
     """`spark_jobs.zip` as it is published; the job files lie beside it, alone."""
     target = folder / "spark_jobs.zip"
-    with zipfile.ZipFile(target, "w") as archive:
-        for module in sorted((PROJECT / "spark_jobs").glob("*.py")):
-            archive.write(module, f"spark_jobs/{module.name}")
+    target.write_bytes(zip_package(PROJECT / "spark_jobs"))
     for name in ("featurize.py", "pca.py"):
         (folder / name).write_bytes((PROJECT / "spark_jobs" / name).read_bytes())
     return target

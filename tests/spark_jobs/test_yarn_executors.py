@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from verger.artifacts.code_bundle import zip_package
 from verger.cluster.shape import ShapeWish, choose_shape
 from verger.cluster.spark_properties import spark_properties
 from verger.prices import load_prices
@@ -68,18 +67,21 @@ def test_the_complaint_names_what_was_asked_for_and_what_to_change(request_: Req
 @pytest.fixture(scope="module")
 def yarn_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A user of a local EMR with YARN that has the jobs' package and a step that opens their context."""
-    package = io.BytesIO()
-    with zipfile.ZipFile(package, "w") as archive:
-        for module in sorted((PROJECT / "spark_jobs").glob("*.py")):
-            archive.write(module, f"spark_jobs/{module.name}")
     with serving_yarn(tmp_path_factory) as lab:
-        lab.s3.put_object(Bucket=BUCKET, Key="code/spark_jobs.zip", Body=package.getvalue())
+        lab.s3.put_object(Bucket=BUCKET, Key="code/spark_jobs.zip", Body=zip_package(PROJECT / "spark_jobs"))
         lab.put("code/opens.py", OPENS)
         yield lab
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("kind", ["m6i.xlarge", "c7i.xlarge", "m5.2xlarge", "r6i.xlarge"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "m6i.xlarge",
+        "r6i.xlarge",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("c7i.xlarge", "m5.2xlarge")),
+    ],
+)
 def test_executors_of_each_kind_of_machine_start_and_those_of_before_are_refused_clearly(
     yarn_lab: Lab, kind: str
 ) -> None:
