@@ -76,7 +76,7 @@ def test_a_failed_step_ends_with_code_1_and_one_line(world: JobWorld, code: Path
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(world: JobWorld, code: Path) -> None:
     """Each kill costs at most one chunk, and readers never see a row twice or a chunk in part."""
-    images, chunk, done = 120, 5, 0
+    images, chunk, done = 120, 10, 0
     world.put_images(many_jpegs(images))
     arguments = world.featurize_arguments("--chunk-images", str(chunk))
     chance = random.Random(5)  # noqa: S311 - a test's choice
