@@ -27,7 +27,8 @@ def summarize(description: Mapping[str, Any], *, tab: str, picture: str) -> str:
     warnings = "".join(f" **{warning}**" for warning in description["warnings"])
     told = (
         f"{_OURS}{warnings} {counts['featurized']:,} pictures on {pca['k']} components that hold "
-        f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected.{_changed(description)}"
+        f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected, "
+        f"{description['left_out']['files']:,} left out.{_changed(description)}"
     )
     return f"{told}\n\n![The pictures on the first two components]({picture})\n\n[Look at the results]({tab})"
 
