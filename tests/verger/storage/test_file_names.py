@@ -77,9 +77,11 @@ def test_the_part_begins_the_name_and_is_a_folder_or_all_of_it(name: str) -> Non
 @pytest.mark.parametrize(
     "name",
     [
-        "Screenshot 2024-05-01 at 10.00.00\u202fAM.png", "a\u00a0b.jpg", "👩\u200d🌾.jpg", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.jpg",
+        "Screenshot 2024-05-01 at 10.00.00\u202fAM.png", "a\u00a0b.jpg", "👩\u200d🌾.jpg",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.jpg",
         "soft\u00adhyphen.jpg", "全角\u3000空白.jpg", "\ufeffbom.jpg", "tag 🏴\U000e0067\U000e0062\U000e007f.jpg",
-        "\u200f\u05e2\u05d1\u05e8\u05d9\u05ea.jpg", "\u2068isolated\u2069.jpg", "private \uf022.jpg", "\U0001fae9 newer than the tables.jpg",
+        "\u200f\u05e2\u05d1\u05e8\u05d9\u05ea.jpg", "\u2068isolated\u2069.jpg", "private \uf022.jpg",
+        "\U0001fae9 newer than the tables.jpg",
         "Pa\u0302tisson.jpg", "ﬁ.jpg", "\u2003.jpg",
     ],
 )  # fmt: skip

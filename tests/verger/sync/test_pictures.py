@@ -59,7 +59,7 @@ def test_a_name_that_is_taken_stays_below_where_it_is_put(pieces: list[str]) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:/x.jpg", "..\\x.jpg", "a//x.jpg", "./x.jpg"],
+    ["../../etc/passwd.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:/x.jpg", "a\\..\\x.jpg", "a//x.jpg", "./x.jpg"],
 )
 def test_path_tricks_are_left_out(name: str) -> None:
     assert reason_to_leave_out(name, f"images/{name}") == LEADS_ELSEWHERE
