@@ -199,7 +199,7 @@ def test_a_run_of_an_earlier_version_left_nothing_out(s3: S3Client, run: RunLayo
 
 
 def test_a_path_that_turns_text_around_is_shown_as_what_it_is(s3: S3Client, run: RunLayout) -> None:
-    example = {**FEATURIZE["reject_reasons"][0], "example": "s3://b/images/\u202egpj.exe"}
+    example = {"stage": "decode", "reason": "corrupt", "images": 1, "example": "s3://b/images/\u202egpj.exe"}
     write_json(s3, run.run_file("featurize.json"), {**FEATURIZE, "reject_reasons": [example]})
     publish_now(s3, run)
     page = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("report.html").key)["Body"].read().decode()

@@ -18,7 +18,8 @@ PARAM = run_params(Deployment(home=Path()))["images_prefix"]
 BAD = [
     "", "/", "//", "images", "/images/", "images//", "images//apple/", ".", "./", "../", "../x/", "./results/",
     "x/../results/", "images/../results/", "images/./", "images/..", "results/", "runs/x/", "Results/", "LOGS/",
-    "images/\n", "images\n/", "images/\r\n", "ima\x00ges/", "images\\results/", "images\u2028/", "images\x85/", "\u202eimages/", "\uffff/",
+    "images/\n", "images\n/", "images/\r\n", "ima\x00ges/", "images\\results/", "images\u2028/", "images\x85/",
+    "\u202eimages/", "\uffff/",
     *(f"{name}/" for name in sorted(OWN_FOLDERS)),
 ]  # fmt: skip
 GOOD = [

@@ -216,7 +216,7 @@ def test_any_name_is_taken_or_left_out_once_and_alike_in_folder_zip_and_bucket(n
     with tempfile.TemporaryDirectory() as folder:
         tree, file = write_folder(Path(folder) / "tree", names), write_zip(Path(folder) / "a.zip", names)
         with closing(ZipSource(file, "images/")) as zipped:
-            sources = [
+            sources: list[Source] = [
                 FolderSource(tree, "images/"),
                 zipped,
                 BucketSource(s3, S3Address("b", "in/"), BucketLayout("b")),
