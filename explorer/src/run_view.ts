@@ -137,9 +137,9 @@ function leftOut(run: Facts): HTMLElement | null {
   const title = h("h2", {}, "Files that were left out");
   if (!found.files) return h("div", { className: "panel" }, title, h("p", {}, "None."));
   const rows = ["source", "bucket"].flatMap((place) =>
-    (found[place].reasons as Facts[]).map((one): [string, string, string, string] => {
+    (found[place].reasons as Facts[]).map((one): [string, string, string] => {
       const more = one["files"] > one["examples"].length ? ", …" : "";
-      return [`the ${place}`, one["reason"], count(one["files"]), one["examples"].join(", ") + more];
+      return [`${place}: ${one["reason"]}`, count(one["files"]), one["examples"].join(", ") + more];
     }),
   );
   return h(
@@ -147,7 +147,7 @@ function leftOut(run: Facts): HTMLElement | null {
     { className: "panel" },
     title,
     h("p", {}, `${count(found.files)} ${found.files === 1 ? "file" : "files"} beside the pictures. The run's folder names all of them: sync.json those of the source, left_out.json those of the bucket.`),
-    table(["of", "because", "files", "for example"], rows, [2]),
+    table(["because", "files", "for example"], rows, [1]),
   );
 }
 

@@ -181,7 +181,7 @@ def test_the_run_is_told(visit: Open, small: str) -> None:
         "142", "140", "81 %", "61.5", "$0.43", "$0.50", "eu-west-1", "0123456789abcdef", "15 min 0 s",
         "k = 4", "mixed/<b>broken</b>.jpg", "cut off", "it ended early", "2 new", "setting “variance”",
         "The same bytes under two labels", "= twice/<b>1.jpg",
-        "1,239 files beside the pictures", "in a hidden folder, or one of a system", "phone/.thumbnails/, .git/, …",
+        "1,239 files beside the pictures", "source: in a hidden folder, or one of a system", "phone/.thumbnails/, .git/, …",
         "notes.txt, <b>list</b>.csv, \\u202egpj.exe\\x1b[2J", "apple/._1.jpg, Thumbs.db",
     ):  # fmt: skip
         expect(run).to_contain_text(words)
