@@ -16,9 +16,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from verger.publish.left_out import read_left_out
 from verger.storage.layout import BucketLayout, RunLayout
 
 from tools import local_stack
@@ -31,7 +32,7 @@ from tools.local_run.results import ResultsError, copy_results, read_object, rea
 from tools.local_run.run_view import FEATURIZE_TASK, RunView, apply_event, parse_progress, phase_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from tools.local_run.clusters import ClusterState
@@ -55,6 +56,7 @@ class Ran:
     view: RunView
     clusters: Sequence[ClusterState]
     published: Published
+    left_out: Mapping[str, Any]
 
     @property
     def computed(self) -> bool:
@@ -112,7 +114,9 @@ def demo(inputs: DemoInputs, state: DemoState, console: Console) -> None:
         console.print(f"\nNothing new since {since}: no cluster was needed.", highlight=False, soft_wrap=True)
     begins = [task.began for task in ran.view.tasks.values() if task.began is not None]
     phases = {"set-up": min(begins, default=began) - began} | phase_seconds(ran.view, time.time())
-    outcome = summary.Outcome(ran.published.run, ran.computed, ran.clusters, phases, time.time() - began, inputs.out)
+    outcome = summary.Outcome(
+        ran.published.run, ran.computed, ran.clusters, phases, time.time() - began, inputs.out, ran.left_out
+    )
     summary.show(outcome, console)
 
 
@@ -136,7 +140,9 @@ def _run_on_stack(inputs: DemoInputs, images: Path, state: DemoState, display: D
             layout = BucketLayout(stack.settings.bucket)
             published = read_published(stack.s3(), layout)
             copy_results(stack.s3(), layout, published.latest["run_id"], inputs.out)
-    return Ran(view, ended, published)
+            # Of this run: the published one may be an earlier one, when nothing was new.
+            left_out = read_left_out(stack.s3(), RunLayout(layout, view.run_id))
+    return Ran(view, ended, published, left_out)
 
 
 def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> dict[str, object]:

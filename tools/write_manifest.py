@@ -26,9 +26,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from verger.artifacts.model_store import ModelError, find_model, find_wanted_model
-from verger.plan.planning import NoImagesError, list_images, manifest_bytes
+from verger.plan.planning import NoImagesError, check_any_image, list_bucket, manifest_bytes, write_left_out
 from verger.run.eu_guard import BucketMissingError, OutsideEuError, check_bucket
 from verger.storage.layout import BucketLayout, RunLayout
+from verger.storage.left_out import describe_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,9 +70,12 @@ def job_parameters(s3: S3Client, run: RunLayout, fingerprint: str | None) -> dic
             f"{run.layout.models_uri} holds no {wanted}: prepare it with "
             f"tools/prepare_model.py --models-uri {run.layout.models_uri} --make-default"
         )
-    images = list_images(s3, run.layout)
+    listing = check_any_image(list_bucket(s3, run.layout), run.layout)
+    images, left_out = listing.images, write_left_out(s3, run, listing.left_out)
     address = run.run_file("manifest.parquet")
     s3.put_object(Bucket=address.bucket, Key=address.key, Body=manifest_bytes(images))
+    for line in describe_reasons(left_out):
+        print(line)
     print(f"{address.uri}: {len(images)} pictures; model {model.fingerprint} (weights: {model.weights})")
     return {
         "bucket": run.layout.bucket,

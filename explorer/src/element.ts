@@ -1,4 +1,6 @@
-// Elements are made here only: what comes from the data becomes text, never markup.
+// Elements are made here only: what comes from the data becomes text, never markup, and harmless text.
+
+import { harmless } from "./harmless";
 
 type Child = Node | string | null | undefined | false;
 type Properties<K extends keyof HTMLElementTagNameMap> = Partial<
@@ -16,8 +18,9 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   const { aria, on, ...plain } = properties;
   Object.assign(element, plain);
+  if (plain.title) element.title = harmless(plain.title);
   for (const [name, value] of Object.entries(aria ?? {})) {
-    element.setAttribute(name === "role" ? "role" : `aria-${name}`, value);
+    element.setAttribute(name === "role" ? "role" : `aria-${name}`, harmless(value));
   }
   for (const [name, listener] of Object.entries(on ?? {})) element.addEventListener(name, listener as EventListener);
   fill(element, ...children);
@@ -26,5 +29,6 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 
 /** Replaces what an element holds. */
 export function fill(element: Element, ...children: Child[]): void {
-  element.replaceChildren(...children.filter((child): child is Node | string => child != null && child !== false));
+  const there = children.filter((child): child is Node | string => child != null && child !== false);
+  element.replaceChildren(...there.map((child) => (typeof child === "string" ? harmless(child) : child)));
 }

@@ -6,6 +6,7 @@ import { zoom, zoomIdentity, type ZoomTransform } from "d3-zoom";
 import { css, labelColour, labelShape, type Rgb } from "./colours";
 import { labelName, type Dataset } from "./dataset";
 import { h } from "./element";
+import { harmless } from "./harmless";
 import { Sheet, stampOf, type Stamp } from "./stamps";
 import { cellOf, SheetCache } from "./thumbnails";
 
@@ -363,7 +364,7 @@ export class PictureMap {
       const middle = this.middles[label];
       if (!middle) continue;
       const [x, y] = this.transform.apply(middle);
-      const text = shortened(labelName(this.data, label));
+      const text = shortened(harmless(labelName(this.data, label)));
       const half = context.measureText(text).width / 2 + 7;
       if (x < half || x > this.wide - half || y < 14 || y > this.high - 14) continue;
       if (placed.some(([px, py, other]) => Math.abs(px - x) < half + other && Math.abs(py - y) < 22)) continue;

@@ -39,6 +39,7 @@ export function runView(about: About, run: Facts | null): HTMLElement {
     run ? h("div", { className: "two" }, time(run), cost(run)) : null,
     run ? sameBytes(about, run) : null,
     rejects,
+    run ? leftOut(run) : null,
     run ? place(run) : null,
   );
   void showRejects(about, rejects);
@@ -51,6 +52,7 @@ function numbers(run: Facts): HTMLElement {
     [count(counts.listed), "pictures listed"],
     [count(counts.featurized), "in the matrix"],
     [count(counts.rejected), "could not be used"],
+    ...(run["left_out"] ? [[count(run["left_out"].files), "left out"] as [string, string]] : []),
     [count(featurize.featurized + featurize.rejected), "computed in this run"],
     [count(pca.k), "components kept"],
     [percent(pca.variance_reached), "of the variance"],
@@ -125,6 +127,27 @@ function sameBytes(about: About, run: Facts): HTMLElement | null {
     h("h2", {}, "The same bytes under two labels"),
     h("p", {}, `${pictures(same.images)}; some of them:`),
     h("ul", { className: "names" }, ...(same.examples as string[][]).map((paths) => h("li", {}, paths.map(short).join(" = ")))),
+  );
+}
+
+/** What was not even listed: files of systems, what is not a picture by its name, what could not be copied. */
+function leftOut(run: Facts): HTMLElement | null {
+  const found = run["left_out"];
+  if (!found) return null; // a run of an earlier version
+  const title = h("h2", {}, "Files that were left out");
+  if (!found.files) return h("div", { className: "panel" }, title, h("p", {}, "None."));
+  const rows = ["source", "bucket"].flatMap((place) =>
+    (found[place].reasons as Facts[]).map((one): [string, string, string] => {
+      const more = one["files"] > one["examples"].length ? ", …" : "";
+      return [`${place}: ${one["reason"]}`, count(one["files"]), one["examples"].join(", ") + more];
+    }),
+  );
+  return h(
+    "div",
+    { className: "panel" },
+    title,
+    h("p", {}, `${count(found.files)} ${found.files === 1 ? "file" : "files"} beside the pictures. The run's folder names all of them: sync.json those of the source, left_out.json those of the bucket.`),
+    table(["because", "files", "for example"], rows, [1]),
   );
 }
 

@@ -63,12 +63,12 @@ export function visibleOf(data: Dataset, findings: Findings, measures: readonly 
     const values = measures.find((measure) => measure.key === key)?.values;
     if (values) keepIf((at) => values[at]! >= low && values[at]! <= high);
   }
-  const words = choice.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = choice.search.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) {
     const root = data.about.images_uri.length;
-    // The label is the last folder of the path below the root, so one text holds both.
+    // The label is the last folder of the path below the root, so one text holds both. macOS writes é as two signs.
     keepIf((at) => {
-      const text = data.paths[at]!.slice(root).toLowerCase();
+      const text = data.paths[at]!.slice(root).normalize("NFC").toLowerCase();
       return words.every((word) => text.includes(word));
     });
   }

@@ -17,13 +17,15 @@ from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.plan.components import check_known_rejects, components_warning
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.plan.planning import (
+    check_any_image,
     find_images,
-    list_images,
+    list_bucket,
     make_plan,
     manifest_bytes,
     read_manifest_paths,
     redecoded_warning,
     same_bytes_warning,
+    write_left_out,
 )
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
@@ -41,7 +43,8 @@ from verger.storage.aws_clients import (
     s3_client,
 )
 from verger.storage.json_objects import read_json, write_json
-from verger.storage.layout import BucketLayout, RunLayout
+from verger.storage.layout import BucketLayout, RunLayout, S3Address
+from verger.storage.left_out import describe_reasons, summarize_left_out
 from verger.sync.source_address import open_source, shown_source
 from verger.sync.synchronize import synchronize
 
@@ -54,8 +57,6 @@ if TYPE_CHECKING:
     from verger.run.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_MOST_NAMES_LOGGED = 20
 
 
 def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]:
@@ -108,14 +109,9 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
     remember_listing(deployment, settings, context, find_images(s3, run.layout))
-    record = run.run_file("sync.json")
+    record = run.left_out_of_source
     write_json(s3, record, {"run_id": run.run_id, "source": shown_source(settings.source), **done.to_dict()})
-    for entry in done.left_out[:_MOST_NAMES_LOGGED]:
-        log.warning("left out: %r: %s", entry.name, entry.reason)
-    if len(done.left_out) > _MOST_NAMES_LOGGED:
-        log.warning(
-            "left out: %d more; all of them are named in %s", len(done.left_out) - _MOST_NAMES_LOGGED, record.uri
-        )
+    _log_left_out("the source", summarize_left_out(done.left_out), record)
     counts = done.counts()
     log.info("%s", counts)
     return counts
@@ -145,7 +141,11 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     commits = list_commits(s3, run.layout, fingerprint)
     filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
     try:
-        images = list_images(s3, run.layout)
+        listing = list_bucket(s3, run.layout)
+        # Also when nothing is to do: what was left out was left out now.
+        left_out = write_left_out(s3, run, listing.left_out)
+        _log_left_out(run.layout.address(run.layout.images_prefix).uri, left_out, run.left_out_of_bucket)
+        images = check_any_image(listing, run.layout).images
         plan = make_plan(
             images,
             read_done_images(filesystem, settings.bucket, commits),
@@ -154,6 +154,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
             run_id=run.run_id,
             fingerprint=fingerprint,
             created_at=_now(),
+            left_out=left_out["files"],
         )
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
@@ -179,6 +180,13 @@ def _freeze(s3: "S3Client", run: RunLayout, images: "list[ListedImage]", plan: "
     manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
     s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
     s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
+
+
+def _log_left_out(place: str, summary: dict[str, Any], record: S3Address) -> None:
+    for line in describe_reasons(summary):
+        log.warning("of %s: %s", place, line)
+    if summary["files"]:
+        log.warning("of %s: %d files left out in all; %s names them", place, summary["files"], record.uri)
 
 
 def _log_plan(plan: "Plan", settings: "Settings") -> None:

@@ -135,7 +135,7 @@ def write_manifest(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_manifest_written_by_hand_is_what_the_job_reads(s3: S3Client, bucket: str, aws: str) -> None:
-    for name in ("Kiwi/1.jpg", "Apple Braeburn/été #1.jpg"):
+    for name in ("Kiwi/1.jpg", "Apple Braeburn/été #1.jpg", ".git/HEAD"):
         s3.put_object(Bucket=bucket, Key=f"images/{name}", Body=name.encode())
     s3.put_object(Bucket=bucket, Key="models/default.json", Body=b'{"fingerprint": "0123456789abcdef"}')
     s3.put_object(Bucket=bucket, Key="models/0123456789abcdef/model.json", Body=b'{"weights": "imagenet"}')
@@ -144,6 +144,7 @@ def test_a_manifest_written_by_hand_is_what_the_job_reads(s3: S3Client, bucket: 
     *_, command, last = done.stdout.splitlines()
     given = json.loads(last)
     assert command.startswith("databricks bundle run fruits_features --params ")
+    assert "1 left out, in a hidden folder, or one of a system: '.git/'" in done.stdout
     assert all(f"{name}={value}" in command for name, value in given.items())
     asked = featurize_arguments.parse_args(arguments("featurize", given))
     assert asked.model_uri == S3Address(bucket, "models/0123456789abcdef")

@@ -75,9 +75,20 @@ def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
     assert demo.processes() == []
 
 
+#: What lies among people's pictures and is none of theirs, and in how many files.
+LEFT_OUT = {".git/": 2, "label/.ipynb_checkpoints/": 1, "notes.txt": 1}
+SCREENSHOT = "Screenshot 2024-05-01 at 10.00.00\u202fAM"  # as macOS names every one
+
+
 @pytest.fixture(scope="module")
 def pictures(demo: Demo) -> Path:
-    return draw(demo.folder / "my pictures", PICTURES)
+    folder = draw(demo.folder / "my pictures", PICTURES)
+    for name in (".git/HEAD", ".git/objects/1.png", "label/.ipynb_checkpoints/1-checkpoint.jpg", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    one = min(path for path in folder.rglob("*") if path.stem.isdigit() and ".git" not in path.parts)
+    one.rename(one.with_name(SCREENSHOT + one.suffix))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +107,18 @@ def test_it_ends_well_with_a_matrix_and_a_terminated_cluster(demo: Demo, first: 
     assert demo.processes() == []
 
 
+def test_what_was_left_out_is_counted_and_named_beside_the_rejects(demo: Demo, first: tuple[int, str, str]) -> None:
+    _, said, _ = first
+    assert re.search(rf"^Left out +{sum(LEFT_OUT.values())}$", said, re.MULTILINE)
+    assert re.search(r"^  3 +in a hidden folder, or one of a system: \.git/, label/\.ipynb_ch", said, re.MULTILINE)
+    assert re.search(r"^  1 +no picture by its name: notes\.txt$", said, re.MULTILINE)
+    run = json.loads((demo.out / "run.json").read_text())
+    assert (run["left_out"]["files"], run["left_out"]["bucket"]["files"]) == (4, 0)
+    assert "label/.ipynb_checkpoints/" in (demo.out / "report.html").read_text()
+    paths = pq.read_table(demo.out / "matrix.parquet")["path"].to_pylist()
+    assert sum(SCREENSHOT in path for path in paths) == 1
+
+
 def test_random_weights_are_told_loudly(demo: Demo, first: tuple[int, str, str]) -> None:
     weights = json.loads((demo.out / "run.json").read_text())["model"]["weights"]
     assert ("RANDOM WEIGHTS" in first[1]) is (weights == "random")
@@ -106,10 +129,12 @@ def test_again_it_says_that_nothing_is_new_and_fills_out_again(
 ) -> None:
     before = (demo.out / "matrix.csv").read_bytes()
     shutil.rmtree(demo.out)
+    (pictures / "since then.txt").write_text("x")
     code, said, complained = demo.run("--images", str(pictures), "--k", "3")
     assert (code, complained) == (0, ""), first
     assert "Nothing new since" in said
     assert re.search(r"^Cluster +none was needed$", said, re.MULTILINE)
+    assert re.search(r"^  2 +no picture by its name: notes\.txt, since then\.txt$", said, re.MULTILINE)
     assert (demo.out / "matrix.csv").read_bytes() == before
 
 

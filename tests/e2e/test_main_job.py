@@ -17,15 +17,23 @@ from tools.local_run.run_view import RunView
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 GOOD, BROKEN = 60, 4
+IN_BUCKET = ("phone/.thumbnails/1.jpg", "phone/.thumbnails/2.jpg", "phone/.trashed-1718000000-1.jpg")
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw(tmp_path_factory.mktemp("pictures"), GOOD, broken=BROKEN)
+    folder = draw(tmp_path_factory.mktemp("pictures"), GOOD, broken=BROKEN)
+    for name in (".DS_Store", "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def first_run(verger: Verger, pictures: Path) -> RunView:
+    # Somebody copied a phone straight into the bucket.
+    for name in IN_BUCKET:
+        verger.stack.s3().put_object(Bucket=verger.layout.bucket, Key=f"images/{name}", Body=b"x")
     return verger.run(source=str(pictures), k=5, max_reject_rate=0.2)
 
 
@@ -54,6 +62,29 @@ def test_every_picture_is_in_the_matrix_or_a_reject_row_says_why(verger: Verger,
     assert sorted(matrix["path"].to_pylist() + [row["path"] for row in rejects]) == listed
     assert len(listed) == GOOD + BROKEN
     assert matrix.num_rows >= GOOD
+
+
+def test_what_is_neither_in_the_matrix_nor_a_reject_is_named_as_left_out(verger: Verger, first_run: RunView) -> None:
+    run = verger.read(RunLayout(verger.layout, first_run.run_id).result_file("run.json"))
+    assert run
+    found = {
+        (place, name): reason["reason"]
+        for place in ("source", "bucket")
+        for reason in run["left_out"][place]["reasons"]
+        for name in reason["examples"]
+    }
+    folder, file = "in a hidden folder, or one of a system", "a hidden file, or one of a system"
+    assert found == {
+        ("source", ".DS_Store"): file,
+        ("source", "@eaDir/"): folder,
+        ("source", "notes.txt"): "no picture by its name",
+        ("bucket", "phone/.thumbnails/"): folder,
+        ("bucket", "phone/.trashed-1718000000-1.jpg"): file,
+    }
+    assert run["left_out"]["files"] == 6
+    assert verger.metrics(first_run, "plan.json")["left_out"] == 3
+    assert verger.metrics(first_run, "left_out.json")["left_out"] == 3
+    assert b"phone/.thumbnails/" in read_bytes(verger, first_run, "report.html")
 
 
 def test_the_csv_holds_the_rows_of_the_parquet_file(verger: Verger, first_run: RunView) -> None:

@@ -85,6 +85,37 @@ def test_keys_that_a_sync_deleted_leave_its_record() -> None:
     assert json.loads(cleaned) == {**content, "deleted_keys": [ERASED, "images/Fig/1.jpg", "Kiwi/1.jpg"]}
 
 
+def test_names_of_what_was_left_out_leave_the_records_of_runs() -> None:
+    names = ["Kiwi/notes.txt", "Kiwi/.git/", "Fig/notes.txt", "Kiwi"]
+    content = {
+        "source": "Kiwi/notes.txt",
+        "left_out_files": [{"name": name, "reason": "r", "files": 1} for name in names],
+        "left_out_reasons": [{"reason": "r", "files": 4, "examples": names}],
+    }
+    count, cleaned = clean_json(json.dumps(content).encode(), selection("s3://b/images/Kiwi/"))
+    kept = [ERASED, ERASED, "Fig/notes.txt", "Kiwi"]
+    assert count == 4
+    assert json.loads(cleaned) == {
+        "source": "Kiwi/notes.txt",
+        "left_out_files": [{"name": name, "reason": "r", "files": 1} for name in kept],
+        "left_out_reasons": [{"reason": "r", "files": 4, "examples": kept}],
+    }
+
+
+def test_a_label_means_its_folder_in_whatever_normal_form_it_was_written() -> None:
+    forms = ["P\u00e2tisson", "Pa\u0302tisson"]
+    for asked in forms:
+        chosen = selection(labels=(asked,))
+        assert all(chosen.means(f"s3://b/images/{form}/1.jpg") for form in forms)
+        # Rows of earlier versions hold the label as the folder was written.
+        table = pa.table(
+            {"path": pa.chunked_array([["s3://b/images/1.jpg"] * 3]), "label": pa.chunked_array([[*forms, "Kiwi"]])}
+        )
+        assert chosen.mask(table["path"], table["label"]).to_pylist() == [True, True, False]
+        count, _ = clean_csv(as_csv([("s3://b/x/1.jpg", form) for form in forms]), chosen)
+        assert count == 2
+
+
 def test_a_folder_means_what_lies_below_it_and_not_what_begins_alike() -> None:
     chosen = selection("s3://b/images/Kiwi/")
     assert chosen.means("s3://b/images/Kiwi/deep/1.jpg")

@@ -181,6 +181,9 @@ def test_the_run_is_told(visit: Open, small: str) -> None:
         "142", "140", "81 %", "61.5", "$0.43", "$0.50", "eu-west-1", "0123456789abcdef", "15 min 0 s",
         "k = 4", "mixed/<b>broken</b>.jpg", "cut off", "it ended early", "2 new", "setting “variance”",
         "The same bytes under two labels", "= twice/<b>1.jpg",
+        "1,239 files beside the pictures", "source: in a hidden folder, or one of a system",
+        "phone/.thumbnails/, .git/, …",
+        "notes.txt, <b>list</b>.csv, \\u202egpj.exe\\x1b[2J", "apple/._1.jpg, Thumbs.db",
     ):  # fmt: skip
         expect(run).to_contain_text(words)
     expect(run.locator(".scree li")).to_have_count(7)
@@ -205,6 +208,9 @@ def test_hostile_names_are_text(visit: Open, small: str) -> None:
     assert page.evaluate("window.hacked") is None
     assert page.locator("img, svg[onload], b:has-text('broken')").count() == 0
     assert page.evaluate("document.scripts.length") == 1
+    page.locator("#tab-run").click()
+    expect(page.locator(".run")).to_contain_text("gpj.exe")
+    assert page.evaluate(r"/[\x00-\x08\x1b\u202a-\u202e\u2066-\u2069]/.test(document.body.textContent)") is False
 
 
 def test_a_page_on_a_disk_shows_the_same(visit: Open, small_site: Path) -> None:

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verger.sync.zip_file import ArchiveError
 
+from tests.verger.sync.zips import Entry, write_entries
 from tools import fetch_fruits360
 from tools.fetching.unpacking import MOST_NOTES, PARTS, place_of, unpack
 
@@ -161,6 +162,17 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ArchiveError, match="leads out of its folder"):
         unpack(archive_of(tmp_path, FRUITS | {name: b"x"}), tmp_path / "out", PARTS.values())
     assert not (tmp_path / "out").exists()
+
+
+def test_names_are_read_as_the_sync_reads_them(tmp_path: Path) -> None:
+    """A no-break space is a character like others; backslashes and code pages are those of Windows."""
+    archive = write_entries(
+        tmp_path / "a.zip",
+        Entry("f/Test/Kiwi\u00a0gold/1\u202f.jpg".encode(), flags=0x800),
+        Entry("f\\Test\\Pâtisson\\2.jpg".encode("cp850"), system=0),
+    )
+    unpack(archive, tmp_path / "out", PARTS.values())
+    assert set(files_in(tmp_path / "out")) == {"f/Test/Kiwi\u00a0gold/1\u202f.jpg", "f/Test/Pâtisson/2.jpg"}
 
 
 @given(st.text(max_size=40), st.sampled_from(["Training", "Test"]), st.text(max_size=20))

@@ -26,9 +26,15 @@ RUN: dict[str, Any] = {
 }
 
 
-def _outcome(run: dict[str, Any] = RUN, *, computed: bool = True) -> Outcome:
+NONE = {"files": 0, "reasons": []}
+HIDDEN = {"reason": "in a hidden folder", "files": 1234, "examples": [".git/"]}
+OTHERS = {"reason": "no picture by its name", "files": 4, "examples": ["a.txt", "b.txt", "c.txt", "d.txt"]}
+LEFT_OUT = {"files": 1238, "source": {"files": 1234, "reasons": [HIDDEN]}, "bucket": {"files": 4, "reasons": [OTHERS]}}
+
+
+def _outcome(run: dict[str, Any] = RUN, *, computed: bool = True, left_out: dict[str, Any] = LEFT_OUT) -> Outcome:
     clusters = [ClusterState("j-1", "TERMINATED")] if computed else []
-    return Outcome(run, computed, clusters, {"set-up": 4.0, "features": 12.34}, 20.0, Path("/home/me/out"))
+    return Outcome(run, computed, clusters, {"set-up": 4.0, "features": 12.34}, 20.0, Path("/home/me/out"), left_out)
 
 
 def _printed(outcome: Outcome, **console: Any) -> str:
@@ -41,6 +47,9 @@ def test_the_table_tells_counts_k_variance_speed_cluster_and_seconds() -> None:
     assert rows(_outcome()) == [
         ("Images", "1,500 (20 computed now)"),
         ("Rejects", "3 (2 not an image, 1 truncated): see rejects.csv"),
+        ("Left out", "1,238"),
+        ("  1,234", "in a hidden folder: .git/, ..."),
+        ("  4", "no picture by its name: a.txt, b.txt, c.txt, ..."),
         ("Components (k)", "10 of 1,280 features"),
         ("Explained variance", "63.1%"),
         ("Images per second", "148"),
@@ -49,6 +58,11 @@ def test_the_table_tells_counts_k_variance_speed_cluster_and_seconds() -> None:
         ("  set-up", "4.0"),
         ("  features", "12.3"),
     ]
+
+
+def test_with_nothing_left_out_one_line_says_so() -> None:
+    table = rows(_outcome(left_out={"files": 0, "source": NONE, "bucket": NONE}))
+    assert table[2:4] == [("Left out", "0"), ("Components (k)", "10 of 1,280 features")]
 
 
 def test_with_nothing_new_nothing_was_computed_and_no_cluster_needed() -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from verger.storage.csv_text import as_it_was
+from verger.storage.file_names import one_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,16 +78,28 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _is_selected(cells: Mapping[str, str], selection: Selection) -> bool:
     label, path = (as_it_was(cells.get(name, "")) for name in ("label", "path"))
-    return label in selection.labels or selection.means(path)
+    return one_form(label) in selection.labels or selection.means(path)
 
 
 def clean_json(content: bytes, selection: Selection) -> Cleaned:
     """How many texts are the address or the key of a selected picture, and the file with `(erased)` in their place."""
     count = 0
 
+    def left_out(name: str) -> str:
+        nonlocal count
+        if name == ERASED or not selection.means_left_out(name):
+            return name
+        count += 1
+        return ERASED
+
     def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
         nonlocal count
         if isinstance(value, dict):
+            if isinstance(value.get("examples"), list) and "reason" in value:
+                # What was left out is named below the images prefix, not by an address.
+                value = {**value, "examples": [left_out(name) for name in value["examples"]]}
+            if "reason" in value and "name" in value:
+                value = {**value, "name": left_out(value["name"])}
             return {name: clean(entry) for name, entry in value.items()}
         if isinstance(value, list):
             return [clean(entry) for entry in value]

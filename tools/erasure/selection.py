@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from verger.storage.file_names import one_form
 from verger.storage.layout import label_of, parse_uri
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Selection:
         images_prefix: the prefix of the pictures, ending in `/`.
         paths: whole addresses.
         prefixes: addresses ending in `/`: everything below.
-        labels: names of labels: every picture in a folder of that name.
+        labels: names of labels, in the form NFC: every picture in a folder of that name.
     """
 
     bucket: str
@@ -47,13 +48,19 @@ class Selection:
         """Whether a text is a selected picture's address, or its key alone (as `sync.json` names what was deleted)."""
         return self.means(text) or (text.startswith(self.images_prefix) and self.means(f"s3://{self.bucket}/{text}"))
 
+    def means_left_out(self, name: str) -> bool:
+        """Whether a file or folder that was left out, named below the images prefix, lies where erased pictures do."""
+        return self.means(f"s3://{self.bucket}/{self.images_prefix}{name.rstrip('/')}")
+
     def mask(self, paths: pa.ChunkedArray, labels: pa.ChunkedArray) -> pa.ChunkedArray:
         """Which rows of a table are selected; never null."""
         found = pc.is_in(paths, value_set=pa.array(sorted(self.paths), pa.string()))
         for prefix in self.prefixes:
             found = pc.or_(found, pc.fill_null(pc.starts_with(paths, prefix), fill_value=False))
         if self.labels:
-            found = pc.or_(found, pc.is_in(labels, value_set=pa.array(sorted(self.labels), pa.string())))
+            # Rows of earlier versions hold a label as its folder was written.
+            one = pc.utf8_normalize(labels, form="NFC")
+            found = pc.or_(found, pc.is_in(one, value_set=pa.array(sorted(self.labels), pa.string())))
         return found
 
 
@@ -76,7 +83,7 @@ def parse_selection(uris: Iterable[str], labels: Iterable[str], bucket: str, ima
             )
         buckets.add(address.bucket)
         (prefixes if uri.endswith("/") else paths).add(uri)
-    named = frozenset(labels)
+    named = frozenset(map(one_form, labels))
     if "" in named:
         raise RequestError("a label is empty: name the folder that holds the pictures")
     if not (paths or prefixes or named):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from verger.storage.file_names import harmful_character, system_part
 from verger.sync.zip_file import ArchiveError, ZipArchive, reason_not_to_read
+from verger.sync.zip_names import read_name
 
 if TYPE_CHECKING:
     import zipfile
@@ -64,7 +66,7 @@ def unpack(archive: Path, target: Path, parts: Collection[str]) -> Unpacked:
             _check(pictures, notes, entries, target)
             for picture in pictures:
                 _write(opened.read(picture.member), target / Path(*picture.place.parts))
-            texts = {note.filename: opened.read(note).decode("utf-8", "replace") for note in notes}
+            texts = {name_of(note): opened.read(note).decode("utf-8", "replace") for note in notes}
     except ArchiveError as error:
         raise ArchiveError(f"{archive}: {error}; delete it and fetch another") from error
     counts = Counter("/".join(picture.place.parts[:2]) for picture in pictures)
@@ -72,9 +74,14 @@ def unpack(archive: Path, target: Path, parts: Collection[str]) -> Unpacked:
     return Unpacked(dict(sorted(counts.items())), len(labels), len(entries) - len(pictures), texts)
 
 
+def name_of(member: zipfile.ZipInfo) -> str:
+    """The name of an entry as the sync reads it."""
+    return read_name(member)[0]
+
+
 def _pictures(entries: Sequence[zipfile.ZipInfo]) -> Iterator[Picture]:
     for member in entries:
-        place = place_of(member.filename)
+        place = place_of(name_of(member))
         if place is not None and not _is_link(member):
             yield Picture(member, place)
 
@@ -95,9 +102,9 @@ def place_of(name: str) -> PurePosixPath | None:
     if path.suffix.lower() not in SUFFIXES or len(path.parts) < 3:  # noqa: PLR2004 - part, label, file
         return None
     *above, part, label, file = path.parts
-    if part.lower() not in PARTS or file.startswith("._") or "__MACOSX" in above:
+    if part.lower() not in PARTS or system_part(name):
         return None
-    if not name.isprintable() or any(len(word.encode()) > LONGEST_NAME for word in path.parts):
+    if harmful_character(name) or any(len(word.encode()) > LONGEST_NAME for word in path.parts):
         raise ArchiveError(f"the archive holds {name!r}, which no file can be called everywhere: it is not unpacked")
     return PurePosixPath(above[-1] if above else "fruits-360", PARTS[part.lower()], label, file)
 
@@ -107,7 +114,7 @@ def _check(
 ) -> None:
     """Before anything is written: there is something, no two share a place, and it fits."""
     if not pictures:
-        top = sorted({name.partition("/")[0] for name in (entry.filename for entry in entries)})[:5]
+        top = sorted({name.partition("/")[0] for name in (name_of(entry) for entry in entries)})[:5]
         raise ArchiveError(
             f"the archive holds no <part>/<label>/<picture> with a part of {', '.join(PARTS.values())} that was asked "
             f"for; at its top: {', '.join(top) or 'nothing'}"
@@ -122,7 +129,7 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], target: Path) -> None:
     """What is going to be read comes to no more than is allowed and there is room for."""
     for member in members:
         if reason := reason_not_to_read(member):
-            raise ArchiveError(f"{member.filename!r} in it is {reason}")
+            raise ArchiveError(f"{name_of(member)!r} in it is {reason}")
     sizes = [member.file_size for member in members]
     if sum(sizes) > LARGEST_TOTAL:
         raise ArchiveError(f"it unpacks to {sum(sizes):,} bytes: too much")
@@ -138,14 +145,14 @@ def _write(content: bytes, file: Path) -> None:
 
 def _notes(entries: Sequence[zipfile.ZipInfo], pictures: Sequence[Picture]) -> list[zipfile.ZipInfo]:
     """The licences and readmes in the folders that hold the parts, or above: a few, the topmost first."""
-    collections = {PurePosixPath(picture.member.filename).parents[2] for picture in pictures}  # above part and label
+    collections = {PurePosixPath(name_of(picture.member)).parents[2] for picture in pictures}  # above part and label
     folders = collections | {folder for collection in collections for folder in collection.parents}
     found = [
         member
         for member in entries
-        if PurePosixPath(member.filename).name in LICENCE_NAMES
-        and PurePosixPath(member.filename).parent in folders
+        if PurePosixPath(name_of(member)).name in LICENCE_NAMES
+        and PurePosixPath(name_of(member)).parent in folders
         and reason_not_to_read(member) is None
         and member.file_size <= LARGEST_NOTE
     ]
-    return sorted(found, key=lambda member: member.filename.count("/"))[:MOST_NOTES]
+    return sorted(found, key=lambda member: name_of(member).count("/"))[:MOST_NOTES]

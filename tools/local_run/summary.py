@@ -24,6 +24,8 @@ RANDOM_WEIGHTS = (
     "For real ones give Keras' MobileNetV2 weights without the top: make demo WEIGHTS=FILE.h5"
 )
 BAND_COLUMNS = 96
+#: So many names of files that were left out stand behind each reason.
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Outcome:
         phases: seconds spent, by name.
         seconds: the whole demo.
         out: where the results were copied to.
+        left_out: what this demo left out, as `run.json` holds it, whether or not there was anything to compute.
     """
 
     run: Mapping[str, Any]
@@ -45,6 +48,7 @@ class Outcome:
     phases: Mapping[str, float]
     seconds: float
     out: Path
+    left_out: Mapping[str, Any]
 
 
 def rows(outcome: Outcome) -> list[tuple[str, str]]:
@@ -54,6 +58,8 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
     table = [
         ("Images", f"{counts['listed']:,} ({computed:,} computed now)"),
         ("Rejects", _rejects(counts["rejected"], featurize["reject_reasons"])),
+        ("Left out", f"{outcome.left_out['files']:,}"),
+        *_left_out(outcome.left_out),
         ("Components (k)", f"{pca['k']:,} of 1,280 features"),
         ("Explained variance", f"{pca['variance_reached']:.1%}"),
     ]
@@ -63,6 +69,20 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
     table.append(("Seconds", f"{outcome.seconds:.1f}"))
     table += [(f"  {name}", f"{seconds:.1f}") for name, seconds in outcome.phases.items()]
     return table
+
+
+def _left_out(left_out: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A row for each reason, with the first names; these are printable, a terminal does nothing at them."""
+    return [
+        (f"  {found['files']:,}", f"{found['reason']}: {_names(found)}")
+        for place in ("source", "bucket")
+        for found in left_out[place]["reasons"]
+    ]
+
+
+def _names(found: Mapping[str, Any]) -> str:
+    shown = found["examples"][:_MOST_NAMES]
+    return ", ".join(shown) + (", ..." if found["files"] > len(shown) else "")
 
 
 def _rejects(rejected: int, reasons: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verger.storage.file_names import one_form
 from verger.storage.layout import label_of
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def choose(labels: Mapping[str, Sequence[str]], size: SampleSize) -> dict[str, l
 def _labels(labels: Mapping[str, Sequence[str]], size: SampleSize) -> list[str]:
     if not labels:
         raise SampleError("there is no picture in a folder: pictures lie in a folder that is named as their label")
-    if unknown := sorted(set(size.named) - labels.keys()):
+    named = {one_form(label) for label in size.named}
+    if unknown := sorted(named - labels.keys()):
         there = ", ".join(sorted(labels)[:8])
         raise SampleError(f"--label {unknown[0]!r} is not there; there are {len(labels)} labels: {there} ...")
-    if size.named:
-        return sorted(set(size.named))
+    if named:
+        return sorted(named)
     if size.labels is None:
         return sorted(labels)
     if size.labels > len(labels):

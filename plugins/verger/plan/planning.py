@@ -17,7 +17,10 @@ import pyarrow.parquet as pq
 from verger.plan.components import check_components, find_featurizable
 from verger.plan.feature_table import DECODER_VERSION, DoneImages
 from verger.run.settings import Settings
-from verger.storage.layout import BucketLayout, S3Address, label_of
+from verger.storage.file_names import is_folder
+from verger.storage.json_objects import write_json
+from verger.storage.layout import BucketLayout, RunLayout, S3Address, label_of
+from verger.storage.left_out import LeftOut, LeftOutFiles, count_files, leave_out, summarize_left_out, system_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,6 +53,19 @@ class ListedImage:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What lies under the images prefix.
+
+    Attributes:
+        images: the pictures, and what may be one, ascending by path.
+        left_out: what systems keep for themselves there, by name.
+    """
+
+    images: list[ListedImage]
+    left_out: list[LeftOut]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run found and has to do, in numbers of images (docs/formats.md, `plan.json`)."""
 
@@ -71,6 +87,7 @@ class Plan:
     featurizable: int
     different: int
     same_bytes: dict[str, Any]
+    left_out: int = 0
 
     def to_json(self) -> bytes:
         """The plan as `plan.json` holds it."""
@@ -79,26 +96,45 @@ class Plan:
 
 def list_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
     """List the objects under the images prefix once, ascending by path; raises NoImagesError when there is none."""
-    images = find_images(s3, layout)
-    if not images:
-        raise NoImagesError(
-            f"no picture lies under s3://{layout.bucket}/{layout.images_prefix}: copy some there, "
-            "or name a folder in the parameter `source`"
-        )
-    return images
+    return check_any_image(list_bucket(s3, layout), layout).images
 
 
 def find_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
-    """The objects under the images prefix, ascending by path; there may be none."""
+    """The pictures under the images prefix, ascending by path; there may be none."""
+    return list_bucket(s3, layout).images
+
+
+def list_bucket(s3: "S3Client", layout: BucketLayout) -> Listing:
+    """List the objects under the images prefix once; what a system keeps for itself there is no picture."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=layout.bucket, Prefix=layout.images_prefix)
-    return sorted(_listed_images(pages, layout))
+    left_out = LeftOutFiles()
+    images = sorted(_listed_images(pages, layout, left_out))
+    return Listing(images, left_out.entries())
 
 
-def _listed_images(pages: Iterable[Mapping[str, Any]], layout: BucketLayout) -> Iterator[ListedImage]:
+def check_any_image(listing: Listing, layout: BucketLayout) -> Listing:
+    """The same listing; raises NoImagesError when it holds no picture."""
+    if not listing.images:
+        others = count_files(listing.left_out)
+        only = f" (but {others:,} hidden files and files of systems)" if others else ""
+        raise NoImagesError(
+            f"no picture lies under s3://{layout.bucket}/{layout.images_prefix}{only}: copy some there, "
+            "or name a folder in the parameter `source`"
+        )
+    return listing
+
+
+def _listed_images(
+    pages: Iterable[Mapping[str, Any]], layout: BucketLayout, left_out: LeftOutFiles
+) -> Iterator[ListedImage]:
     for page in pages:
         for entry in page.get("Contents", ()):
             key = entry["Key"]
-            if key.endswith("/"):  # what consoles create for an empty folder
+            if is_folder(key, entry["Size"]):
+                continue
+            name = key.removeprefix(layout.images_prefix)
+            if reason := system_reason(name):
+                left_out.add(leave_out(name, layout.images_prefix, reason))
                 continue
             yield ListedImage(
                 path=layout.address(key).uri,
@@ -106,6 +142,15 @@ def _listed_images(pages: Iterable[Mapping[str, Any]], layout: BucketLayout) -> 
                 label=label_of(key, layout.images_prefix),
                 size=entry["Size"],
             )
+
+
+def write_left_out(s3: "S3Client", run: RunLayout, left_out: list[LeftOut]) -> dict[str, Any]:
+    """Write `left_out.json` (docs/formats.md); returns its summary."""
+    summary = summarize_left_out(left_out)
+    named = [entry.to_dict() for entry in left_out]
+    content = {"run_id": run.run_id, "left_out": summary["files"], "left_out_reasons": summary["reasons"]}
+    write_json(s3, run.left_out_of_bucket, {**content, "left_out_files": named})
+    return summary
 
 
 def manifest_bytes(images: Iterable[ListedImage]) -> bytes:
@@ -147,6 +192,9 @@ def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Set
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
     for image in images:
         digest.update(f"\0{image.path}\0{image.etag}".encode())
+        # A label follows from the path, but earlier versions did not bring it to one form.
+        if not image.path.removesuffix(image.path.rpartition("/")[2]).endswith(f"{image.label}/"):
+            digest.update(f"\0{image.label}".encode())
     return digest.hexdigest()
 
 
@@ -195,6 +243,7 @@ def make_plan(
     run_id: str,
     fingerprint: str,
     created_at: str,
+    left_out: int = 0,
 ) -> Plan:
     """Count what is new, changed, decoded by other rules, gone and to do.
 
@@ -228,4 +277,5 @@ def make_plan(
         featurizable=able.images,
         different=able.different,
         same_bytes=find_same_bytes(images),
+        left_out=left_out,
     )

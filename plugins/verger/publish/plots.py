@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from verger.storage.file_names import printable
+
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
 _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
@@ -75,7 +77,7 @@ def _color(number: int, colors: int) -> Any:  # noqa: ANN401 -- matplotlib's own
 
 def _shown(label: str) -> str:
     # A label that begins with _ would be left out of the legend, and one may be empty.
-    text = label.lstrip("_") or "(no label)"
+    text = printable(label).lstrip("_") or "(no label)"
     return text if len(text) <= _MOST_LABEL_LENGTH else f"{text[: _MOST_LABEL_LENGTH - 1]}…"
 
 

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from verger.cluster.progress import describe_seconds
+from verger.storage.file_names import printable
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -20,9 +21,15 @@ def page_environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_harmless,
     )
     environment.filters["duration"] = describe_seconds
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What is put into a page; of a text no character may command a terminal or turn the line around."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render_report(description: Mapping[str, Any], *, map_svg: str, scree_svg: str) -> str:

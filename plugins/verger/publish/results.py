@@ -14,6 +14,7 @@ from verger.plan.planning import read_manifest, redecoded_warning, same_bytes_wa
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
+from verger.publish.left_out import read_left_out
 from verger.publish.plots import draw_map, draw_scree
 from verger.publish.reconciliation import Counts, collect_counts, reconcile
 from verger.publish.report import render_report
@@ -40,6 +41,7 @@ class StepOutputs:
     pca: Mapping[str, Any]
     matrix: pa.Table
     explained_variance: list[float]
+    left_out: Mapping[str, Any]
 
 
 def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayout) -> StepOutputs:
@@ -64,6 +66,7 @@ def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayo
         pca=pca,
         matrix=table,
         explained_variance=list(pca["explained_variance_ratio"]),
+        left_out=read_left_out(s3, run),
     )
 
 
@@ -86,6 +89,7 @@ def describe_run(
         "warnings": _warnings(outputs),
         "settings": {**asdict(settings), "source": shown_source(settings.source)},
         "counts": asdict(counts),
+        "left_out": dict(outputs.left_out),
         "plan": dict(outputs.plan),
         "featurize": dict(outputs.featurize),
         "pca": dict(outputs.pca),

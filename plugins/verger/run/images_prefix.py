@@ -1,5 +1,7 @@
 """Where pictures may lie in the bucket: one rule for the form, the settings and `VERGER_IMAGES_PREFIX`."""
 
+from verger.storage.file_names import harmful_character
+
 #: The bucket's top folders that Verger writes itself (docs/formats.md).
 OWN_FOLDERS = frozenset(
     {"certificates", "code", "features", "logs", "models", "rejects", "reports", "results", "runs", "wheels"}
@@ -21,7 +23,7 @@ def check_images_prefix(prefix: object) -> str | None:
     *folders, end = prefix.split("/")
     if end or not folders or any(folder in {"", ".", ".."} for folder in folders):
         return _HOW
-    if not prefix.isprintable() or "\\" in prefix:
+    if harmful_character(prefix) or "\\" in prefix:
         return f"{_HOW}, and without backslashes, line breaks and other control characters"
     if len(prefix.encode()) > MAX_BYTES:
         return f"it is longer than {MAX_BYTES} bytes, choose a shorter one"
@@ -37,4 +39,6 @@ def form_pattern() -> str:
     `(?![\s\S])` is the end: before `$`, Python lets a line break pass.
     """
     own = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in name) for name in sorted(OWN_FOLDERS))
-    return rf"^(?!(?:{own})/)(?:(?!\.{{1,2}}/)[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+/)+(?![\s\S])"
+    return (
+        rf"^(?!(?:{own})/)(?:(?!\.{{1,2}}/)[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e\ufffe\uffff]+/)+(?![\s\S])"
+    )

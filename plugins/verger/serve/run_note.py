@@ -25,7 +25,8 @@ def summarize(description: Mapping[str, Any], *, tab: str, picture: str) -> str:
     counts, pca = description["counts"], description["pca"]
     told = (
         f" {counts['featurized']:,} pictures on {pca['k']} components that hold "
-        f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected.{_changed(description)}"
+        f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected, "
+        f"{description['left_out']['files']:,} left out.{_changed(description)}"
     )
     rest = f"{told}\n\n![The pictures on the first two components]({picture})\n\n[Look at the results]({tab})"
     # A warning first: of a long note Airflow shows only the first line until somebody opens it.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+from verger.storage.file_names import one_form
+
 
 class S3Address(NamedTuple):
     """A bucket and a key; the key stands as it is, never percent-encoded."""
@@ -35,9 +37,12 @@ def run_slug(run_id: str) -> str:
 
 
 def label_of(key: str, images_prefix: str) -> str:
-    """The last folder of an image's key below the prefix; empty for an image directly under it."""
+    """The last folder of an image's key below the prefix, in the form NFC; empty for an image directly under it.
+
+    macOS writes an accented letter as two characters and Windows as one. Keys stay what they are, the label is one.
+    """
     folders = key.removeprefix(images_prefix).split("/")[:-1]
-    return folders[-1] if folders else ""
+    return one_form(folders[-1]) if folders else ""
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,22 @@ class RunLayout:
         return run_slug(self.run_id)
 
     def run_file(self, name: str) -> S3Address:
-        """A file under `runs/<slug>/`: manifest.parquet, plan.json, featurize.json, pca.json, cost.json."""
+        """A file under `runs/<slug>/`: manifest.parquet, plan.json, featurize.json, cost.json and others."""
         return self.layout.address(f"runs/{self.slug}/{name}")
 
     def result_file(self, name: str = "") -> S3Address:
         """A file under `results/<slug>/`."""
         return self.layout.address(f"results/{self.slug}/{name}")
+
+    @property
+    def left_out_of_source(self) -> S3Address:
+        """What was copied from the run's source, and what was left out of it."""
+        return self.run_file("sync.json")
+
+    @property
+    def left_out_of_bucket(self) -> S3Address:
+        """What lies in the bucket and was not listed."""
+        return self.run_file("left_out.json")
 
     @property
     def results_uri(self) -> str:

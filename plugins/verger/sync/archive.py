@@ -1,15 +1,26 @@
 """Pictures in a zip: nothing is unpacked unmeasured, or written under a name that it chose."""
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verger.sync.pictures import LeftOut, SourceError, SourcePicture, check_any, leave_out, reason_to_leave_out
+from verger.storage.file_names import printable
+from verger.storage.left_out import LeftOut, LeftOutFiles, leave_out
+from verger.sync.pictures import SourceError, SourcePicture, check_any, reason_to_leave_out
 from verger.sync.stored import md5_content, put_picture
 from verger.sync.zip_file import ArchiveError, ZipArchive, reason_not_to_read
+from verger.sync.zip_names import read_name
 
 if TYPE_CHECKING:
+    import zipfile
+
     from mypy_boto3_s3 import S3Client
+
+
+log = logging.getLogger(__name__)
+
+REPLACED = "another entry of the same name comes after it in the zip"
 
 
 class ZipSource:
@@ -26,8 +37,26 @@ class ZipSource:
             self._archive = ZipArchive(file)
         except ArchiveError as error:
             raise self._wrong(error) from error
-        # The last of several entries of one name is the one that an unpacker would leave.
-        self._entries = {entry.filename: entry for entry in self._archive.entries()}
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._replaced: list[str] = []
+        self._name_entries()
+
+    def _name_entries(self) -> None:
+        guessed: dict[str, list[str]] = {}
+        for entry in self._archive.entries():
+            name, code_page = read_name(entry)
+            # The last of several entries of one name is the one that an unpacker would leave.
+            if name in self._entries:
+                self._replaced.append(name)
+            self._entries[name] = entry
+            if code_page:
+                guessed.setdefault(code_page, []).append(name)
+        for code_page, names in guessed.items():
+            log.warning(
+                "%s does not say how %d of its names are written, and they are not UTF-8: they are read as %s, for "
+                "example %r. If that is wrong, pack the pictures with a program that writes UTF-8",
+                self.shown, len(names), code_page, printable(names[0]),
+            )  # fmt: skip
 
     def close(self) -> None:
         """Let the file go."""
@@ -36,13 +65,16 @@ class ZipSource:
     def pictures(self) -> tuple[list[SourcePicture], list[LeftOut]]:
         """The pictures, by name; raises SourceError when there is none."""
         pictures: list[SourcePicture] = []
-        left_out: list[LeftOut] = []
+        found = LeftOutFiles()
+        for name in self._replaced:
+            found.add(leave_out(name, self.images_prefix, REPLACED))
         for name, entry in sorted(self._entries.items()):
             key = self.images_prefix + name
             if reason := reason_to_leave_out(name, key) or reason_not_to_read(entry):
-                left_out.append(leave_out(name, self.images_prefix, reason))
+                found.add(leave_out(name, self.images_prefix, reason))
             else:
                 pictures.append(SourcePicture(name, key, entry.file_size))
+        left_out = found.entries()
         check_any(pictures, left_out, self.shown)
         return pictures, left_out
 

@@ -1,5 +1,6 @@
 """Pictures in a folder of this machine."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -7,16 +8,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from verger.storage.left_out import LeftOut, leave_out, system_reason
 from verger.sync.inside import NOT_A_FILE, open_inside, scan_inside, target_inside
 from verger.sync.pictures import (
-    BAD_NAME,
     MAX_KEY_BYTES,
-    LeftOut,
+    TOO_LONG,
     SourceError,
     SourcePicture,
     UnreadableError,
     check_any,
-    leave_out,
     reason_to_leave_out,
 )
 from verger.sync.stored import md5_content, put_picture
@@ -81,16 +81,34 @@ class FolderSource:
                         name = f"{folder}/{entry.name}" if folder else entry.name
                         if not entry.is_dir(follow_symlinks=False):
                             yield self._judge(name, entry)
-                        elif len(os.fsencode(self.images_prefix + name)) < MAX_KEY_BYTES:
-                            folders.append(name)
+                        elif reason := self._reason_to_leave_out_folder(name):
+                            yield leave_out(f"{name}/", self.images_prefix, reason, self._count_files(name))
                         else:
-                            yield self._leave_out(name, BAD_NAME)
+                            folders.append(name)
             except (OSError, UnreadableError) as error:
                 # Left out with all that is in it: unseen is not gone.
                 reason = str(error) if isinstance(error, UnreadableError) else f"it cannot be read ({error.strerror})"
                 if not folder:
                     raise SourceError(f"source is {str(self.folder)!r}: {reason}") from error
                 yield self._leave_out(folder, reason)
+
+    def _reason_to_leave_out_folder(self, name: str) -> str | None:
+        if reason := system_reason(f"{name}/"):
+            return reason
+        return TOO_LONG if len(os.fsencode(self.images_prefix + name)) >= MAX_KEY_BYTES else None
+
+    def _count_files(self, name: str) -> int:
+        """How many files are below a folder that is left out, as far as it can be read; none is opened."""
+        files, folders = 0, [name]
+        while folders:
+            folder = folders.pop()
+            with contextlib.suppress(OSError, UnreadableError), scan_inside(self._root, folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{folder}/{entry.name}")
+                    else:
+                        files += 1
+        return files
 
     def _judge(self, name: str, entry: os.DirEntry[str]) -> SourcePicture | LeftOut:
         try:

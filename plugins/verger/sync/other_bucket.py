@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.left_out import LeftOut, LeftOutFiles, leave_out
 from verger.sync.pictures import (
-    LeftOut,
     SourceError,
     SourcePicture,
     StoredPicture,
     UnreadableError,
     check_any,
-    leave_out,
     reason_to_leave_out,
 )
 from verger.sync.stored import CONTENT, etag_content, list_objects
@@ -51,14 +50,15 @@ class BucketSource:
         """The pictures, by name; raises SourceError when there is none."""
         self._found = list_objects(self._s3, self.place)
         pictures: list[SourcePicture] = []
-        left_out: list[LeftOut] = []
+        found = LeftOutFiles()
         for source_key, stored in sorted(self._found.items()):
             name = source_key.removeprefix(self.place.key)
             key = self.images_prefix + name
             if reason := reason_to_leave_out(name, key):
-                left_out.append(leave_out(name, self.images_prefix, reason))
+                found.add(leave_out(name, self.images_prefix, reason))
             else:
                 pictures.append(SourcePicture(name, key, stored.size))
+        left_out = found.entries()
         check_any(pictures, left_out, self.place.uri)
         return pictures, left_out
 

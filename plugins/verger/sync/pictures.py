@@ -6,6 +6,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
+from verger.storage.file_names import harmful_character
+from verger.storage.left_out import LeftOut, count_files, system_reason
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -17,7 +20,9 @@ PICTURE_SUFFIXES = frozenset(
 MAX_KEY_BYTES = 1024
 
 NO_PICTURE = "no picture by its name"
-BAD_NAME = "its name cannot be a key of S3"
+NOT_UTF8 = "its name is not UTF-8"
+TOO_LONG = f"its key would have more than the {MAX_KEY_BYTES:,} bytes that S3 takes"
+LEADS_ELSEWHERE = "its name would lead elsewhere: it holds a backslash, a drive, an empty part, . or .."
 
 
 class SourceError(ValueError):
@@ -26,21 +31,6 @@ class SourceError(ValueError):
 
 class UnreadableError(Exception):
     """A picture of the source was listed and then could not be read; the message is the reason to leave it out."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file or folder of the source that is not copied.
-
-    Attributes:
-        name: its name there, as it can be printed.
-        reason: why it is left out.
-        key: the key that it would have: what the bucket has there, or below, is nothing that the source does not have.
-    """
-
-    name: str
-    reason: str
-    key: str
 
 
 @dataclass(frozen=True)
@@ -77,18 +67,26 @@ class Source(Protocol):
         """Copy a picture to its key, and its `content` with it; called from many threads. Raises UnreadableError."""
 
 
-def leave_out(name: str, images_prefix: str, reason: str) -> LeftOut:
-    """A file or folder of this name, left out."""
-    return LeftOut(printable(name), reason, images_prefix + name)
-
-
 def reason_to_leave_out(name: str, key: str) -> str | None:
     """Why a file is not copied, judged by its name alone; None when it is."""
-    path = PurePosixPath(name)
-    # What macOS adds to archives and foreign disks for each file, under the file's own name.
-    if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("._"):
+    if reason := system_reason(name):
+        return reason
+    if PurePosixPath(name).suffix.lower() not in PICTURE_SUFFIXES:
         return NO_PICTURE
-    return None if is_plain_name(name) and is_usable_key(key) else BAD_NAME
+    return reason_not_to_be_a_key(name, key)
+
+
+def reason_not_to_be_a_key(name: str, key: str) -> str | None:
+    """Why a name of a source cannot be below the images prefix in S3; None when every reader can hold it there."""
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8
+    if character := harmful_character(key):
+        return f"its name holds {character}, which would act on a terminal or in a page"
+    if not is_plain_name(name):
+        return LEADS_ELSEWHERE
+    return TOO_LONG if len(encoded) > MAX_KEY_BYTES else None
 
 
 def is_plain_name(name: str) -> bool:
@@ -96,24 +94,10 @@ def is_plain_name(name: str) -> bool:
     return not any(part in {"", ".", ".."} or part.endswith(":") for part in name.split("/")) and "\\" not in name
 
 
-def is_usable_key(key: str) -> bool:
-    """Whether S3 and every reader can hold the key: valid UTF-8, printable, not too long."""
-    try:
-        encoded = key.encode()
-    except UnicodeEncodeError:  # a file name that is no UTF-8
-        return False
-    return len(encoded) <= MAX_KEY_BYTES and key.isprintable()
-
-
-def printable(name: str) -> str:
-    """A name as it can be written to a log or a file."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 def check_any(pictures: Iterable[SourcePicture], left_out: list[LeftOut], source: str) -> None:
     """Raise SourceError when there is no picture."""
     if not any(True for _ in pictures):
         raise SourceError(
             f"source is {source!r}: there is no picture in it "
-            f"({len(left_out)} other files; pictures end in {', '.join(sorted(PICTURE_SUFFIXES))})"
+            f"({count_files(left_out):,} other files; pictures end in {', '.join(sorted(PICTURE_SUFFIXES))})"
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
+from verger.storage.file_names import is_folder
 from verger.storage.layout import S3Address
 from verger.sync.pictures import SourcePicture, StoredPicture, UnreadableError
 
@@ -27,7 +28,7 @@ def list_objects(s3: "S3Client", place: S3Address) -> dict[str, StoredPicture]:
         entry["Key"]: StoredPicture(entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
         for page in pages
         for entry in page.get("Contents", ())
-        if not entry["Key"].endswith("/")  # what consoles create for an empty folder
+        if not is_folder(entry["Key"], entry["Size"])
     }
 
 

@@ -9,16 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from verger.storage.file_names import printable, system_part
 from verger.storage.layout import BucketLayout
-from verger.sync.pictures import (
-    LeftOut,
-    Source,
-    SourceError,
-    SourcePicture,
-    StoredPicture,
-    UnreadableError,
-    printable,
-)
+from verger.storage.left_out import LeftOut, count_files, summarize_left_out
+from verger.sync.pictures import Source, SourceError, SourcePicture, StoredPicture, UnreadableError
 from verger.sync.stored import is_unchanged, list_objects
 
 if TYPE_CHECKING:
@@ -54,13 +48,17 @@ class SyncPlan:
             "copied": len(self.copy),
             "unchanged": self.unchanged,
             "deleted": len(self.delete),
-            "left_out": len(self.left_out),
+            "left_out": count_files(self.left_out),
         }
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as `sync.json` holds it (docs/formats.md)."""
-        named = [{"name": entry.name, "reason": entry.reason} for entry in self.left_out]
-        return {**self.counts(), "left_out_files": named, "deleted_keys": list(self.delete)}
+        return {
+            **self.counts(),
+            "left_out_reasons": summarize_left_out(self.left_out)["reasons"],
+            "left_out_files": [entry.to_dict() for entry in self.left_out],
+            "deleted_keys": list(self.delete),
+        }
 
 
 def synchronize(
@@ -81,7 +79,7 @@ def synchronize(
     present = list_objects(s3, layout.address(layout.images_prefix))
     plan = plan_sync(s3, layout, source, present, delete_missing=delete_missing)
     if not delete_more_than_half:
-        _check_half(plan, len(present))
+        _check_half(plan, present, layout)
     log.info("to copy: %d pictures; unchanged: %d", len(plan.copy), plan.unchanged)
     unreadable = _Unreadable()
     for_each(plan.copy, unreadable.watch(lambda picture: source.copy(picture, s3, layout.bucket)), "copied")
@@ -142,11 +140,16 @@ def _and_folders(key: str) -> Iterator[str]:
         yield key[:end]
 
 
-def _check_half(plan: SyncPlan, present: int) -> None:
-    if 2 * len(plan.delete) > present:
+def _check_half(plan: SyncPlan, present: Iterable[str], layout: BucketLayout) -> None:
+    def pictures(keys: Iterable[str]) -> list[str]:
+        # However many files of systems there are, they are not what somebody would miss.
+        return [key for key in keys if system_part(key.removeprefix(layout.images_prefix)) is None]
+
+    lost, there = pictures(plan.delete), len(pictures(present))
+    if 2 * len(lost) > there:
         raise SourceError(
-            f"delete_missing would delete {len(plan.delete):,} of the bucket's {present:,} pictures, more than half of "
-            f"them, beginning with {plan.delete[0]!r}: nothing was copied or deleted. Is the source the right one, and "
+            f"delete_missing would delete {len(lost):,} of the bucket's {there:,} pictures, more than half of "
+            f"them, beginning with {lost[0]!r}: nothing was copied or deleted. Is the source the right one, and "
             "is it whole? If so, set delete_more_than_half as well"
         )
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Self
 
-from verger.sync.pictures import printable
+from verger.storage.file_names import printable
+from verger.sync.zip_names import read_name
 
 #: What the jobs decode at most (featurize.py, --max-image-bytes): a larger file would be a reject anyway.
 MAX_FILE_BYTES = 100_000_000
@@ -87,8 +88,8 @@ class ZipArchive:
 
     def entries(self) -> list[zipfile.ZipInfo]:
         """Every entry but the folders, in the archive's order; several may have one name."""
-        # Not is_dir(), which fails for a name that is empty.
-        return [entry for entry in self._zip.infolist() if not entry.filename.endswith("/")]
+        # Not is_dir(), which fails for a name that is empty, and takes what has bytes for a folder.
+        return [entry for entry in self._zip.infolist() if entry.file_size or not read_name(entry)[0].endswith("/")]
 
     def read(self, entry: zipfile.ZipInfo) -> bytes:
         """A file of the archive; raises ArchiveError when it is damaged, or is not what the archive says of it.
@@ -97,7 +98,7 @@ class ZipArchive:
         it would expand whatever the compressed data holds before it cuts that to the size.
         """
         if reason := reason_not_to_read(entry):
-            raise ArchiveError(f"{printable(entry.filename)!r} in it is not read: {reason}")
+            raise ArchiveError(f"{_named(entry)} in it is not read: {reason}")
         with self._reading(entry) as stream:
             content = stream.read(entry.file_size + 1)
             if len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
@@ -115,7 +116,7 @@ class ZipArchive:
     def md5(self, entry: zipfile.ZipInfo) -> str:
         """The MD5 of a file's bytes, in hex; raises ArchiveError as `read` does, and holds a block at a time."""
         if reason := reason_not_to_read(entry):
-            raise ArchiveError(f"{printable(entry.filename)!r} in it is not read: {reason}")
+            raise ArchiveError(f"{_named(entry)} in it is not read: {reason}")
         digest, size = hashlib.md5(usedforsecurity=False), 0
         with self._reading(entry) as stream:
             while block := stream.read(_BLOCK):
@@ -196,16 +197,19 @@ def check_no_bomb(entries: list[zipfile.ZipInfo], archive_bytes: int, directory_
     for entry, following in pairwise(ordered):
         if _end(entry) > following.header_offset:
             raise ArchiveError(
-                f"its entries {printable(entry.filename)!r} and {printable(following.filename)!r} share their data, as "
-                "only a zip bomb's do"
+                f"its entries {_named(entry)} and {_named(following)} share their data, as only a zip bomb's do"
             )
     if ordered and _end(ordered[-1]) > directory_at:
-        raise ArchiveError(f"its entry {printable(ordered[-1].filename)!r} reaches into the directory, as none does")
+        raise ArchiveError(f"its entry {_named(ordered[-1])} reaches into the directory, as none does")
 
 
 def _end(entry: zipfile.ZipInfo) -> int:
     return entry.header_offset + _HEADER_BYTES + entry.compress_size
 
 
+def _named(entry: zipfile.ZipInfo) -> str:
+    return repr(printable(read_name(entry)[0]))
+
+
 def _damaged(entry: zipfile.ZipInfo, error: Exception | str) -> str:
-    return f"{printable(entry.filename)!r} in it is damaged ({error})"
+    return f"{_named(entry)} in it is damaged ({error})"

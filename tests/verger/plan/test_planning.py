@@ -1,6 +1,8 @@
 """What a run has to do."""
 
+import hashlib
 import io
+import json
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -17,14 +19,18 @@ from verger.plan.planning import (
     Plan,
     find_same_bytes,
     inputs_digest,
+    list_bucket,
     list_images,
     make_plan,
     manifest_bytes,
     redecoded_warning,
     same_bytes_warning,
+    write_left_out,
 )
 from verger.run.settings import SettingError, Settings
-from verger.storage.layout import BucketLayout
+from verger.storage.json_objects import read_json
+from verger.storage.layout import BucketLayout, RunLayout
+from verger.storage.left_out import SYSTEM_FOLDER
 
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=1)
 HOSTILE_KEYS = [
@@ -161,6 +167,59 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
 def test_an_empty_folder_is_one_clear_error(s3: S3Client, bucket: str) -> None:
     with pytest.raises(NoImagesError, match=f"s3://{bucket}/images/"):
         list_images(s3, BucketLayout(bucket))
+
+
+def test_files_of_systems_alone_are_no_pictures_and_counted_in_the_error(s3: S3Client, bucket: str) -> None:
+    for key in (".DS_Store", "@eaDir/1.jpg", "@eaDir/2.jpg"):
+        s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
+    with pytest.raises(NoImagesError, match="but 3 hidden files and files of systems"):
+        list_images(s3, BucketLayout(bucket))
+
+
+def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, bucket: str) -> None:
+    run = RunLayout(BucketLayout(bucket), "manual__1")
+    for key in ("a.jpg", *(f".git/{number}" for number in range(30)), *(f"x/._{number}.jpg" for number in range(9))):
+        s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
+    listing = list_bucket(s3, run.layout)
+    summary = write_left_out(s3, run, listing.left_out)
+    assert summary["files"] == 39
+    assert [(found["files"], len(found["examples"])) for found in summary["reasons"]] == [(30, 1), (9, 5)]
+    written = read_json(s3, run.left_out_of_bucket)
+    assert written
+    assert (written["run_id"], written["left_out"], written["left_out_reasons"]) == (
+        "manual__1",
+        39,
+        summary["reasons"],
+    )
+    assert written["left_out_files"][0] == {"name": ".git/", "reason": SYSTEM_FOLDER, "files": 30}
+    assert sum(entry["files"] for entry in written["left_out_files"]) == 39
+    plan = make_plan(
+        listing.images, DoneImages(frozenset(), frozenset()), SETTINGS,
+        previous_paths=frozenset(), run_id="r", fingerprint="f", created_at="now", left_out=summary["files"],
+    )  # fmt: skip
+    assert json.loads(plan.to_json())["left_out"] == 39
+
+
+def test_keys_that_differ_in_their_normal_form_only_are_two_pictures_of_one_label(s3: S3Client, bucket: str) -> None:
+    for name in ("P\u00e2tisson", "Pa\u0302tisson"):
+        s3.put_object(Bucket=bucket, Key=f"images/{name}/1.jpg", Body=b"x")
+    images = list_images(s3, BucketLayout(bucket))
+    assert [image.label for image in images] == ["P\u00e2tisson"] * 2
+    assert len({image.path for image in images}) == 2
+    # The same bytes twice under one label are nobody's mistake.
+    assert find_same_bytes(images)["images"] == 0
+
+
+def test_a_label_that_was_brought_to_its_form_since_is_a_change_and_others_are_none() -> None:
+    macos = ListedImage("s3://fruits/images/Pa\u0302tisson/1.jpg", "1", "Pa\u0302tisson", 7)
+    assert inputs_digest([macos], "model", SETTINGS) != inputs_digest(
+        [replace(macos, label="P\u00e2tisson")], "model", SETTINGS
+    )
+    # As version 1 calculated it: a bucket without such labels is not computed again.
+    known = json.dumps({"model": "model", "k": 1, "variance": None, "standardize": False}, sort_keys=True).encode()
+    for path, label in (("s3://fruits/images/Kiwi/1.jpg", "Kiwi"), ("s3://fruits/images/1.jpg", "")):
+        expected = hashlib.sha256(known + f"\0{path}\0etag".encode()).hexdigest()
+        assert inputs_digest([ListedImage(path, "etag", label, 7)], "model", SETTINGS) == expected
 
 
 def labelled(label: str, name: str, etag: str, size: int = 7) -> ListedImage:

@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mypy_boto3_s3 import S3Client
+from verger.plan.planning import write_left_out
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.publish.results import StepOutputMissingError, describe_cluster, publish
 from verger.run.settings import Settings
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import BucketLayout, RunLayout
+from verger.storage.left_out import SYSTEM_FOLDER, LeftOut, leave_out
+from verger.sync.synchronize import SyncPlan
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": "f" * 16}
@@ -195,6 +198,37 @@ def test_a_hostile_label_is_text_in_the_report(s3: S3Client, run: RunLayout) -> 
     assert "http://" not in page.replace("http://www.w3.org/", "").replace("http://purl.org/", "").replace(
         "http://creativecommons.org/", ""
     )
+
+
+def test_what_was_left_out_of_source_and_bucket_is_told_beside_the_rejects(s3: S3Client, run: RunLayout) -> None:
+    hostile = f"{HOSTILE}/\u202egpj.exe\x1b[2J.txt"
+    source = [leave_out(hostile, "images/", "no picture by its name"), LeftOut(".git/", SYSTEM_FOLDER, "", 1234)]
+    plan = SyncPlan(copy=(), unchanged=3, left_out=tuple(source))
+    write_json(s3, run.left_out_of_source, {"run_id": run.run_id, **plan.to_dict()})
+    write_left_out(s3, run, [LeftOut("@eaDir/", SYSTEM_FOLDER, "", 2)])
+    left_out = publish_now(s3, run)["left_out"]
+    assert (left_out["files"], left_out["source"]["files"], left_out["bucket"]["files"]) == (1237, 1235, 2)
+    assert left_out["bucket"]["reasons"] == [{"reason": SYSTEM_FOLDER, "files": 2, "examples": ["@eaDir/"]}]
+    page = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("report.html").key)["Body"].read().decode()
+    assert "<b>1,237</b> left out" in page
+    assert "@eaDir/" in page
+    assert "&lt;img src=x onerror=alert(1)&gt;/\\u202egpj.exe\\x1b[2J.txt" in page
+    assert not re.search("[\x00-\x08\x1b\u202a-\u202e\u2066-\u2069]|<img", page)
+
+
+def test_a_run_of_an_earlier_version_left_nothing_out(s3: S3Client, run: RunLayout) -> None:
+    description = publish_now(s3, run)
+    assert description["left_out"]["files"] == 0
+    assert description["left_out"]["source"] == {"files": 0, "reasons": []}
+
+
+def test_a_path_that_turns_text_around_is_shown_as_what_it_is(s3: S3Client, run: RunLayout) -> None:
+    example = {"stage": "decode", "reason": "corrupt", "images": 1, "example": "s3://b/images/\u202egpj.exe"}
+    write_json(s3, run.run_file("featurize.json"), {**FEATURIZE, "reject_reasons": [example]})
+    publish_now(s3, run)
+    page = s3.get_object(Bucket=run.layout.bucket, Key=run.result_file("report.html").key)["Body"].read().decode()
+    assert "s3://b/images/\\u202egpj.exe" in page
+    assert "\u202e" not in page
 
 
 def test_publishing_twice_gives_the_same_bytes(s3: S3Client, run: RunLayout) -> None:

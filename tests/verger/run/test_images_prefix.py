@@ -12,15 +12,28 @@ from verger.run.deployment import Deployment
 from verger.run.images_prefix import MAX_BYTES, OWN_FOLDERS, check_images_prefix
 from verger.run.params import run_params
 from verger.run.settings import SettingError, Settings
+from verger.storage.file_names import harmful_character
 
 PARAM = run_params(Deployment(home=Path()))["images_prefix"]
 BAD = [
     "", "/", "//", "images", "/images/", "images//", "images//apple/", ".", "./", "../", "../x/", "./results/",
     "x/../results/", "images/../results/", "images/./", "images/..", "results/", "runs/x/", "Results/", "LOGS/",
     "images/\n", "images\n/", "images/\r\n", "ima\x00ges/", "images\\results/", "images\u2028/", "images\x85/",
+    "\u202eimages/", "\uffff/",
     *(f"{name}/" for name in sorted(OWN_FOLDERS)),
 ]  # fmt: skip
-GOOD = ["images/", "in/", "2026/été/", "a b/c+d=e%20/", "...../", ".hidden/", "resultsx/", "images/results/", "..a/"]
+GOOD = [
+    "images/",
+    "in/",
+    "2026/été/",
+    "a b/c+d=e%20/",
+    "...../",
+    ".hidden/",
+    "resultsx/",
+    "images/results/",
+    "..a/",
+    "10.00\u202fAM\u00a0x/",
+]
 
 
 def form_takes(value: object) -> bool:
@@ -56,7 +69,9 @@ def test_the_template_of_the_account_takes_the_same(project: Path) -> None:
     )
     assert all(re.fullmatch(line, prefix) for prefix in GOOD)
     taken = [prefix for prefix in BAD if re.fullmatch(line, prefix)]
-    assert taken == ["images\u2028/", "images\x85/"], "what a template is not given by accident"
+    assert taken == ["images\u2028/", "images\x85/", "\u202eimages/", "\uffff/"], (
+        "what a template is not given by accident"
+    )
 
 
 def test_the_installation_s_variable_is_checked() -> None:
@@ -74,6 +89,6 @@ def test_what_is_taken_means_the_same_to_every_reader_and_is_taken_by_the_form(p
         return
     assert posixpath.normpath(prefix) + "/" == prefix
     assert prefix.split("/", maxsplit=1)[0] not in OWN_FOLDERS
-    assert prefix.isprintable()
+    assert harmful_character(prefix) is None
     assert len(prefix.encode()) <= MAX_BYTES
     assert form_takes(prefix)

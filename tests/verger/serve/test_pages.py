@@ -141,6 +141,7 @@ def test_a_note_tells_as_many_warnings_as_fit_and_how_many_more_there_are(warnin
 def test_the_summary_fits_into_a_note_whatever_the_numbers() -> None:
     description = {
         "counts": {"featurized": 10**9, "rejected": 10**9},
+        "left_out": {"files": 10**9},
         "pca": {"k": 1280, "variance_reached": 0.12345},
         "warnings": ["The model has RANDOM weights: the matrix carries no meaning."],
         "changes": {"images": {"added": 10**9, "changed": 10**9, "gone": 10**9}},
@@ -149,5 +150,6 @@ def test_the_summary_fits_into_a_note_whatever_the_numbers() -> None:
     text = summarize(description, tab=tab_path("d" * 50, run_id), picture=file_path("d" * 50, run_id, "map.svg"))
     assert len(text) <= MOST_CHARACTERS
     assert "12.3%" in text
+    assert "1,000,000,000 rejected, 1,000,000,000 left out." in text
     assert "**The model has RANDOM weights" in text
     assert "Since the run before" not in summarize(description | {"changes": None}, tab="", picture="")

@@ -1,6 +1,7 @@
 """Paths in the bucket."""
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -38,10 +39,18 @@ def test_two_run_ids_never_share_a_slug(one: str, other: str) -> None:
         ("images/training/Kaki+/a=b#c%20.jpg", "Kaki+"),
         ("images/loose.jpg", ""),
         ("images//x.jpg", ""),
+        ("images/P\u00e2tisson/1.jpg", "P\u00e2tisson"),
+        ("images/Pa\u0302tisson/1.jpg", "P\u00e2tisson"),  # as macOS writes it
     ],
 )
 def test_the_label_is_the_last_folder(key: str, label: str) -> None:
     assert label_of(key, "images/") == label
+
+
+@given(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1))
+def test_a_label_is_the_same_in_whatever_form_a_system_writes_it(folder: str) -> None:
+    forms = {label_of(f"images/{unicodedata.normalize(form, folder)}/1.jpg", "images/") for form in ("NFC", "NFD")}
+    assert forms == {unicodedata.normalize("NFC", folder)}
 
 
 def test_a_run_keeps_its_files_in_folders_of_its_own() -> None:

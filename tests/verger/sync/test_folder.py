@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.storage.layout import BucketLayout
+from verger.storage.left_out import LeftOut
 from verger.sync import inside
 from verger.sync.folder import FolderSource
-from verger.sync.pictures import LeftOut, SourceError, SourcePicture, UnreadableError
+from verger.sync.pictures import SourceError, SourcePicture, UnreadableError
 from verger.sync.synchronize import synchronize
 
 NAMES = ["Apple Braeburn/0 100.jpg", "Pêche/é.PNG", "a+b/c%20#d=e.jpeg", "loose.webp"]
@@ -39,13 +40,13 @@ def test_files_that_are_no_pictures_are_left_out_and_named(source: Path) -> None
     (source / "dangling.jpg").symlink_to(source / "nowhere.jpg")
     keys, left_out = found(source)
     assert keys == {f"images/{name}" for name in NAMES}
-    assert sorted(left_out) == ["._loose.webp", "Thumbs.db", "dangling.jpg", "line\nbreak.jpg", "notes.txt"]
+    assert sorted(left_out) == ["._loose.webp", "Thumbs.db", "dangling.jpg", "line\\x0abreak.jpg", "notes.txt"]
     assert left_out["notes.txt"] == "no picture by its name"
 
 
 def test_a_name_that_is_no_utf8_is_left_out_and_can_be_printed(source: Path) -> None:
     (source / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
-    assert found(source)[1] == {"\\udcff.jpg": "its name cannot be a key of S3"}
+    assert found(source)[1] == {"\\udcff.jpg": "its name is not UTF-8"}
 
 
 def test_links_to_folders_are_not_followed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -212,4 +213,4 @@ def test_a_tree_too_deep_for_keys_is_left_out_and_named(source: Path) -> None:
     (place / "1.jpg").write_bytes(b"x")
     keys, left_out = found(source)
     assert len(keys) == len(NAMES)
-    assert list(left_out.values()) == ["its name cannot be a key of S3"]
+    assert list(left_out.values()) == ["its key would have more than the 1,024 bytes that S3 takes"]

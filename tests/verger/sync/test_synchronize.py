@@ -22,8 +22,9 @@ from moto.s3.models import FakeKey
 from mypy_boto3_s3 import S3Client
 from verger.run.eu_guard import BucketMissingError, OutsideEuError
 from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.left_out import LeftOut
 from verger.sync.folder import FolderSource
-from verger.sync.pictures import LeftOut, SourceError, SourcePicture, UnreadableError
+from verger.sync.pictures import SourceError, SourcePicture, UnreadableError
 from verger.sync.source_address import check_source, open_source, shown_source
 from verger.sync.stored import list_objects, put_picture
 from verger.sync.synchronize import for_each, missing_keys, synchronize
@@ -120,8 +121,9 @@ def other_bucket(s3: S3Client, name: str, region: str = "eu-west-3") -> Iterator
 
 def test_pictures_of_another_bucket_are_copied_by_s3_and_only_what_changed(s3: S3Client, bucket: str) -> None:
     with other_bucket(s3, f"{bucket}-other") as other:
-        for name in ("Pêche 1/a b.jpg", "2.png", "notes.txt", "folder/"):
+        for name in ("Pêche 1/a b.jpg", "2.png", "notes.txt"):
             s3.put_object(Bucket=other, Key=f"season/{name}", Body=name.encode(), Metadata={"photographer": "Anna"})
+        s3.put_object(Bucket=other, Key="season/folder/", Body=b"")
         s3.put_object(Bucket=other, Key="elsewhere/3.jpg", Body=b"x")
         assert sync(s3, bucket, f"s3://{other}/season") == {"copied": 2, "unchanged": 0, "deleted": 0, "left_out": 1}
         assert keys(s3, bucket) == {"images/Pêche 1/a b.jpg", "images/2.png"}
@@ -316,6 +318,17 @@ def test_more_than_half_is_deleted_only_with_a_second_switch(s3: S3Client, bucke
     assert (done["deleted"], keys(s3, bucket)) == (len(NAMES), {f"images/{NAMES[0]}"})
     s3.put_object(Bucket=bucket, Key="images/old.jpg", Body=b"x")
     assert sync(s3, bucket, source, delete_more_than_half=True)["deleted"] == 0, "it alone deletes nothing"
+
+
+def test_files_of_systems_do_not_hide_that_more_than_half_of_the_pictures_would_go(
+    s3: S3Client, bucket: str, source: Path
+) -> None:
+    for key in ["old/1.jpg", *(f"@eaDir/{number}.jpg" for number in range(9))]:
+        s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
+    (source / "@eaDir").mkdir()
+    (source / "@eaDir" / "x.jpg").write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"delete 1 of the bucket's 1 pictures"):
+        sync(s3, bucket, source, delete_missing=True)
 
 
 PARTS = st.lists(st.sampled_from(["a", "b", "c.jpg", "", ".."]), min_size=1, max_size=4).map("/".join).filter(bool)

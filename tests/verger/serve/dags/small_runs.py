@@ -20,6 +20,7 @@ def publish() -> str:
         raise AirflowFailException("as it was told")
     description: dict[str, Any] = {
         "counts": {"featurized": 148, "rejected": 2},
+        "left_out": {"files": 4},
         "pca": {"k": 10, "variance_reached": 0.8312},
         "warnings": ["The model has RANDOM weights: the matrix carries no meaning."],
         "changes": {"images": {"added": 3, "changed": 1, "gone": 0}},
