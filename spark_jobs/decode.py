@@ -23,9 +23,10 @@ __all__ = ["DecodedImage", "UndecodableError", "decode_image", "prepare_pillow"]
 
 THUMBNAIL_SIZE = 64
 THUMBNAIL_QUALITY = 80
-# A JPEG several times larger than the model's input is decoded at 1/2, 1/4 or 1/8, never below this size. On real
-# photographs the features keep a cosine of 0.998 or more to those of the full decode, which takes a third longer.
-DRAFT_SIZE = (2 * INPUT_SIZE, 2 * INPUT_SIZE)
+# A JPEG several times larger than the model's input is decoded at 1/2, 1/4 or 1/8, never below this size. On 148 real
+# photographs the features keep a cosine of 0.9995 or more to those of the full decode, which takes a fifth longer; with
+# twice the model's input it is 0.998. A telephone's photograph is decoded at 1/4 with either.
+DRAFT_SIZE = (3 * INPUT_SIZE, 3 * INPUT_SIZE)
 # Only formats whose readers are plain decoders: Pillow's others call programs (EPS: ghostscript) or are little tried.
 # JPEG stands for MPO (several JPEGs in one file) too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")

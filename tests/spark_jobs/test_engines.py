@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 # Small pictures are decoded in full. Photographs are decoded at a fraction of their size (decode.DRAFT_SIZE): this is
 # the distance their features then keep.
 FULL_DECODE_DIFFERENCE = 1e-4
-DRAFT_COSINE = 0.995
+DRAFT_COSINE = 0.999
 
 Features = npt.NDArray[np.float32]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
+from spark_jobs.decode import decode_image, prepare_pillow
 from tools.drawing.broken import encoded
 from tools.drawing.catalogue import labels
 from tools.drawing.scene import Difficulty, draw
@@ -68,3 +71,46 @@ def test_the_golden_vectors_are_those_of_the_model(imagenet_model: Prepared, sha
         assert sha256_of(data) == sha256
         found.append(pictures.decoded(name, data))
     assert np.abs(agreement.litert_features(imagenet_model.flatbuffer, found) - golden["features"]).max() <= 1e-4
+
+
+def converted_copy(photo: Image.Image) -> bytes:
+    """The photograph in sRGB as somebody with a program for pictures makes it: without loss, and without a profile."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(photo.info["icc_profile"]))
+    copy = ImageCms.profileToProfile(photo, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert copy is not None
+    return as_stored(copy, photo.getexif())
+
+
+def as_stored(photo: Image.Image, exif: Image.Exif) -> bytes:
+    """The same numbers without a profile."""
+    stored = io.BytesIO()
+    photo.save(stored, "PNG", exif=exif, icc_profile=None)
+    return stored.getvalue()
+
+
+def test_photographs_of_other_colours_have_the_features_of_their_copies_in_srgb(
+    imagenet_model: Prepared, shared: Path
+) -> None:
+    """Every photograph whose profile says more than sRGB; without the profile some are far from their copy."""
+    prepare_pillow()
+
+    def pixels(content: bytes) -> pictures.Picture:
+        return pictures.Picture("", "", decode_image(content, 100_000_000).pixels)
+
+    found, copies, unheard = [], [], []
+    for file in sorted((shared / "photos").rglob("*.jp*g")):
+        with Image.open(file) as photo:
+            if photo.mode != "RGB" or "icc_profile" not in photo.info:
+                continue
+            found.append(pixels(file.read_bytes()))
+            copies.append(pixels(converted_copy(photo)))
+            unheard.append(pixels(as_stored(photo, photo.getexif())))
+    unit = [
+        features / np.linalg.norm(features, axis=1, keepdims=True)
+        for features in (
+            agreement.litert_features(imagenet_model.flatbuffer, some) for some in (found, copies, unheard)
+        )
+    ]
+    cosines, before = (unit[0] * unit[1]).sum(axis=1), (unit[2] * unit[1]).sum(axis=1)
+    assert (before < 0.9995).sum() >= 8, before
+    assert cosines.min() >= 0.9995, cosines

@@ -252,7 +252,7 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
     bare_photographs = statistics.median(photographs["bare_loop_images_per_second"])
     slopes = per_image_seconds(figures["scaling"])
     pca, limits = figures["pca"], figures["limits"]
-    decoding = limits["decode_milliseconds_of_photographs"]
+    small, decoding = limits["decode_milliseconds"], limits["decode_milliseconds_of_photographs"]
     return {
         "featurize_vs_keras_udf": _median(job["keras_udf"], "seconds") / _median(job["ours"], "featurize_seconds"),
         "featurize_vs_tuned_keras_udf": _median(job["keras_udf_tuned"], "seconds")
@@ -268,6 +268,9 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
         "int8_vs_float32": limits["int8_bare_loop_images_per_second"]
         / limits["bare_loop_images_per_second_by_batch_size"][1],
         "photographs_decoded_with_draft_vs_without": decoding["decode_without_draft"] / decoding["decode"],
+        "decoded_by_version_1_vs_now": small["decode_by_version_1"] / small["decode"],
+        "photographs_decoded_by_version_1_vs_now": decoding["decode_by_version_1"] / decoding["decode"],
+        "photographs_decoded_vs_of_display_p3": decoding["decode"] / decoding["decode_of_display_p3"],
         # So few images as in a quick run may cost less than the start varies.
         "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
         "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),

@@ -28,6 +28,9 @@ MEANINGS = {
     ),
     "int8_vs_float32": ("bare loop with an int8 model / float32, images/s", "about 2 with VNNI"),
     "photographs_decoded_with_draft_vs_without": ("decoding without JPEG's own scaling / with it", "above 1"),
+    "decoded_by_version_1_vs_now": ("decoding as version 1 (no colours, no damage seen) / now, 100 x 100", "≥ 0.97"),
+    "photographs_decoded_by_version_1_vs_now": ("the same, photographs of 12 megapixels", "≥ 0.97"),
+    "photographs_decoded_vs_of_display_p3": ("decoding photographs of sRGB / of Display P3, 12 megapixels", "told"),
     "featurize_last_slope_vs_first_slope": ("seconds per further image, many images / few", "about 1"),
     "pca_vs_spark_ml": ("Spark ML's PCA / ours, the fit alone", "≥ 5"),
     "whole_job_seconds": ("both steps, JVM starts included, seconds", "< 24 with 2,400 pictures"),
@@ -148,6 +151,8 @@ def _limits_table(limits: dict[str, Any]) -> str:
         costs = limits[key]
         rows += [
             (f"decode, {name}", f"{costs['decode']} ms, of which the thumbnail {costs['thumbnail']} ms"),
+            (f"decode, {name}, as version 1", f"{costs['decode_by_version_1']} ms"),
+            (f"decode, {name}, of Display P3", f"{costs['decode_of_display_p3']} ms"),
             (f"decode, {name}, without `draft`", f"{costs['decode_without_draft']} ms"),
         ]
     rows += [

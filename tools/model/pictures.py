@@ -41,7 +41,8 @@ class Picture:
 def decoded(name: str, data: bytes) -> Picture:
     """A picture upright, in RGB, squeezed to 224 x 224 (bicubic), white where it is transparent.
 
-    The featurize step does the same, and is free to take short cuts; this is what it is measured against.
+    The featurize step does the same, colours brought to sRGB, and is free to take short cuts; this is what it is
+    measured against.
 
     Raises:
         OSError: it is no picture that Pillow reads.
