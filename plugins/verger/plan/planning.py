@@ -191,10 +191,7 @@ def inputs_digest(images: Iterable[ListedImage], fingerprint: str, settings: Set
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
     for image in images:
-        digest.update(f"\0{image.path}\0{image.etag}".encode())
-        # A label follows from the path, but earlier versions did not bring it to one form.
-        if not image.path.removesuffix(image.path.rpartition("/")[2]).endswith(f"{image.label}/"):
-            digest.update(f"\0{image.label}".encode())
+        digest.update(f"\0{image.path}\0{image.etag}\0{image.label}".encode())
     return digest.hexdigest()
 
 

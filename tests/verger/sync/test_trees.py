@@ -162,12 +162,13 @@ def test_what_systems_keep_in_a_source_is_not_deleted_in_the_bucket_and_what_the
 
 # --- any names -------------------------------------------------------------------------------------------------------
 
-ANY = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
+# A backslash is another thing in a zip than on a disk: there it stands between folders (test_zip_names.py).
+ANY = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
 PART = st.one_of(
     st.sampled_from([
         "Apple", "1.jpg", "P\u00e2tisson", "Pa\u0302tisson", "a\u202fb.PNG", ".git", "@eaDir", "__MACOSX",
         "Thumbs.db", "._1.jpg",
-        "b\\c.jpg", "C:", "n\n.jpg", "e\x1b[2J.gif", "\u202egpj.jpg", "x.txt", "👩\u200d🌾.webp", "$RECYCLE.BIN",
+        "C:", "n\n.jpg", "e\x1b[2J.gif", "\u202egpj.jpg", "x.txt", "👩\u200d🌾.webp", "$RECYCLE.BIN",
     ]),
     ANY,
     ANY.map("{}.jpg".format),
