@@ -177,7 +177,8 @@ def test_files_of_systems_alone_are_no_pictures_and_counted_in_the_error(s3: S3C
 
 def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, bucket: str) -> None:
     run = RunLayout(BucketLayout(bucket), "manual__1")
-    for key in ("a.jpg", "b.jpg", *(f".git/{number}" for number in range(30)), *(f"x/._{number}.jpg" for number in range(9))):
+    hidden = (*(f".git/{number}" for number in range(30)), *(f"x/._{number}.jpg" for number in range(9)))
+    for key in ("a.jpg", "b.jpg", *hidden):
         s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
     listing = list_bucket(s3, run.layout)
     summary = write_left_out(s3, run, listing.left_out)
