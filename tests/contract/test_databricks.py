@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
-from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger.artifacts.model_store import Model
@@ -53,7 +52,6 @@ def arguments(task: str, given: Mapping[str, str]) -> list[str]:
     return [re.sub(r"\{\{job\.parameters\.(\w+)\}\}", lambda found: values[found[1]], word) for word in words]
 
 
-@hypothesis(deadline=None)
 @given(
     chunk_images=st.integers(*settings.CHUNK_BOUNDS),
     max_reject_rate=st.floats(0, 1),
@@ -70,7 +68,6 @@ def test_featurize_is_asked_for_the_same_by_databricks_and_by_the_dag(
     assert ours == featurize_arguments.parse_args(steps.featurize_arguments(chosen, RUN, MODEL))
 
 
-@hypothesis(deadline=None)
 @given(k=st.integers(*settings.K_BOUNDS))
 def test_pca_is_asked_for_the_same_by_databricks_and_by_the_dag(k: int) -> None:
     chosen = settings.Settings("fruits", "eu-west-1", k=k)

@@ -53,7 +53,7 @@ def test_the_same_picture_is_drawn_twice_and_another_for_another_seed() -> None:
     assert draw("Kaki+", 3, 7).tobytes() != draw("Kaki+", 3, 8).tobytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(list(catalogue.CATALOGUE)), st.integers(8, 160), st.integers(8, 160), st.integers(0, 10**9))
 def test_any_size_can_be_drawn(label: str, width: int, height: int, index: int) -> None:
     image = draw(label, index, size=(width, height), difficulty="hard")

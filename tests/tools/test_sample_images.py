@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tools import sample_images
@@ -32,7 +32,6 @@ def names_of(chosen: dict[str, list[str]]) -> set[str]:
     return {name for names in chosen.values() for name in names}
 
 
-@settings(deadline=None)
 @given(COLLECTIONS, st.integers(1, 12), st.integers(0, 5))
 def test_every_label_gives_what_was_asked_for_or_all_it_has(
     labels: dict[str, list[str]], per_label: int, seed: int
@@ -44,7 +43,6 @@ def test_every_label_gives_what_was_asked_for_or_all_it_has(
     assert all(set(chosen[label]) <= set(labels[label]) for label in labels)
 
 
-@settings(deadline=None)
 @given(COLLECTIONS, st.integers(1, 8), st.integers(0, 4), st.integers(0, 5))
 def test_a_larger_sample_holds_the_smaller_one(
     labels: dict[str, list[str]], per_label: int, more: int, seed: int
@@ -54,7 +52,6 @@ def test_a_larger_sample_holds_the_smaller_one(
     assert names_of(small) <= names_of(large)
 
 
-@settings(deadline=None)
 @given(COLLECTIONS, st.integers(1, 8), st.randoms())
 def test_the_order_in_which_pictures_are_listed_does_not_matter(
     labels: dict[str, list[str]], per_label: int, random: object

@@ -125,6 +125,7 @@ def test_a_note_tells_as_many_warnings_as_fit_and_how_many_more_there_are(warnin
     description = {
         "counts": {"featurized": 3, "rejected": 0},
         "pca": {"k": 1, "variance_reached": 0.0},
+        "left_out": {"files": 0},
         "warnings": [f"warning {number} {'x' * 230}" for number in range(warnings)],
     }
     text = summarize(description, tab="/tab", picture="/map.svg")

@@ -207,7 +207,7 @@ def take(source: Source) -> tuple[set[str], list[LeftOut]]:
     return {picture.name for picture in pictures}, left_out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(NAMES, max_size=8).map(no_file_is_a_folder))
 @example({"n\n.jpg", ".git/a", ".git/b/c", "@eaDir/x.jpg"})
 def test_any_name_is_taken_or_left_out_once_and_alike_in_folder_zip_and_bucket(names: set[str]) -> None:
