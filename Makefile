@@ -174,3 +174,7 @@ test: environments ## all the tests but the stack's and the slowest faults: INST
 .PHONY: test-faults
 test-faults: environments ## the whole table of faults, the long rows as well
 	@$(ENVS)/dev/bin/python -m pytest -m faults $(or $(PYTEST_ARGS),tests)
+
+.PHONY: test-long
+test-long: environments ## what takes minutes and `make test` leaves out: slow faults, more machine types, the acceptance on AWS in full
+	@$(ENVS)/dev/bin/python -m pytest -m "long and not stack" $(or $(PYTEST_ARGS),tests)

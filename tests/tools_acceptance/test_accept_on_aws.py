@@ -150,6 +150,7 @@ def test_a_check_alone_tells_the_price_and_creates_nothing(account: Account) -> 
     assert account.clusters() == before
 
 
+@pytest.mark.long
 def test_the_whole_of_it_answers_everything_and_leaves_no_cluster(account: Account) -> None:
     code, log = account.call()
     told = account.told()
