@@ -10,7 +10,7 @@ from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from spark_jobs.decoding.colour import Conversion, ProfileError, conversion_to_srgb
 from spark_jobs.decoding.declared_colour import DeclaredColour, declared_colour
 from spark_jobs.decoding.file_signatures import is_cut_off, name_of_format
-from spark_jobs.decoding.jpeg_file import unsupported_coding
+from spark_jobs.decoding.jpeg_file import check_coding
 from spark_jobs.decoding.jpeg_pixels import read_jpeg
 from spark_jobs.decoding.plain_modes import to_plain_mode
 from spark_jobs.decoding.png_file import PngHeader, read_header, without_colours
@@ -142,6 +142,8 @@ def decode_image(content: bytes, max_pixels: int, *, take_damaged: bool = False)
 
 def _open(content: bytes) -> _Opened:
     name = name_of_format(content)
+    if name == "JPEG":
+        check_coding(content)
     png = read_header(content) if name == "PNG" else None
     tiff = whole_page(content) if name == "TIFF" else None
     if tiff is not None and is_misread(tiff.tags):
@@ -213,8 +215,6 @@ def _unidentified(content: bytes) -> UndecodableError:
         return UndecodableError("not_an_image", f"begins with {content[:16]!r}")
     if name not in FORMATS:
         return UndecodableError("unsupported_format", f"{name}; we take {', '.join(FORMATS)}")
-    if name == "JPEG" and (coding := unsupported_coding(content)):
-        return UndecodableError("unsupported_format", coding)
     reason = "truncated" if is_cut_off(content, name) else "corrupt"
     return UndecodableError(reason, f"begins like {name}, but its header cannot be read")
 

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spark_jobs.decoding.file_signatures import is_cut_off
+from spark_jobs.decoding.undecodable import UndecodableError
+
 SAMPLE_BITS = 8
 SOI = b"\xff\xd8"
 _SOF_HUFFMAN_SEQUENTIAL = frozenset({0xC0, 0xC1})
@@ -15,10 +18,16 @@ _DHT, _SOS, _EOI, _APP14 = 0xC4, 0xDA, 0xD9, 0xEE
 _FILL = 0xFF
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _NOTES = frozenset({*range(0xE0, 0xF0), 0xFE}) - {_APP14}
-#: The next marker behind entropy-coded bytes: neither a stuffed byte nor a restart marker (B.1.1.5).
-_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
+#: The next marker behind entropy-coded bytes: neither a stuffed byte nor a restart marker (B.1.1.5). Without the fill
+#: bytes before it: a pattern with them takes time by the square of their number.
+_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_AFTER_FILL = re.compile(rb"[^\xff]", re.DOTALL)
+#: More segments than any program writes (a profile of 3 MB has 50), and few enough to be looked through at once.
+_MOST_SEGMENTS = 10_000
 #: The symbol that ends a block's coefficients (F.1.2.2.1).
 _END_OF_BLOCK = 0
+#: Each scan is a pass over the whole picture. Encoders write ten; libjpeg-turbo's own fuzzers stop at this number.
+MOST_SCANS = 500
 #: A hole has at least so many zero bytes: 256 bits, more than a block that they would be read as.
 HOLE_BYTES = 32
 _WORD_BYTES = 8
@@ -50,21 +59,29 @@ class Scan(NamedTuple):
 def segments(content: bytes) -> Iterator[Segment]:
     """The segments from the first to the end of the picture; stops where the structure breaks off."""
     at = len(SOI)
-    while True:
-        at = content.find(b"\xff", at)
-        while 0 <= at < len(content) - 1 and content[at + 1] == _FILL:
-            at += 1
-        if at < 0 or at + 1 >= len(content) or content[at + 1] == _EOI:
+    for _ in range(_MOST_SEGMENTS):
+        marker, at = _next_marker(content, at)
+        if marker is None or marker == _EOI:
             return
-        marker = content[at + 1]
-        if marker == 0 or marker in _WITHOUT_LENGTH:
-            at += 2
-            continue
-        end = at + 2 + int.from_bytes(content[at + 2 : at + 4])
-        if end > len(content) or end < at + 4:
+        # A length says at least 2, for itself; libjpeg reads on behind a smaller one, too.
+        end = at + max(4, 2 + int.from_bytes(content[at + 2 : at + 4]))
+        if end > len(content):
             return
         yield Segment(marker, at, end)
         at = _end_of_scan(content, end) if marker == _SOS else end
+
+
+def _next_marker(content: bytes, at: int) -> tuple[int | None, int]:
+    """The next marker that has a segment, or ends the picture, and where it begins; None behind the last."""
+    while (at := content.find(b"\xff", at)) >= 0:
+        after = _AFTER_FILL.search(content, at)
+        if after is None:
+            break
+        at, marker = after.start() - 1, after[0][0]
+        if marker != 0 and marker not in _WITHOUT_LENGTH:
+            return marker, at
+        at += 2
+    return None, len(content)
 
 
 def scans(content: bytes) -> Iterator[Scan]:
@@ -82,10 +99,26 @@ def scans(content: bytes) -> Iterator[Scan]:
             yield Scan(end, _end_of_scan(content, end), flat)
 
 
-def unsupported_coding(content: bytes) -> str | None:
-    """What is to be said of a JPEG that is coded in a way that common decoders do not have; None for the others."""
+def check_coding(content: bytes) -> None:
+    """Refuse a JPEG that is coded in a way that common decoders do not have, or that costs more than any picture does.
+
+    Called before any decoder sees it: simplejpeg writes beyond its buffer where a lossless one cannot be scaled.
+
+    Raises:
+        UndecodableError: `unsupported_format` or `corrupt`.
+    """
     frame = next((segment for segment in segments(content) if segment.marker in _SOF), None)
-    if frame is None or frame.start + 4 >= len(content):
+    if frame is None:
+        raise UndecodableError("truncated" if is_cut_off(content, "JPEG") else "corrupt", "a JPEG without its header")
+    if coding := _unsupported_coding(content, frame):
+        raise UndecodableError("unsupported_format", coding)
+    # Counted at once, and with care only where there may be too many: notes hold other pictures and any bytes.
+    if content.count(b"\xff\xda") > MOST_SCANS and sum(1 for _ in scans(content)) > MOST_SCANS:
+        raise UndecodableError("corrupt", f"a JPEG of more than {MOST_SCANS} scans")
+
+
+def _unsupported_coding(content: bytes, frame: Segment) -> str | None:
+    if frame.start + 4 >= len(content):
         return None
     precision = content[frame.start + 4]
     if frame.marker not in _SOF_DECODED:
@@ -130,7 +163,12 @@ def without_oddities(content: bytes) -> bytes:
 
 def _end_of_scan(content: bytes, start: int) -> int:
     found = _END_OF_SCAN.search(content, start)
-    return found.start() if found else len(content)
+    if found is None:
+        return len(content)
+    end = found.start()
+    while end > start and content[end - 1] == _FILL:
+        end -= 1
+    return end
 
 
 def _first_symbols(tables: bytes) -> Iterator[tuple[int, int]]:

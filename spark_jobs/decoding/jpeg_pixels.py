@@ -11,6 +11,7 @@ from PIL import Image
 
 from spark_jobs.decoding.file_signatures import is_cut_off
 from spark_jobs.decoding.jpeg_file import hole, without_oddities
+from spark_jobs.decoding.jpeg_progression import unfinished_progression
 from spark_jobs.decoding.undecodable import UndecodableError
 
 #: How libjpeg-turbo scales while it decodes, without the slow odd eighths; Pillow's choice too.
@@ -27,6 +28,8 @@ _HARMLESS = (
     "Unknown Adobe color transform",
     "Inconsistent progression sequence",
     "Invalid SOS parameters for sequential JPEG",
+    # A profile whose parts are not all there: declared_colour.py tells of it.
+    "Corrupt JPEG data: bad ICC marker",
 )
 _CUT_OFF = "Premature end of JPEG file"
 _EXTRANEOUS = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
@@ -52,13 +55,13 @@ def read_jpeg(picture: Image.Image, content: bytes, least_size: tuple[int, int],
     heard = _hear(content, picture, scale)
     if isinstance(heard, str) and heard.startswith(_OF_INTERFACE):
         # Rare ways of sampling the colours: Pillow decodes them, and says less of damage.
-        damage, image = hole(content), _by_pillow(picture, least_size)
+        damage, image = _unheard_damage(content), _by_pillow(picture, least_size)
     elif isinstance(heard, str):
         damage = _damage(content, picture, heard)
         _refuse(content, damage, take_damaged=take_damaged)
         image = _lenient(content, picture, scale, least_size)
     else:
-        damage, image = hole(content), heard
+        damage, image = _unheard_damage(content), heard
     _refuse(content, damage, take_damaged=take_damaged)
     return JpegPixels(image, damage)
 
@@ -112,16 +115,33 @@ def _decode(content: bytes, picture: Image.Image, scale: int, *, strict: bool) -
 
 def _damage(content: bytes, picture: Image.Image, heard: str) -> str | None:
     """What is damaged, of a picture of which libjpeg said something; None where it is only odd."""
+    if heard.startswith(_CUT_OFF):
+        return _damage_before_end(content, picture, heard)
     if not heard.startswith(_HARMLESS) and not _EXTRANEOUS.match(heard):
         return heard
     plain = without_oddities(content)
     again = _hear(plain, picture, _SCALES[0])
     if not isinstance(again, str):
-        return hole(content)
+        return _unheard_damage(content)
     found = _EXTRANEOUS.match(again)
     if again.startswith(_HARMLESS) or (found and _is_padding(plain, int(found[1]), found[2])):
-        return hole(content)
+        return _unheard_damage(content)
     return again
+
+
+def _damage_before_end(content: bytes, picture: Image.Image, heard: str) -> str | None:
+    """What is damaged of a picture that lacks its end marker: nothing where that is all it lacks.
+
+    libjpeg puts the marker there itself, and says only that. With it in its place, it says what else is missing.
+    """
+    ended = content.rstrip(b"\0").removesuffix(b"\xff") + b"\xff\xd9"
+    again = _hear(ended, picture, _SCALES[0])
+    return heard if isinstance(again, str) else _unheard_damage(ended)
+
+
+def _unheard_damage(content: bytes) -> str | None:
+    """Damage of which libjpeg says nothing."""
+    return hole(content) or unfinished_progression(content)
 
 
 def _is_padding(content: bytes, extraneous: int, marker: str) -> bool:

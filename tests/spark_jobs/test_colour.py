@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,10 +199,3 @@ def srgb_of_linear(light: np.ndarray) -> np.ndarray:
 def test_a_profile_of_srgb_changes_nothing() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert far(decoded(stored(scene(), "PNG", icc_profile=profile)), decoded(stored(scene(), "PNG"))) == 0
-
-
-@pytest.mark.shared
-def test_the_cases_of_colour_are_their_twin(shared: Path) -> None:
-    twin = decoded((shared / "cases/pictures/sRGB.png").read_bytes())
-    for name in ("DisplayP3.png", "AdobeRGB.jpg"):
-        assert far(decoded((shared / "cases/pictures" / name).read_bytes()), twin) < 3, name
