@@ -9,11 +9,11 @@ from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from spark_jobs.decoding.colour import Conversion, ProfileError, conversion_to_srgb
 from spark_jobs.decoding.declared_colour import DeclaredColour, declared_colour
-from spark_jobs.decoding.file_signatures import is_cut_off, name_of_format
+from spark_jobs.decoding.file_signatures import is_cut_off, name_of_format, with_major_brand
 from spark_jobs.decoding.jpeg_file import check_coding
 from spark_jobs.decoding.jpeg_pixels import read_jpeg
 from spark_jobs.decoding.plain_modes import to_plain_mode
-from spark_jobs.decoding.png_file import PngHeader, read_header, without_colours
+from spark_jobs.decoding.png_file import PngHeader, read_header, without_notes
 from spark_jobs.decoding.tiff_file import TiffPage, whole_page
 from spark_jobs.decoding.tiff_samples import is_misread, read_samples
 from spark_jobs.decoding.undecodable import UndecodableError
@@ -48,6 +48,8 @@ TURNS = {
 }
 TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 _JPEG: Final = frozenset({"JPEG", "MPO"})
+#: The major brands by which Pillow knows an AVIF.
+_MAJOR_AVIF: Final = frozenset({b"avif", b"avis"})
 _MOST_DETAIL: Final = 300
 
 Pixels = npt.NDArray[np.uint8]
@@ -149,9 +151,7 @@ def _open(content: bytes) -> _Opened:
     if tiff is not None and is_misread(tiff.tags):
         return _open_plain_tiff(content, tiff)
     try:
-        # Without what is read here, for which Pillow refuses the whole file where it is broken or large.
-        readable = without_colours(content) if png is not None else content
-        picture = Image.open(io.BytesIO(readable), formats=FORMATS)
+        picture = Image.open(io.BytesIO(_readable(content, name)), formats=FORMATS)
         if tiff is not None and tiff.number:
             picture.seek(tiff.number)
     except UnidentifiedImageError as error:
@@ -163,6 +163,13 @@ def _open(content: bytes) -> _Opened:
     except Exception as error:
         raise _undecodable(content, error) from error
     return _Opened(content, picture.size, picture, declared_colour(picture, content, png), png, tiff)
+
+
+def _readable(content: bytes, name: str | None) -> bytes:
+    """A file as Pillow takes it."""
+    if name == "PNG":
+        return without_notes(content)
+    return with_major_brand(content, b"avif") if name == "AVIF" and content[8:12] not in _MAJOR_AVIF else content
 
 
 def _open_plain_tiff(content: bytes, tiff: TiffPage) -> _Opened:

@@ -11,8 +11,10 @@ from PIL import Image, ImageCms
 _MODES: Final = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 #: Beyond this no level of a colour is moved: the profile is sRGB under another name.
 _SAME_LEVELS: Final = 2
-#: So many profiles' tables a worker keeps: pictures of one camera have one; the tables of a press take some MB.
-_KEPT: Final = 64
+#: So many profiles and their tables a worker keeps, and none above some bytes: pictures of one camera have one; those
+#: of a press have 0.5 to 3 MB.
+_KEPT: Final = 16
+_MOST_BYTES_KEPT: Final = 4_000_000
 _CUBE_STEPS: Final = 9
 
 
@@ -50,13 +52,14 @@ def conversion_to_srgb(profile: bytes, mode: str) -> Conversion:
     Raises:
         ProfileError: it is broken, or is for another kind of picture.
     """
-    space = _profile_space(profile)
+    kept = len(profile) <= _MOST_BYTES_KEPT
+    space = _profile_space(profile) if kept else _profile_space.__wrapped__(profile)
     grey = mode in {"L", "LA"}
     # A grey picture with a profile of RGB is an RGB one whose channels are equal; nothing else fits into another.
     fits = space == "CMYK" if mode == "CMYK" else space == "RGB" or (grey and space == "GRAY")
     if not fits:
         raise ProfileError(f"it is for {space} pictures, and this one is {mode}")
-    return _conversion(profile, space)
+    return _conversion(profile, space) if kept else _conversion.__wrapped__(profile, space)
 
 
 @functools.lru_cache(maxsize=_KEPT)

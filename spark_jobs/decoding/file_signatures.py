@@ -32,14 +32,18 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"II\x1a\x00\x00\x00HEAPCCDR", "RAW of a camera (CRW)"),
 )
 # Brands of ISO media files (ISO/IEC 14496-12, 4.3). HEIF's: ISO/IEC 23008-12, B.4; AVIF's: its specification, 9.
-_AVIF_BRANDS = frozenset({b"avif", b"avis", b"avio"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 #: Brands that say how a file is built and not what codes its pictures.
-_HEIF_BRANDS = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic", b"jpeg", b"jpgs", b"j2ki", b"avci"})
+_HEIF_BRANDS = frozenset({
+    b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic", b"jpeg", b"jpgs", b"j2ki", b"j2is", b"avci", b"avcs", b"vvic",
+    b"vvis", b"evbi", b"evbs", b"evmi", b"evms", b"unif", b"heio", b"MiHB", b"MiHE", b"MiHA", b"MiAn", b"MiPr", b"MiCm",
+})  # fmt: skip
 _RAW_BRANDS = frozenset({b"crx "})
-_VIDEO_BRANDS = frozenset({b"qt  ", b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"M4V ", b"avc1"})
 #: The most that is read of a `ftyp` box: real ones have a dozen brands.
 _BRANDS_BYTES = 1024
+_BOX_HEADER, _MOST_BOXES = 8, 4
+_EMPTY_BOXES = frozenset({b"free", b"skip", b"wide"})
 LAST_BYTES = 64
 
 
@@ -47,15 +51,38 @@ def name_of_format(content: bytes) -> str | None:
     """The format a file begins like, by Pillow's name where it has one; None for no picture format we know."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
-    if content[4:8] == b"ftyp":
-        return _name_of_brands(content)
+    if (brands_at := _brands_box(content)) is not None:
+        return _name_of_brands(content, brands_at)
     return next((name for prefix, name in SIGNATURES if content.startswith(prefix)), None)
 
 
-def _name_of_brands(content: bytes) -> str | None:
-    size = min(int.from_bytes(content[:4]), _BRANDS_BYTES)
-    major = content[8:12]
-    brands = {major} | {content[at : at + 4] for at in range(16, size - 3, 4)}
+def with_major_brand(content: bytes, brand: bytes) -> bytes:
+    """The same ISO media file with another major brand: Pillow asks for that alone, and passes over those beside it."""
+    at = _brands_box(content)
+    return content if at is None else content[: at + 8] + brand + content[at + 12 :]
+
+
+def _brands_box(content: bytes) -> int | None:
+    """Where the `ftyp` box of an ISO media file begins (4.2): at the begin, or behind a box that holds nothing."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        kind = content[at + 4 : at + 8]
+        if kind == b"ftyp":
+            return at
+        size = int.from_bytes(content[at : at + 4])
+        if kind not in _EMPTY_BOXES or size < _BOX_HEADER:
+            return None
+        at += size
+    return None
+
+
+def _name_of_brands(content: bytes, box: int) -> str:
+    size = int.from_bytes(content[box : box + 4])
+    # A size of 1 stands for one of 64 bits behind the kind (4.2).
+    begin = box + (2 * _BOX_HEADER if size == 1 else _BOX_HEADER)
+    end = min(begin + _BRANDS_BYTES, box + size if size > 1 else len(content))
+    major = content[begin : begin + 4]
+    brands = {major} | {content[at : at + 4] for at in range(begin + 8, end - 3, 4)}
     # The major brand says what the file is first of all; a general one leaves that to those beside it.
     kinds = (
         (_AVIF_BRANDS, "AVIF"),
@@ -66,9 +93,7 @@ def _name_of_brands(content: bytes) -> str | None:
         for kind, name in kinds:
             if named & kind:
                 return name
-    if brands & _HEIF_BRANDS:
-        return "HEIF"
-    return "a video (MP4 or QuickTime)" if brands & _VIDEO_BRANDS else None
+    return "HEIF" if brands & _HEIF_BRANDS else "a video (MP4, QuickTime or the like)"
 
 
 def is_cut_off(content: bytes, name: str) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from spark_jobs import decode
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
+from tests.spark_jobs.picture_files import chunk, png
 
 LIMIT = 10_000_000
 
@@ -206,6 +207,36 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> N
 def test_a_png_cut_off_is_no_picture_although_its_exif_is_looked_for_behind_its_pixels() -> None:
     content = stored(Image.effect_noise((300, 300), 60), "PNG")
     assert reason(content[: len(content) * 9 // 10]) == "truncated"
+
+
+def noted(*chunks: bytes, after: bytes = b"") -> bytes:
+    """A PNG with chunks before and behind its pixels."""
+    content = png(np.tile(np.arange(0, 250, 10), (25, 1)), 8, 0, *chunks)
+    return content[:-12] + after + content[-12:]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        chunk(b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(bytes(3_000_000))),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+        chunk(b"tEXt", b"Comment\0" + b"x" * 70_000_000),
+        chunk(b"tEXt", b"Comment\0hello")[:-1] + b"!",
+        chunk(b"tRNS", b"\0\x0a")[:-1] + b"!",
+        chunk(b"gAMA", b"\0")[:-1] + b"!",
+        chunk(b"nEwK", b"\0\1\2"),
+    ],
+    ids=["zTXt", "iTXt", "tEXt", "checksum of a text", "checksum of tRNS", "checksum of gAMA", "a new kind"],
+)
+def test_a_png_is_a_picture_whatever_its_notes_are(note: bytes) -> None:
+    plain = decode_image(noted(), LIMIT).pixels
+    assert np.array_equal(decode_image(noted(note), LIMIT).pixels, plain)
+    assert np.array_equal(decode_image(noted(after=note), LIMIT).pixels, plain)
+
+
+def test_a_png_of_endless_chunks_is_refused() -> None:
+    with pytest.raises(UndecodableError, match="chunks"):
+        decode_image(noted(chunk(b"teXt", b"") * 100_001), LIMIT)
 
 
 def test_a_progressive_jpeg_is_a_picture() -> None:

@@ -49,6 +49,13 @@ def test_every_brand_of_heic_is_named(brand: str) -> None:
     [
         (iso_media(b"mif1", b"miaf"), "HEIF"),
         (iso_media(b"crx ", b"isom"), "CR3"),
+        (iso_media(b"vvic"), "HEIF"),
+        (iso_media(b"MiHB", b"3gp5"), "HEIF"),
+        (iso_media(b"MA1B"), "AVIF"),
+        (struct.pack(">I4s", 12, b"free") + bytes(4) + iso_media(b"heic"), "HEIC"),
+        (struct.pack(">I4sQ", 1, b"ftyp", 32) + b"mif1" + bytes(4) + b"mif1heic" + bytes(400), "HEIC"),
+        (iso_media(b"dash"), "video"),
+        (iso_media(b"zzzz"), "video"),
         (iso_media(b"qt  "), "video"),
         (iso_media(b"isom", b"mp42"), "video"),
         (b"FUJIFILMCCD-RAW 0201" + bytes(100), "RAF"),
@@ -59,7 +66,7 @@ def test_every_brand_of_heic_is_named(brand: str) -> None:
 )
 def test_other_kinds_are_named(content: bytes, name: str) -> None:
     reason, said = refused(content)
-    assert reason == "unsupported_format"
+    assert reason == ("corrupt" if name == "AVIF" else "unsupported_format")
     assert name in said
 
 
@@ -111,6 +118,16 @@ def test_avif_is_a_picture_and_stands_upright(orientation: int) -> None:
     assert 0.4 < blue.mean() < 0.6
     cut = stored.getvalue()[: len(stored.getvalue()) * 2 // 3]
     assert refused(cut)[0] in {"truncated", "corrupt"}
+
+
+@pytest.mark.parametrize("brand", [b"MA1B", b"MA1A", b"miaf", b"mif1", b"avio"])
+def test_an_avif_is_known_by_any_of_its_brands(brand: bytes) -> None:
+    stored = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(stored, "AVIF", quality=90)
+    content = stored.getvalue()
+    assert content[8:12] == b"avif"
+    assert b"avif" in content[16:32]
+    assert decode_image(content[:8] + brand + content[12:], LIMIT).pixels[100, 100, 0] > 200
 
 
 @pytest.mark.shared
