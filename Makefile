@@ -86,7 +86,7 @@ login: ## where the stack is reached, and its password
 
 .PHONY: test-stack
 test-stack: $(ENVS)/dev/.ready ## the stack's tests, in Docker and with a real Chromium
-	@$(ENVS)/dev/bin/python -m pytest -m stack tests/stack $(PYTEST_ARGS)
+	@$(ENVS)/dev/bin/python -m pytest -m "stack and not long" tests/stack $(PYTEST_ARGS)
 
 # --- the notebook -----------------------------------------------------------------------------------
 
