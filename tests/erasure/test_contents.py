@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
@@ -28,29 +29,25 @@ def as_csv(rows: list[tuple[str, str]]) -> bytes:
     return stored.getvalue().encode()
 
 
-@given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.data())
-def test_only_the_lines_of_selected_paths_leave_a_csv(rows: list[tuple[str, str]], data: st.DataObject) -> None:
-    rows = [(f"s3://b/images/{path}/x.jpg", label) for path, label in rows]
-    chosen = data.draw(st.sets(st.sampled_from([path for path, _ in rows]), max_size=3)) if rows else set()
-    chosen |= {"s3://b/images/not there.jpg"}
-    count, cleaned = clean_csv(as_csv(rows), selection(*chosen))
-    assert cleaned == as_csv([row for row in rows if row[0] not in chosen])
-    assert count == sum(path in chosen for path, _ in rows)
-
-
 def as_excel_csv(rows: list[tuple[str, str]]) -> bytes:
     columns = {"path": [path for path, _ in rows], "label": [label for _, label in rows]}
     schema = pa.schema([("path", pa.string()), ("label", pa.string())])
     return excel_file(pa.table(columns, schema=schema))
 
 
-@given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.data())
-def test_only_the_lines_of_selected_paths_leave_excels_csv(rows: list[tuple[str, str]], data: st.DataObject) -> None:
+@pytest.mark.parametrize(("write", "clean"), [(as_csv, clean_csv), (as_excel_csv, clean_excel_csv)])
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=8), data=st.data())
+def test_only_the_lines_of_selected_paths_leave_a_csv(
+    write: Callable[[list[tuple[str, str]]], bytes],
+    clean: Callable[[bytes, Selection], tuple[int, bytes]],
+    rows: list[tuple[str, str]],
+    data: st.DataObject,
+) -> None:
     rows = [(f"s3://b/images/{path}/x.jpg", label) for path, label in rows]
     chosen = data.draw(st.sets(st.sampled_from([path for path, _ in rows]), max_size=3)) if rows else set()
     chosen |= {"s3://b/images/not there.jpg"}
-    count, cleaned = clean_excel_csv(as_excel_csv(rows), selection(*chosen))
-    assert cleaned == as_excel_csv([row for row in rows if row[0] not in chosen])
+    count, cleaned = clean(write(rows), selection(*chosen))
+    assert cleaned == write([row for row in rows if row[0] not in chosen])
     assert count == sum(path in chosen for path, _ in rows)
 
 
