@@ -51,6 +51,8 @@ TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 _JPEG: Final = frozenset({"JPEG", "MPO"})
 #: As their signatures are named: Pillow has no name of its own for the second.
 _TIFF: Final = frozenset({"TIFF", "BigTIFF"})
+#: Pillow takes its header for that of a TIFF (measured with Pillow 13).
+_BIG_ENDIAN_BIGTIFF: Final = b"MM\0+"
 _MOST_DETAIL: Final = 300
 
 Pixels = npt.NDArray[np.uint8]
@@ -148,7 +150,7 @@ def _open(content: bytes) -> _Opened:
         name = name_of_format(content)
         png = read_header(content) if name == "PNG" else None
         tiff = whole_page(content) if name in _TIFF else None
-        if tiff is not None and is_misread(tiff.tags):
+        if tiff is not None and (content.startswith(_BIG_ENDIAN_BIGTIFF) or is_misread(tiff.tags)):
             return _open_plain_tiff(content, tiff)
         return _open_by_pillow(content, png, tiff)
     except UndecodableError:
