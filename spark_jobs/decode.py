@@ -8,14 +8,15 @@ import numpy.typing as npt
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from spark_jobs.decoding.colour import Conversion, ProfileError, conversion_to_srgb
-from spark_jobs.decoding.declared_colour import DeclaredColour, declared_colour
-from spark_jobs.decoding.file_signatures import is_cut_off, name_of_format, with_major_brand
+from spark_jobs.decoding.declared_colour import MAX_PROFILE_BYTES, DeclaredColour, declared_colour
+from spark_jobs.decoding.file_signatures import is_cut_off, name_of_format, with_known_brand
 from spark_jobs.decoding.jpeg_file import check_coding
 from spark_jobs.decoding.jpeg_pixels import read_jpeg
 from spark_jobs.decoding.plain_modes import to_plain_mode
 from spark_jobs.decoding.png_file import PngHeader, read_header, without_notes
-from spark_jobs.decoding.tiff_file import TiffPage, whole_page
-from spark_jobs.decoding.tiff_samples import is_misread, read_samples
+from spark_jobs.decoding.tiff_file import TiffPage
+from spark_jobs.decoding.tiff_page_choice import whole_page
+from spark_jobs.decoding.tiff_samples import check_compression, is_misread, read_samples
 from spark_jobs.decoding.undecodable import UndecodableError
 from spark_jobs.model_shape import INPUT_SIZE
 
@@ -48,8 +49,10 @@ TURNS = {
 }
 TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 _JPEG: Final = frozenset({"JPEG", "MPO"})
-#: The major brands by which Pillow knows an AVIF.
-_MAJOR_AVIF: Final = frozenset({b"avif", b"avis"})
+#: As their signatures are named: Pillow has no name of its own for the second.
+_TIFF: Final = frozenset({"TIFF", "BigTIFF"})
+#: Pillow takes its header for that of a TIFF (measured with Pillow 13).
+_BIG_ENDIAN_BIGTIFF: Final = b"MM\0+"
 _MOST_DETAIL: Final = 300
 
 Pixels = npt.NDArray[np.uint8]
@@ -122,7 +125,7 @@ def decode_image(content: bytes, max_pixels: int, *, take_damaged: bool = False)
         small, problem = _to_input(upright.picture, opened.colour)
     except UndecodableError:
         raise
-    # As broad as in `_open_by_pillow`, and it ends here: what follows handles a small picture of our own making.
+    # As broad as in `_open`, and it ends here: what follows handles a small picture of our own making.
     except Exception as error:
         raise _undecodable(content, error) from error
     finally:
@@ -143,13 +146,24 @@ def decode_image(content: bytes, max_pixels: int, *, take_damaged: bool = False)
 
 
 def _open(content: bytes) -> _Opened:
-    name = name_of_format(content)
-    if name == "JPEG":
-        check_coding(content)
-    png = read_header(content) if name == "PNG" else None
-    tiff = whole_page(content) if name == "TIFF" else None
-    if tiff is not None and is_misread(tiff.tags):
-        return _open_plain_tiff(content, tiff)
+    try:
+        name = name_of_format(content)
+        if name == "JPEG":
+            check_coding(content)
+        png = read_header(content) if name == "PNG" else None
+        tiff = whole_page(content) if name in _TIFF else None
+        if tiff is not None and (content.startswith(_BIG_ENDIAN_BIGTIFF) or is_misread(tiff.tags)):
+            return _open_plain_tiff(content, tiff)
+        return _open_by_pillow(content, name, png, tiff)
+    except UndecodableError:
+        raise
+    # Anybody's bytes: what readers raise of a hostile file is no closed list (struct.error, MemoryError, ...), and each
+    # such file must have its row. Raised on, it would end the step, on every retry.
+    except Exception as error:
+        raise _undecodable(content, error) from error
+
+
+def _open_by_pillow(content: bytes, name: str | None, png: PngHeader | None, tiff: TiffPage | None) -> _Opened:
     try:
         picture = Image.open(io.BytesIO(_readable(content, name)), formats=FORMATS)
         if tiff is not None and tiff.number:
@@ -158,10 +172,8 @@ def _open(content: bytes) -> _Opened:
         if tiff is not None:
             return _open_plain_tiff(content, tiff)
         raise _unidentified(content) from error
-    # Anybody's bytes: what Pillow's readers raise of a hostile file is no closed list (struct.error, MemoryError, ...),
-    # and each such file must have its row. Raised on, it would end the step, on every retry.
-    except Exception as error:
-        raise _undecodable(content, error) from error
+    if tiff is not None:
+        check_compression(tiff.tags)
     return _Opened(content, picture.size, picture, declared_colour(picture, content, png), png, tiff)
 
 
@@ -169,11 +181,16 @@ def _readable(content: bytes, name: str | None) -> bytes:
     """A file as Pillow takes it."""
     if name == "PNG":
         return without_notes(content)
-    return with_major_brand(content, b"avif") if name == "AVIF" and content[8:12] not in _MAJOR_AVIF else content
+    return with_known_brand(content) if name == "AVIF" else content
 
 
 def _open_plain_tiff(content: bytes, tiff: TiffPage) -> _Opened:
-    return _Opened(content, tiff.size, None, DeclaredColour(tiff.profile), None, tiff)
+    profile = tiff.profile
+    if profile is not None and len(profile) > MAX_PROFILE_BYTES:
+        colour = DeclaredColour(None, f"it has {len(profile):,} bytes")
+    else:
+        colour = DeclaredColour(profile)
+    return _Opened(content, tiff.size, None, colour, None, tiff)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

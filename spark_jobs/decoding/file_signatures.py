@@ -33,6 +33,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 # Brands of ISO media files (ISO/IEC 14496-12, 4.3). HEIF's: ISO/IEC 23008-12, B.4; AVIF's: its specification, 9.
 _AVIF_BRANDS = frozenset({b"avif", b"avis", b"avio", b"MA1A", b"MA1B"})
+_MAJOR_OF_PILLOW = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 #: Brands that say how a file is built and not what codes its pictures.
 _HEIF_BRANDS = frozenset({
@@ -56,10 +57,12 @@ def name_of_format(content: bytes) -> str | None:
     return next((name for prefix, name in SIGNATURES if content.startswith(prefix)), None)
 
 
-def with_major_brand(content: bytes, brand: bytes) -> bytes:
-    """The same ISO media file with another major brand: Pillow asks for that alone, and passes over those beside it."""
+def with_known_brand(content: bytes) -> bytes:
+    """An AVIF with a major brand that Pillow knows: it asks for that one alone, and not for those beside it."""
     at = _brands_box(content)
-    return content if at is None else content[: at + 8] + brand + content[at + 12 :]
+    if at is None or content[at + 8 : at + 12] in _MAJOR_OF_PILLOW:
+        return content
+    return content[: at + 8] + b"avif" + content[at + 12 :]
 
 
 def _brands_box(content: bytes) -> int | None:

@@ -158,9 +158,11 @@ def test_webp(mode: str, *, lossless: bool) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (tiff(ramp(12), 12, BLACK_IS_ZERO, ">", more=[(259, 3, [5])]), "compression 5"),
+        (tiff(ramp(12), 12, BLACK_IS_ZERO, ">", more=[(259, 3, [34_712])]), "JPEG 2000"),
+        (tiff(three(ramp(8)), 8, RGB, more=[(259, 3, [50_001])]), "WebP"),
+        (tiff(ramp(8), 8, BLACK_IS_ZERO, more=[(339, 3, [2])]), "not whole numbers"),
         (tiff(ramp(15), 16, BLACK_IS_ZERO, more=[(339, 3, [2])]), "no agreed range"),
-        (tiff(three(ramp(16)), 16, RGB, planar=True, more=[(317, 3, [2])]), "a predictor"),
+        (tiff(three(ramp(16)), 16, RGB, planar=True, deflated=True, more=[(317, 3, [3])]), "predictor 3"),
         (tiff(three(ramp(8)), 8, 9), "photometric interpretation 9"),
     ],
 )
