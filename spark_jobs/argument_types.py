@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable
 from typing import NoReturn
 
+from verger_rules.addresses import AddressError, S3Address, parse_folder_uri, parse_object_uri
+
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.s3_address import S3Address, parse_folder_uri, parse_object_uri
 
 
 class JobArgumentParser(argparse.ArgumentParser):
@@ -74,5 +75,5 @@ def share(*, zero_allowed: bool) -> Callable[[str], float]:
 def _or_argument_error(parse: Callable[[str], S3Address], text: str) -> S3Address:
     try:
         return parse(text)
-    except RefusedError as error:
+    except AddressError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

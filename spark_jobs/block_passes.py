@@ -14,8 +14,7 @@ import numpy as np
 from pyspark import SparkContext
 from pyspark.storagelevel import StorageLevel
 
-from spark_jobs.committed_rows import CommittedRows, Int64s
-from spark_jobs.feature_blocks import BlockTask, Vectors, block_tasks, blocks, read_task
+from spark_jobs.feature_blocks import BlockTask, FeatureRows, Vectors, block_tasks, blocks, read_task
 from spark_jobs.infer import Broadcast
 from spark_jobs.moments import Matrix, Moments, merge_in_order, moments_of, pack, unpack
 from spark_jobs.object_store import StoreSettings
@@ -48,16 +47,16 @@ class BlockPasses(Protocol):
 
 @contextmanager
 def block_passes(
-    settings: StoreSettings, committed: CommittedRows, rows: Int64s, open_context: Callable[[], SparkContext]
+    settings: StoreSettings, rows: FeatureRows, open_context: Callable[[], SparkContext]
 ) -> Iterator[BlockPasses]:
-    """The passes over some rows (indexes into `committed` in path order); Spark starts only if there are many."""
+    """The passes over the features of some images; Spark starts only if there are many."""
     if len(rows) <= DRIVER_IMAGES:
         threads = min(DRIVER_THREADS, os.cpu_count() or 1)
-        yield DriverPasses(settings, block_tasks(committed, rows, threads), threads)
+        yield DriverPasses(settings, block_tasks(rows, threads), threads)
         return
     spark = open_context()
     try:
-        yield SparkPasses(spark, settings, block_tasks(committed, rows, task_slots(spark)))
+        yield SparkPasses(spark, settings, block_tasks(rows, task_slots(spark)))
     finally:
         close_context(spark)
 

@@ -1,22 +1,22 @@
-"""One chunk: its images computed and stored by the workers, then committed with one small object."""
+"""One chunk: its images computed and stored by the workers, then committed to the feature table at once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark import SparkContext
+from verger_rules.addresses import S3Address
+from verger_rules.delta_table import TableFile, TablePlace, commit_chunk
+from verger_rules.layout import chunk_folder
+from verger_rules.schemas import FEATURIZED, REJECTED
 
 from spark_jobs.chunking import partition_bounds
-from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from spark_jobs.image_rows import WorkLimits
 from spark_jobs.infer import BroadcastModel
 from spark_jobs.job_errors import StepFailedError
-from spark_jobs.layout import TableLayout, chunk_folder, run_slug
 from spark_jobs.object_store import StoreSettings, list_keys
-from spark_jobs.partition_work import PartitionWork, WrittenPartition, to_ipc
-from spark_jobs.s3_address import S3Address
+from spark_jobs.partition_work import PartitionWork, to_ipc
 
 if TYPE_CHECKING:
     from pyspark.accumulators import Accumulator
@@ -30,43 +30,36 @@ class ChunkJob:
 
     spark: SparkContext
     settings: StoreSettings
-    layout: TableLayout
+    place: TablePlace
     signs: S3Address
-    run_id: str
+    slug: str
     model: BroadcastModel
     limits: WorkLimits
     totals: "Accumulator[TotalsByHost]"
     slots: int
 
 
-def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> None:
-    """Compute the rows of a chunk and commit them.
+def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> bool:
+    """Compute the rows of a chunk and commit them; whether they count, or those of another try of this run do.
 
     Raises:
         StepFailedError: the rows written are not the chunk's images, one row each, or a file of theirs has been deleted
             meanwhile; nothing is committed.
+        TableError: the table does not take the commit.
     """
-    written = _computed(job, number, images)
-    record = CommitRecord(
-        run_id=job.run_id,
-        model_fingerprint=job.layout.fingerprint,
-        chunk=number,
-        features=together([partition.features for partition in written]),
-        rejects=together([partition.rejects for partition in written]),
-        committed_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
-    answered = record.features.rows + record.rejects.rows
+    files = _computed(job, number, images)
+    answered = sum(file.rows for file in files)
     if answered != images.num_rows:
         raise StepFailedError(f"Chunk {number} has {images.num_rows} images but {answered} rows: not committed")
-    if missing := missing_files(job.settings, job.layout, record):
+    if missing := missing_files(job, number, files):
         raise StepFailedError(
             f"Chunk {number}: {missing[0]} was deleted before the chunk was committed, as an erasure does "
             f"({len(missing)} files in all): not committed, run again and its images are computed anew"
         )
-    write_commit(job.settings, job.layout, record)
+    return commit_chunk(job.place, job.slug, number, files)
 
 
-def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[WrittenPartition]:
+def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[TableFile]:
     """Have the workers store the chunk's rows: one task per partition, each of which knows its images by its number."""
     bounds = partition_bounds(images["size"].to_numpy(), job.slots)
     count = len(bounds) - 1
@@ -75,34 +68,28 @@ def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[WrittenParti
         images=broadcast,
         bounds=tuple(bounds),
         settings=job.settings,
-        layout=job.layout,
-        folder=chunk_folder(run_slug(job.run_id), number),
+        table=job.place.folder,
+        slug=job.slug,
+        chunk=number,
+        computed_at=datetime.now(UTC),
         signs=job.signs,
         limits=job.limits,
         model=job.model,
         totals=job.totals,
     )
     try:
-        return job.spark.parallelize(range(count), count).map(work.write).collect()
+        written = job.spark.parallelize(range(count), count).map(work.write).collect()
+        return [file for files in written for file in files]
     finally:
         broadcast.unpersist()
 
 
-def missing_files(settings: StoreSettings, layout: TableLayout, record: CommitRecord) -> list[str]:
+def missing_files(job: ChunkJob, chunk: int, files: list[TableFile]) -> list[str]:
     """The addresses of a chunk's files that are not there (any more).
 
-    An erasure deletes files that hold an erased picture whether or not a record names them yet. A record that named
-    such a file would make the whole table unreadable.
+    An erasure deletes files that nobody names yet. A commit that named such a file would make the table unreadable.
     """
-    folder = chunk_folder(run_slug(record.run_id), record.chunk)
-    missing = []
-    for root, table in ((layout.features, record.features), (layout.rejects, record.rejects)):
-        present = set(list_keys(settings, root.child(folder))) if table.files else set()
-        addresses = [root.child(name) for name in table.files]
-        missing += [address.uri for address in addresses if address.key not in present]
-    return missing
-
-
-def together(parts: Sequence[TableFiles]) -> TableFiles:
-    """The files of several partitions as one commit names them."""
-    return TableFiles(sum(part.rows for part in parts), tuple(name for part in parts for name in part.files))
+    folder = job.place.folder
+    folders = [folder.child(chunk_folder(outcome, job.slug, chunk)) for outcome in (FEATURIZED, REJECTED)]
+    present = {key for of_outcome in folders for key in list_keys(job.settings, of_outcome)}
+    return [folder.child(file.name).uri for file in files if folder.child(file.name).key not in present]

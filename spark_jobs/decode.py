@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
+from verger_rules.model import INPUT_SIZE
 
 from spark_jobs.decoding.colour import Conversion, ProfileError, conversion_to_srgb
 from spark_jobs.decoding.declared_colour import MAX_PROFILE_BYTES, DeclaredColour, declared_colour
@@ -18,7 +19,6 @@ from spark_jobs.decoding.tiff_file import TiffPage
 from spark_jobs.decoding.tiff_page_choice import whole_page
 from spark_jobs.decoding.tiff_samples import check_compression, is_misread, read_samples
 from spark_jobs.decoding.undecodable import UndecodableError
-from spark_jobs.model_shape import INPUT_SIZE
 
 __all__ = ["DecodedImage", "UndecodableError", "decode_image", "prepare_pillow"]
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from spark_jobs.csv_text import harmless
+from verger_rules.csv_text import harmless_column
 
 BOM = b"\xef\xbb\xbf"
 SEPARATOR = ";"
@@ -45,7 +44,7 @@ def excel_file(rows: pa.Table) -> bytes:
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
-        doubled = pc.replace_substring(harmless(column), '"', '""')
+        doubled = pc.replace_substring(harmless_column(column), '"', '""')
         return pc.binary_join_element_wise('"', doubled, '"', "")
     text = column.cast(pa.string())
     return pc.replace_substring(text, ".", ",") if pa.types.is_floating(column.type) else text

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.answers import has_features
+from verger_rules.model import FEATURES
+from verger_rules.table_keys import Int64s
 
-from spark_jobs.committed_rows import CommittedRows, Int64s
 from spark_jobs.job_errors import RefusedError, StepFailedError
-from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings
 from spark_jobs.remote_file import RemoteFile
-from spark_jobs.s3_address import S3Address
 
 # Images of a block: 10 MB in float64. Results are added up block by block in path order, so that they do not depend
 # on how the table's files happen to be cut or on the size of the cluster.
@@ -52,6 +53,33 @@ class BlockTask:
     sources: tuple[FileRows, ...]
 
 
+@dataclass(frozen=True)
+class FeatureRows:
+    """Where the features of a run's images lie, in path order.
+
+    Attributes:
+        files: the files that hold them.
+        file: index into `files`, [images].
+        row: row number within its file, [images].
+    """
+
+    files: tuple[S3Address, ...]
+    file: Int64s
+    row: Int64s
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.file)
+
+
+def rows_of_answers(answers: pa.Table, folder: S3Address) -> FeatureRows:
+    """Where the images with features have them, from a run's answers (schema ANSWERS) and the table's folder."""
+    found = answers.filter(has_features(answers))
+    encoded = found["file"].combine_chunks().dictionary_encode()
+    names = [folder.child(name) for name in encoded.dictionary.to_pylist()]
+    return FeatureRows(tuple(names), encoded.indices.to_numpy().astype(np.int64), found["row"].to_numpy())
+
+
 def blocks_per_task(images: int, slots: int) -> int:
     """How many blocks a task gets: the largest power of two up to TASK_BLOCKS that leaves each slot enough tasks."""
     blocks = -(-images // BLOCK_IMAGES)
@@ -61,22 +89,20 @@ def blocks_per_task(images: int, slots: int) -> int:
     return count
 
 
-def block_tasks(committed: CommittedRows, rows: Int64s, slots: int) -> list[BlockTask]:
-    """Cut the images, given by their committed rows in path order, into tasks."""
+def block_tasks(rows: FeatureRows, slots: int) -> list[BlockTask]:
+    """Cut the images into tasks."""
     length = blocks_per_task(len(rows), slots) * BLOCK_IMAGES
     return [
-        BlockTask(index, len(rows[start : start + length]), _sources(committed, rows[start : start + length]))
+        BlockTask(index, min(length, len(rows) - start), _sources(rows, slice(start, start + length)))
         for index, start in enumerate(range(0, len(rows), length))
     ]
 
 
-def _sources(committed: CommittedRows, rows: Int64s) -> tuple[FileRows, ...]:
-    file, row = committed.file[rows], committed.row[rows]
+def _sources(rows: FeatureRows, images: slice) -> tuple[FileRows, ...]:
+    file, row = rows.file[images], rows.row[images]
     order = np.lexsort((row, file))
     cuts = np.flatnonzero(np.diff(file[order])) + 1
-    return tuple(
-        FileRows(committed.files[int(file[places[0]])].address, row[places], places) for places in np.split(order, cuts)
-    )
+    return tuple(FileRows(rows.files[int(file[places[0]])], row[places], places) for places in np.split(order, cuts))
 
 
 def read_task(settings: StoreSettings, task: BlockTask) -> Vectors:
@@ -107,6 +133,10 @@ def read_rows(settings: StoreSettings, source: FileRows) -> Vectors:
         lengths = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         groups, places = rows_in_groups(lengths, source.rows)
         column = file.read_row_groups(groups, columns=["features"])["features"].combine_chunks()
+    except FileNotFoundError as error:
+        raise StepFailedError(
+            f"{source.address.uri} is not there: an erasure or a clean-up was faster. Run featurize again"
+        ) from error
     except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise StepFailedError(f"{source.address.uri} cannot be read: {error}") from error
     return check_vectors(column.take(pa.array(places)), source)

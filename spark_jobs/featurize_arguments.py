@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verger_rules.addresses import S3Address
+
 from spark_jobs.argument_types import (
     JobArgumentParser,
     folder_address,
@@ -11,7 +13,6 @@ from spark_jobs.argument_types import (
     share,
     whole_number,
 )
-from spark_jobs.s3_address import S3Address
 
 ENGINES = ("litert", "keras")
 
@@ -22,7 +23,7 @@ class FeaturizeArguments:
 
     manifest_uri: S3Address
     features_uri: S3Address
-    rejects_uri: S3Address
+    answers_uri: S3Address
     model_uri: S3Address
     metrics_uri: S3Address
     run_id: str
@@ -48,8 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     parser = JobArgumentParser("featurize.py", "Turn the images of a manifest into rows of the feature table.")
     add = parser.add_argument
     add("--manifest-uri", type=object_address, required=True, help="the frozen list of images")
-    add("--features-uri", type=folder_address, required=True, help="root of the feature table")
-    add("--rejects-uri", type=folder_address, required=True, help="root of the table of rejects")
+    add("--features-uri", type=folder_address, required=True, help="root of the feature tables")
+    add("--answers-uri", type=folder_address, required=True, help="folder of the run's answers")
     add("--model-uri", type=folder_address, required=True, help="folder of model.json and model.tflite")
     add("--metrics-uri", type=object_address, required=True, help="where featurize.json goes")
     add("--run-id", type=non_empty, required=True)
@@ -62,6 +63,6 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     add("--max-image-bytes", type=whole_number(1, 2_000_000_000), default=100_000_000)
     add("--take-damaged", action="store_true", help="JPEGs that are damaged inside or cut off count as far as they go")
     add("--retry-rejects", action="store_true", help="try the rejects of earlier runs again")
-    add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small commits that may pile up")
-    add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need replaced files")
+    add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small files that may pile up")
+    add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need merged files")
     return FeaturizeArguments(**vars(parser.parse_args(argv)))

@@ -1,24 +1,21 @@
 """What a featurize step tells when it is done: the figures of `featurize.json`, and whether it may count as done."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from verger_rules.answers import has_features
+from verger_rules.decoder_version import DECODER_VERSION
 
-from spark_jobs.committed_rows import UNANSWERED, CommittedRows, Int64s, read_columns
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.featurize_arguments import FeaturizeArguments
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.model_files import Model
-from spark_jobs.object_store import StoreSettings
-from spark_jobs.schemas import REJECT, REJECT_COLUMNS
 from spark_jobs.telemetry import TotalsByHost, over_hosts
 
-READS_AT_ONCE = 16
 REASONS_IN_MESSAGE = 3
 # Added over the workers: seconds of the reads, of waiting for one, of decoding, of the model and of storing the rows.
 WORKER_SECONDS = ("fetch", "wait", "decode", "infer", "write")
@@ -54,7 +51,7 @@ class Outcome:
 
     Attributes:
         listed, featurized, rejected: images of the manifest.
-        rejects: the manifest's rejects, schema REJECT.
+        rejects: the answers of those that were rejected, schema ANSWERS.
     """
 
     listed: int
@@ -63,35 +60,10 @@ class Outcome:
     rejects: pa.Table
 
 
-def outcome_of(settings: StoreSettings, answers: Int64s, committed: CommittedRows) -> Outcome:
-    """Count the answers of a manifest and read why images were rejected.
-
-    Raises:
-        StepFailedError: an image has no answer.
-    """
-    if missing := int((answers == UNANSWERED).sum()):
-        raise StepFailedError(
-            f"{missing} of {len(answers)} images have no row of decoder {DECODER_VERSION} in the feature "
-            "table: run again"
-        )
-    is_features = committed.flags([file.is_features for file in committed.files])[answers]
-    rejects = read_rejects(settings, committed, answers[~is_features])
-    return Outcome(len(answers), int(is_features.sum()), int((~is_features).sum()), rejects)
-
-
-def read_rejects(settings: StoreSettings, committed: CommittedRows, rows: Int64s) -> pa.Table:
-    """Some committed rejects by their index, schema REJECT, in the order given."""
-    wanted = sorted({int(file) for file in committed.file[rows]})
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        addresses = [committed.files[file].address for file in wanted]
-        tables = list(pool.map(lambda address: read_columns(settings, address, REJECT_COLUMNS), addresses))
-    starts, total = {}, 0
-    for file, table in zip(wanted, tables, strict=True):
-        starts[file] = total
-        total += table.num_rows
-    together = pa.concat_tables([REJECT.empty_table(), *(table.cast(REJECT) for table in tables)])
-    places = [starts[int(committed.file[row])] + int(committed.row[row]) for row in rows]
-    return together.take(pa.array(places, pa.int64()))
+def outcome_of(answers: pa.Table) -> Outcome:
+    """Count the answers of a manifest, schema ANSWERS."""
+    rejects = answers.filter(pc.invert(has_features(answers)))
+    return Outcome(answers.num_rows, answers.num_rows - rejects.num_rows, rejects.num_rows, rejects)
 
 
 def reject_reasons(rejects: pa.Table) -> list[dict[str, Any]]:
@@ -158,7 +130,7 @@ def metrics(args: FeaturizeArguments, model: Model, outcome: Outcome, work: Work
         "reject_reasons": reject_reasons(outcome.rejects),
         "total_featurized": outcome.featurized,
         "total_rejected": outcome.rejected,
-        "versions": versions(("pyspark", "numpy", "pillow", "pyarrow", "obstore", "ai-edge-litert")),
+        "versions": versions(("pyspark", "numpy", "pillow", "pyarrow", "deltalake", "obstore", "ai-edge-litert")),
         "finished_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

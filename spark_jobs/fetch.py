@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from verger_rules.addresses import parse_object_uri
 
 from spark_jobs.job_errors import StoreUnavailableError
 from spark_jobs.object_store import StoreSettings, open_store
-from spark_jobs.s3_address import parse_object_uri
 from spark_jobs.signed_get import get_signed, needs_signed_get
 
 ATTEMPTS = 11

@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.model import FEATURES
+from verger_rules.schemas import TABLE_FILE, image_id
 
 from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead
 from spark_jobs.infer import Engine
-from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.schemas import ANSWER
 from spark_jobs.telemetry import WorkerTimes
 
 # Rows of one Arrow batch: 64 are 0.4 MB of features and thumbnails.
@@ -37,6 +38,13 @@ class Reject(NamedTuple):
     detail: str
 
 
+class RowOrigin(NamedTuple):
+    """What a row tells of where it comes from: the run's slug, and when its chunk was begun."""
+
+    run: str
+    computed_at: datetime
+
+
 class Answer(NamedTuple):
     """One row to be: an image and either its decoded picture or its reject."""
 
@@ -48,13 +56,14 @@ class Answer(NamedTuple):
 
 def answer_images(
     items: Iterable[ImageItem],
+    origin: RowOrigin,
     settings: StoreSettings,
     limits: WorkLimits,
     engine: Engine,
     times: WorkerTimes,
     answered: Callable[[int], None],
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of schema ANSWER, one for every item, in the items' order; `answered` is told of each few that are done.
+    """Rows of schema TABLE_FILE, one for every item, in the items' order; `answered` is told of each few that are done.
 
     At any time it holds `batch_size` decoded pictures of 224 px, one full picture being decoded, OUTPUT_ROWS finished
     rows, and the fetched bytes that `limits.fetch` allows.
@@ -62,7 +71,7 @@ def answer_images(
     prepare_pillow()
     rows: list[dict[str, Any]] = []
     for group in _groups(_decoded(fetch_ahead(items, settings, limits.fetch), limits, times), limits.batch_size):
-        rows.extend(_finished(group, engine, times))
+        rows.extend(row | origin._asdict() for row in _finished(group, engine, times))
         answered(len(group))
         if len(rows) >= OUTPUT_ROWS:
             yield _batch(rows)
@@ -138,9 +147,16 @@ def _reject_row(answer: Answer, reject: Reject) -> dict[str, Any]:
 
 
 def _row(answer: Answer, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - cells of several types
-    empty = dict.fromkeys(ANSWER.names)
-    known = {"path": answer.item.path, "etag": answer.etag, "decoder": DECODER_VERSION, "label": answer.item.label}
-    return empty | known | values
+    item = answer.item
+    known = {
+        "path": item.path,
+        "read_etag": answer.etag,
+        "decoder": DECODER_VERSION,
+        "image_id": image_id(item.path),
+        "etag": item.etag,
+        "label": item.label,
+    }
+    return dict.fromkeys(TABLE_FILE.names) | known | values
 
 
 def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -148,10 +164,10 @@ def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     columns = [
         _features([row["features"] for row in rows])
         if name == "features"
-        else pa.array([row[name] for row in rows], ANSWER.field(name).type)
-        for name in ANSWER.names
+        else pa.array([row[name] for row in rows], TABLE_FILE.field(name).type)
+        for name in TABLE_FILE.names
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=ANSWER)
+    return pa.RecordBatch.from_arrays(columns, schema=TABLE_FILE)
 
 
 def _features(vectors: list[Any]) -> pa.ListArray:

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from spark_jobs.model_shape import FEATURES, INPUT_SIZE
+from verger_rules.model import FEATURES, INPUT_SIZE
 
 Batch = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]

@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from spark_jobs.innermost_cause import innermost_cause
+from verger_rules.delta_table import TableError
+from verger_rules.innermost_cause import innermost_cause
 
 PREFIX = "verger: error:"
 
@@ -35,7 +36,7 @@ def run_step(step: Callable[[], None]) -> int:
     """
     try:
         step()
-    except (RefusedError, StepFailedError) as error:
+    except (RefusedError, StepFailedError, TableError) as error:
         return _report(str(error), exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - the last line must be ours whatever went wrong
         expected = error_from_worker(str(error))
@@ -48,7 +49,7 @@ def run_step(step: Callable[[], None]) -> int:
     return 0
 
 
-def exit_code_of(error: RefusedError | StepFailedError) -> int:
+def exit_code_of(error: RefusedError | StepFailedError | TableError) -> int:
     """2 for what was refused, 1 for anything else."""
     return 2 if isinstance(error, RefusedError) else 1
 

@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.schemas import MANIFEST
 
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.object_store import StoreSettings, read_bytes
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import MANIFEST
 
 
 def read_manifest(settings: StoreSettings, address: S3Address) -> pa.Table:

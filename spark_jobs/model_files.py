@@ -4,10 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from verger_rules.addresses import S3Address
+from verger_rules.model import FEATURES, INPUT_SIZE
+
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.model_shape import FEATURES, INPUT_SIZE
 from spark_jobs.object_store import StoreSettings, read_bytes, read_json
-from spark_jobs.s3_address import S3Address
 
 ENGINE_FILES = {"litert": "model.tflite", "keras": "weights.h5"}
 

@@ -13,9 +13,9 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
+from verger_rules.addresses import S3Address
 
 from spark_jobs.job_errors import MissingObjectError, RefusedError, StepFailedError
-from spark_jobs.s3_address import S3Address
 from spark_jobs.work_count import STORE_WORK
 
 #: How long what may pass is tried again: a store that refuses for a minute or two ends no step.

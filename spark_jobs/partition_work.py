@@ -5,19 +5,20 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from verger_rules.addresses import S3Address
+from verger_rules.delta_table import TableFile
+from verger_rules.layout import chunk_folder
+from verger_rules.schemas import FEATURIZED, REJECTED, TABLE_FILE
 
-from spark_jobs.commit_records import TableFiles
 from spark_jobs.fetch import ImageItem
-from spark_jobs.image_rows import WorkLimits, answer_images
+from spark_jobs.image_rows import RowOrigin, WorkLimits, answer_images
 from spark_jobs.infer import Broadcast, BroadcastModel, engine_of_worker
-from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import ANSWER, FEATURE_TABLE, REJECT
 from spark_jobs.table_file import write_table_file
 from spark_jobs.telemetry import TotalsByHost, WorkerTimes, worker_host
 from spark_jobs.worker_sign import WorkerSign
@@ -27,21 +28,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WrittenPartition:
-    """The files of one partition, which count for nobody until a commit record names them."""
-
-    features: TableFiles
-    rejects: TableFiles
-
-
-@dataclass(frozen=True)
 class PartitionWork:
     """The work of one chunk, by partition number.
 
     Attributes:
         images: broadcast Arrow IPC stream of the chunk's manifest rows.
         bounds: partition n holds the rows from bounds[n] to bounds[n + 1].
-        layout, folder: the table, and the chunk's folder in it.
+        table: the folder of the feature table.
+        slug, chunk, computed_at: what names the files, and what the rows say of where they come from.
         signs: the folder in which workers show that they work.
         totals: gets each partition's telemetry when the partition is done.
     """
@@ -49,49 +43,49 @@ class PartitionWork:
     images: Broadcast
     bounds: tuple[int, ...]
     settings: StoreSettings
-    layout: TableLayout
-    folder: str
+    table: S3Address
+    slug: str
+    chunk: int
+    computed_at: datetime
     signs: S3Address
     limits: WorkLimits
     model: BroadcastModel
     totals: "Accumulator[TotalsByHost]"
 
-    def write(self, partition: int) -> WrittenPartition:
+    def write(self, partition: int) -> list[TableFile]:
         """Answer a partition's images and store the rows: a file of features and one of rejects, if there are any.
 
         A worker holds the rows of one partition. Its files have names of their own in every try, so that a task that
-        Spark runs twice, or a step that is not as dead as it seems, never writes over what a record names.
+        Spark runs twice, or a step that is not as dead as it seems, never writes over what the table's log names.
         """
         started = time.perf_counter()
         times = WorkerTimes()
         rows = self._rows(partition, times)
         times.partition = time.perf_counter() - started
         is_feature = pc.is_null(rows["stage"])
-        name = f"{self.folder}/part-{partition:05d}-{uuid.uuid4().hex}.parquet"
-        written = WrittenPartition(
-            self._store(self.layout.features, name, rows.filter(is_feature), FEATURE_TABLE),
-            self._store(self.layout.rejects, name, rows.filter(pc.invert(is_feature)), REJECT),
-        )
+        by_outcome = {FEATURIZED: rows.filter(is_feature), REJECTED: rows.filter(pc.invert(is_feature))}
+        name = f"{partition:05d}-{uuid.uuid4().hex}.parquet"
+        files = [self._store(outcome, name, found) for outcome, found in by_outcome.items() if found.num_rows]
         times.write = time.perf_counter() - started - times.partition
-        times.images, times.rejected = rows.num_rows, written.rejects.rows
+        times.images, times.rejected = rows.num_rows, by_outcome[REJECTED].num_rows
         times.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         self.totals.add({worker_host(): times.totals()})
-        return written
+        return files
 
     def _rows(self, partition: int, times: WorkerTimes) -> pa.Table:
-        """The answers, schema ANSWER."""
+        """The answers, schema TABLE_FILE."""
         start, stop = self.bounds[partition], self.bounds[partition + 1]
         items = items_of(from_ipc(self.images.value).slice(start, stop - start))
         sign = WorkerSign(self.settings, self.signs, stop - start)
         engine = engine_of_worker(self.model)
-        batches = answer_images(items, self.settings, self.limits, engine, times, sign.answered)
-        return pa.Table.from_batches(list(batches), ANSWER)
+        origin = RowOrigin(self.slug, self.computed_at)
+        batches = answer_images(items, origin, self.settings, self.limits, engine, times, sign.answered)
+        return pa.Table.from_batches(list(batches), TABLE_FILE)
 
-    def _store(self, table: S3Address, name: str, rows: pa.Table, schema: pa.Schema) -> TableFiles:
-        if rows.num_rows == 0:
-            return TableFiles(0, ())
-        write_table_file(self.settings, table.child(name), rows.select(schema.names).cast(schema))
-        return TableFiles(rows.num_rows, (name,))
+    def _store(self, outcome: str, name: str, rows: pa.Table) -> TableFile:
+        path = f"{chunk_folder(outcome, self.slug, self.chunk)}/{name}"
+        size = write_table_file(self.settings, self.table.child(path), rows)
+        return TableFile(path, outcome, rows.num_rows, size)
 
 
 def items_of(images: pa.Table) -> Iterator[ImageItem]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verger_rules.addresses import S3Address
+
 from spark_jobs.argument_types import (
     JobArgumentParser,
     fingerprint,
@@ -12,7 +14,6 @@ from spark_jobs.argument_types import (
     share,
     whole_number,
 )
-from spark_jobs.s3_address import S3Address
 
 MAX_K = 1280
 DEFAULT_K = 10
@@ -25,9 +26,8 @@ class PcaArguments:
     `k` and `variance` are never both set. Both are None only with `fitted_model_uri`: then all its components.
     """
 
-    manifest_uri: S3Address
+    answers_uri: S3Address
     features_uri: S3Address
-    rejects_uri: S3Address
     model_fingerprint: str
     output_uri: S3Address
     metrics_uri: S3Address
@@ -51,11 +51,10 @@ def parse_args(argv: Sequence[str] | None = None) -> PcaArguments:
     Raises:
         RefusedError: an argument is missing, unknown, out of bounds or contradicts another.
     """
-    parser = JobArgumentParser("pca.py", "Reduce the features of a manifest's images to k components.")
+    parser = JobArgumentParser("pca.py", "Reduce the features of a run's images to k components.")
     add = parser.add_argument
-    add("--manifest-uri", type=object_address, required=True, help="the frozen list of images")
-    add("--features-uri", type=folder_address, required=True, help="root of the feature table")
-    add("--rejects-uri", type=folder_address, required=True, help="root of the table of rejects")
+    add("--answers-uri", type=folder_address, required=True, help="folder of the run's answers")
+    add("--features-uri", type=folder_address, required=True, help="root of the feature tables")
     add("--model-fingerprint", type=fingerprint, required=True)
     add("--output-uri", type=folder_address, required=True, help="folder of the results")
     add("--metrics-uri", type=object_address, required=True, help="where pca.json goes")

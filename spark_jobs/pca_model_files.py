@@ -6,12 +6,12 @@ import json
 import zipfile
 
 import numpy as np
+from verger_rules.addresses import S3Address
+from verger_rules.model import FEATURES
 
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings, read_bytes, read_json, write_bytes, write_json
 from spark_jobs.pca_model import PcaModel
-from spark_jobs.s3_address import S3Address
 
 ARRAYS = ("mean", "scale", "components", "explained_variance", "explained_variance_ratio")
 

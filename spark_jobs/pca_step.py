@@ -8,14 +8,15 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from verger_rules.answers import has_features
+from verger_rules.layout import progress_address, table_folder
+from verger_rules.model import FEATURES
 
+from spark_jobs.answers_store import read_answers
 from spark_jobs.block_passes import BlockPasses, block_passes
-from spark_jobs.committed_rows import CommittedRows, answering_rows, read_table_rows
+from spark_jobs.feature_blocks import FeatureRows, rows_of_answers
 from spark_jobs.featurize_report import Outcome, outcome_of
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.layout import TableLayout, progress_address
-from spark_jobs.manifest import read_manifest
-from spark_jobs.model_shape import FEATURES
 from spark_jobs.object_store import StoreSettings, read_json, store_settings, write_json
 from spark_jobs.pca_arguments import PcaArguments
 from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit
@@ -33,16 +34,16 @@ from spark_jobs.spark_context import open_context
 
 @dataclass(frozen=True)
 class PcaInput:
-    """The images of the manifest that have features, in path order, and how the others were rejected.
+    """What a run's answers say.
 
     Attributes:
-        images: columns path, label.
-        rows: indexes into `committed`, one for each image.
+        images: those with features, in path order: columns path, label.
+        rows: where their features lie.
+        outcome: how many of the listed images have features, and why the others have none.
     """
 
     images: pa.Table
-    rows: Any
-    committed: CommittedRows
+    rows: FeatureRows
     outcome: Outcome
 
 
@@ -68,7 +69,7 @@ def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter,
     given = read_input(args, settings)
     check_request(args, given)
     open_pca_context = partial(open_context, f"verger pca {args.run_id}")
-    with block_passes(settings, given.committed, given.rows, open_pca_context) as passes:
+    with block_passes(settings, given.rows, open_pca_context) as passes:
         read = time.monotonic()
         reporter.enter("fit")
         found = fitted_model(args, settings, passes)
@@ -84,16 +85,13 @@ def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter,
 
 
 def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
-    """Find the row that answers each image of the manifest."""
-    manifest = read_manifest(settings, args.manifest_uri)
-    layout = TableLayout(args.features_uri, args.rejects_uri, args.model_fingerprint)
-    committed = read_table_rows(settings, layout)
-    answers = answering_rows(manifest, committed, args.run_id)
-    outcome = outcome_of(settings, answers, committed)
-    has_features = committed.flags([file.is_features for file in committed.files])[answers]
-    images = manifest.select(["path", "label"]).filter(pa.array(has_features)).combine_chunks()
+    """Read what featurize decided."""
+    answers = read_answers(settings, args.answers_uri)
+    outcome = outcome_of(answers)
+    images = answers.filter(has_features(answers)).select(["path", "label"]).combine_chunks()
     print(f"pca: {outcome.listed} images listed, {outcome.featurized} with features", flush=True)
-    return PcaInput(images, answers[has_features], committed, outcome)
+    folder = table_folder(args.features_uri, args.model_fingerprint)
+    return PcaInput(images, rows_of_answers(answers, folder), outcome)
 
 
 def check_request(args: PcaArguments, given: PcaInput) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
+from verger_rules.addresses import S3Address
 
 from spark_jobs.object_store import StoreSettings, open_patient_store
-from spark_jobs.s3_address import S3Address
 from spark_jobs.work_count import STORE_WORK
 
 

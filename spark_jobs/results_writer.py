@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.csv_text import csv_line, harmless_column
 
-from spark_jobs.csv_text import csv_line, harmless
 from spark_jobs.excel_csv import MOST_ROWS, excel_file, excel_header, excel_name, excel_rows
 from spark_jobs.moments import Matrix
 from spark_jobs.object_store import StoreSettings, write_bytes
 from spark_jobs.pca_model import PcaModel
 from spark_jobs.remote_file import UploadedFile
-from spark_jobs.s3_address import S3Address
 
 
 def matrix_schema(k: int) -> pa.Schema:
@@ -56,7 +56,7 @@ def write_matrix(settings: StoreSettings, folder: S3Address, k: int, images: int
 
 def to_csv(piece: pa.Table) -> bytes:
     """Rows of a table as CSV without a header; text is quoted (RFC 4180) and harmless to spreadsheets."""
-    columns = [harmless(column) if pa.types.is_string(column.type) else column for column in piece.columns]
+    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in piece.columns]
     stored = pa.BufferOutputStream()
     options = pa_csv.WriteOptions(include_header=False)
     pa_csv.write_csv(pa.Table.from_arrays(columns, schema=piece.schema), stored, options)
@@ -85,7 +85,7 @@ def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table)
 
 def _write_both(settings: StoreSettings, folder: S3Address, name: str, rows: pa.Table) -> None:
     """Write a table as CSV, and for Excel where it can hold so many rows."""
-    columns = [harmless(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
     lines = zip(*(column.to_pylist() for column in columns), strict=True)
     write_bytes(settings, folder.child(name), to_text_csv(rows.column_names, lines))
     if rows.num_rows <= MOST_ROWS:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
+from verger_rules.addresses import S3Address
+
 from spark_jobs.object_store import StoreSettings, ask_instance
-from spark_jobs.s3_address import S3Address
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 TIMEOUT_SECONDS = 60.0

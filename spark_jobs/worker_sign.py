@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from verger_rules.addresses import S3Address
+
 from spark_jobs.object_store import StoreSettings, write_in_passing
-from spark_jobs.s3_address import S3Address
 
 SECONDS_BETWEEN = 60.0
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    PROJECT = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
 
 from obstore.exceptions import BaseError
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a file: Python then looks for modules beside it only
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    PROJECT = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
 
 import nbformat
 import obstore
@@ -133,7 +134,7 @@ def kernel_environment(s3: s3_server.S3Endpoint, model: Path, environment: Mappi
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYSPARK_SUBMIT_ARGS": f"--master local[*] {flags} pyspark-shell",
         "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")]),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+from verger_rules.addresses import parse_uri
 
 from verger.artifacts.code_bundle import collect_code
 from verger.artifacts.model_store import check_weights
@@ -15,7 +16,7 @@ from verger.prices import PriceTable
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import check_bucket, check_topic
 from verger.run.settings import SettingError, Settings
-from verger.storage.layout import BucketLayout, parse_uri
+from verger.storage.layout import BucketLayout
 from verger.sync.source_address import check_source
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
+from verger_rules.addresses import S3Address
 
 from verger import preflight
 from verger.arrivals.memory import remember_listing
@@ -15,7 +16,7 @@ from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.plan.components import check_known_rejects, components_warning
-from verger.plan.feature_table import list_commits, read_done_images
+from verger.plan.feature_table import read_done_images
 from verger.plan.planning import (
     check_any_image,
     find_images,
@@ -38,12 +39,13 @@ from verger.storage.aws_clients import (
     arrow_filesystem,
     ec2_client,
     emr_client,
+    feature_table_place,
     program_environment,
     quotas_client,
     s3_client,
 )
 from verger.storage.json_objects import read_json, write_json
-from verger.storage.layout import BucketLayout, RunLayout, S3Address
+from verger.storage.layout import BucketLayout, RunLayout
 from verger.storage.left_out import describe_reasons, summarize_left_out
 from verger.sync.source_address import open_source, shown_source
 from verger.sync.synchronize import synchronize
@@ -138,8 +140,8 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
     fingerprint = model["fingerprint"]
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     latest = read_json(s3, run.layout.latest)
-    commits = list_commits(s3, run.layout, fingerprint)
     filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
+    place = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
     try:
         listing = list_bucket(s3, run.layout)
         # Also when nothing is to do: what was left out was left out now.
@@ -148,7 +150,7 @@ def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) 
         images = check_any_image(listing, run.layout).images
         plan = make_plan(
             images,
-            read_done_images(filesystem, settings.bucket, commits),
+            read_done_images(filesystem, place),
             settings,
             previous_paths=_previous_paths(filesystem, run, latest),
             run_id=run.run_id,

@@ -13,6 +13,7 @@ from verger.plan import components, feature_table, planning
 from verger.run import settings
 from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.addresses import S3Address
 
 from spark_jobs import (
     decoder_column,
@@ -24,7 +25,6 @@ from spark_jobs import (
     yarn_executors,
 )
 from spark_jobs import layout as spark_layout
-from spark_jobs.s3_address import S3Address
 
 SETTINGS = settings.Settings(bucket="fruits", region="eu-west-1")
 RUN = RunLayout(BucketLayout("fruits"), "scheduled__2026-11-21T00:00:00+00:00")

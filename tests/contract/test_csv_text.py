@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from verger.cost.report import Report, RunLine, report_csv
-from verger.storage.csv_text import as_it_was, csv_line, harmless
+from verger_rules.csv_text import as_it_was, csv_line, harmless
 
 from spark_jobs import csv_text
 from spark_jobs.excel_csv import excel_file, excel_rows

@@ -21,11 +21,11 @@ from verger.cluster import steps
 from verger.run import settings
 from verger.run.eu_guard import EU_REGIONS
 from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.addresses import S3Address
 
 from spark_jobs import featurize_arguments, pca_arguments
 from spark_jobs.manifest import read_manifest
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.s3_address import S3Address
 from spark_jobs.spark_context import CONF, KEEP_CONTEXT
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from spark_jobs.innermost_cause import innermost_cause
+from verger_rules.innermost_cause import innermost_cause
 
 PLACES = ("spark_jobs", "local_emr", "plugins/verger/cluster")
 

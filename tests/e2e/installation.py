@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from verger.storage.json_objects import read_json
-from verger.storage.layout import BucketLayout, RunLayout, S3Address
+from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.addresses import S3Address
 
 from tools import local_stack
 from tools.draw_images import Drawing, write_images

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mypy_boto3_s3 import S3Client
+from spark_jobs.commit_records import read_commits, visible
+from spark_jobs.committed_rows import read_table_rows
 from verger.plan.feature_table import list_commits, read_done_images
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.layout import BucketLayout
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.layout import TableLayout
 
-from spark_jobs.commit_records import read_commits, visible
-from spark_jobs.committed_rows import read_table_rows
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.excel_csv import excel_file
-from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.s3_address import S3Address
 from tests.stored_tables import FINGERPRINT, Row, keys_below, parquet, put_commit
 from tools import erase_images
 from tools.erasure import feature_tables

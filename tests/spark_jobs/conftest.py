@@ -62,7 +62,7 @@ def spark_ready(s3_endpoint: str) -> Iterator[None]:
             "SPARK_HOME": str(SPARK_HOME),
             "PYSPARK_PYTHON": str(SPARK_PYTHON),
             "PYSPARK_SUBMIT_ARGS": f"{flags} pyspark-shell",
-            "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "plugins"), os.environ.get("PYTHONPATH", "")]),
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": "eu-west-1",

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from mypy_boto3_s3 import S3Client
 from PIL import Image
-from verger.artifacts.code_bundle import zip_package
+from verger.artifacts.code_bundle import job_packages, zip_packages
+from verger_rules.delta_table import TablePlace
+from verger_rules.schemas import FEATURIZED, OUTCOME, REJECTED
 
-from spark_jobs.commit_records import read_commits
-from spark_jobs.committed_rows import committed_files
-from spark_jobs.decoder_column import with_decoder
-from spark_jobs.layout import TableLayout
 from spark_jobs.object_store import StoreSettings
-from spark_jobs.s3_address import S3Address
+from tests.stored_tables import place_of, visible_rows
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPARK_HOME = PROJECT / ".venv/spark/lib/python3.11/site-packages/pyspark"
@@ -77,9 +76,9 @@ class JobWorld:
         return StoreSettings(self.endpoint, "eu-west-1")
 
     @property
-    def layout(self) -> TableLayout:
+    def place(self) -> TablePlace:
         """The feature table."""
-        return TableLayout(S3Address(self.bucket, "features"), S3Address(self.bucket, "rejects"), self.fingerprint)
+        return place_of(self.s3, self.bucket, self.fingerprint)
 
     def put(self, key: str, content: bytes) -> str:
         """Store an object; its etag."""
@@ -118,7 +117,7 @@ class JobWorld:
         """The command line of a featurize step."""
         return [
             *("--manifest-uri", f"s3://{self.bucket}/runs/r/manifest.parquet"),
-            *("--features-uri", f"s3://{self.bucket}/features", "--rejects-uri", f"s3://{self.bucket}/rejects"),
+            *("--features-uri", f"s3://{self.bucket}/features", "--answers-uri", f"s3://{self.bucket}/runs/r/answers"),
             *("--model-uri", f"s3://{self.bucket}/models/{self.fingerprint}"),
             *("--metrics-uri", f"s3://{self.bucket}/runs/r/featurize.json", "--run-id", run_id),
             *more,
@@ -127,8 +126,7 @@ class JobWorld:
     def pca_arguments(self, *more: str, run_id: str = RUN, output: str = "results/r") -> list[str]:
         """The command line of a PCA step."""
         return [
-            *("--manifest-uri", f"s3://{self.bucket}/runs/r/manifest.parquet"),
-            *("--features-uri", f"s3://{self.bucket}/features", "--rejects-uri", f"s3://{self.bucket}/rejects"),
+            *("--answers-uri", f"s3://{self.bucket}/runs/r/answers", "--features-uri", f"s3://{self.bucket}/features"),
             *("--model-fingerprint", self.fingerprint),
             *("--output-uri", f"s3://{self.bucket}/{output}"),
             *("--metrics-uri", f"s3://{self.bucket}/runs/r/pca.json", "--run-id", run_id),
@@ -137,13 +135,12 @@ class JobWorld:
 
     def table_rows(self, *, features: bool) -> pa.Table:
         """The rows that readers see, by path."""
-        files = committed_files(self.layout, read_commits(self.settings, self.layout))
-        tables = [with_decoder(self.get_table(file.address.key)) for file in files if file.is_features == features]
-        return (
-            pa.concat_tables(tables, promote_options="default").sort_by("path")
-            if tables
-            else pa.table({"path": pa.array([], pa.string())})
-        )
+        rows = visible_rows(self.s3, self.bucket, self.fingerprint)
+        return rows.filter(pc.equal(rows[OUTCOME], FEATURIZED if features else REJECTED))
+
+    def answers(self) -> pa.Table:
+        """The run's answers."""
+        return self.get_table("runs/r/answers/part-00000.parquet")
 
 
 def put_model(s3: S3Client, bucket: str, folder: Path) -> str:
@@ -156,7 +153,7 @@ def put_model(s3: S3Client, bucket: str, folder: Path) -> str:
 def zip_jobs(folder: Path) -> Path:
     """`spark_jobs.zip` as it is published; the job files lie beside it, alone."""
     target = folder / "spark_jobs.zip"
-    target.write_bytes(zip_package(PROJECT / "spark_jobs"))
+    target.write_bytes(zip_packages(*job_packages(PROJECT)))
     for name in ("featurize.py", "pca.py"):
         (folder / name).write_bytes((PROJECT / "spark_jobs" / name).read_bytes())
     return target

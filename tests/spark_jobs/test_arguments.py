@@ -5,11 +5,11 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from verger_rules.addresses import S3Address, parse_folder_uri, parse_object_uri
+from verger_rules.layout import run_slug
 
 from spark_jobs import featurize_arguments, pca_arguments
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.layout import run_slug
-from spark_jobs.s3_address import S3Address, parse_folder_uri, parse_object_uri
 
 FEATURIZE = [
     *("--manifest-uri", "s3://b/runs/r/manifest.parquet", "--features-uri", "s3://b/features"),

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from verger_rules.model import FEATURES
 
 from spark_jobs.decode import decode_image, prepare_pillow
 from spark_jobs.infer import open_engine
-from spark_jobs.model_shape import FEATURES
 from tests.spark_jobs.job_world import PROJECT
 from tools.local_run.emr_server import passed_variables
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 from mypy_boto3_s3 import S3Client
+from verger_rules.addresses import S3Address
 
 from spark_jobs.job_errors import StepFailedError, error_from_worker
 from spark_jobs.object_store import StoreSettings, write_bytes, write_once
-from spark_jobs.s3_address import S3Address
 from spark_jobs.table_file import write_table_file
 from tests.faulty_s3 import Faults, faulty_s3
 

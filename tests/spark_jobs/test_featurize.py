@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from spark_jobs.commit_records import read_commits
+from verger_rules.decoder_version import DECODER_VERSION
 
 from spark_jobs import chunk_writer
-from spark_jobs.commit_records import read_commits
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.featurize import featurize, parse_args
 from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.pca import parse_args as pca_parse_args

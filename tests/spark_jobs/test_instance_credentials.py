@@ -90,7 +90,7 @@ def test_version_1_is_refused(metadata: InstanceMetadata) -> None:
 JOBS = f"""
 import sys
 from spark_jobs import object_store, signed_get
-from spark_jobs.s3_address import S3Address
+from verger_rules.addresses import S3Address
 object_store.INSTANCE_METADATA = sys.argv[1] + '/latest'
 settings = object_store.StoreSettings(sys.argv[2], 'eu-west-1')
 address = S3Address('{BUCKET}', '{KEY}')

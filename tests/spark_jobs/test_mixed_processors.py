@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-
 from spark_jobs.commit_records import read_commits
 from spark_jobs.committed_rows import answering_rows, committed_files, read_table_rows, rows_to_do
+from verger_rules.addresses import S3Address
+
 from spark_jobs.decode import decode_image
 from spark_jobs.infer import open_engine
 from spark_jobs.manifest import read_manifest
 from spark_jobs.moments import moments_of
 from spark_jobs.pca_model import PROCESSOR_NOISE, fit
-from spark_jobs.s3_address import S3Address
 from tests.spark_jobs.job_world import PROJECT, RUN, SPARK_PYTHON, JobWorld
 from tests.spark_jobs.test_pca import put_table, run, scores_of, vectors_like_features
 

@@ -14,17 +14,17 @@ from pyspark.mllib.linalg.distributed import RowMatrix
 from pyspark.sql import SparkSession
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
+from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from threadpoolctl import threadpool_limits
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.layout import chunk_folder, run_slug
+from verger_rules.schemas import FEATURE_TABLE, REJECT
 
 from spark_jobs import block_passes, results_writer
-from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.job_errors import RefusedError, StepFailedError
-from spark_jobs.layout import chunk_folder, run_slug
 from spark_jobs.pca import parse_args, pca
 from spark_jobs.results_writer import write_rejects
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import FEATURE_TABLE, REJECT
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
+from verger_rules.addresses import S3Address
+from verger_rules.schemas import REJECT
 
 from spark_jobs import progress
 from spark_jobs.featurize_report import reject_reasons
@@ -24,8 +26,6 @@ from spark_jobs.model_files import check_description, fingerprint_of
 from spark_jobs.object_store import StoreSettings, settings_from
 from spark_jobs.progress import Progress, StepReporter
 from spark_jobs.results_writer import to_csv
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import REJECT
 from spark_jobs.telemetry import AddTotals, over_hosts
 from spark_jobs.work_count import STORE_WORK
 from spark_jobs.work_watch import WorkWatch

@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from spark_jobs.chunking import chunks, image_costs, partition_bounds
 from spark_jobs.commit_records import CommitRecord, TableFiles, from_json, next_chunk, to_json, visible
 from spark_jobs.committed_rows import (
     KEY_SCHEMA,
@@ -23,11 +21,13 @@ from spark_jobs.committed_rows import (
     decoded_otherwise,
     rows_to_do,
 )
-from spark_jobs.decoder_version import DECODER_VERSION
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.schemas import MANIFEST
+
+from spark_jobs.chunking import chunks, image_costs, partition_bounds
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.manifest import check_manifest
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import MANIFEST
 
 RECORD = CommitRecord(
     run_id="first",

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from verger_rules.model import fingerprint
 
 from tools.draw_images import Drawing, write_images
 from tools.drawing.broken import encoded
 from tools.model import agreement, pictures, publishing
-from tools.model.identity import fingerprint, precision_name
+from tools.model.identity import precision_name
 from tools.model.refusal import RefusedError
 
 if TYPE_CHECKING:

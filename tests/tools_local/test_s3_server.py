@@ -13,12 +13,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.layout import BucketLayout
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
 from verger.sync.pictures import UnreadableError
 from verger.sync.stored import put_picture
 from verger.sync.synchronize import synchronize
+from verger_rules.addresses import S3Address
 
 from tools.local_run import s3_server
 from tools.local_run.processes import ServerError

@@ -17,7 +17,8 @@ from verger.cluster.clusters import lease_name, run_lease
 from verger.cluster_tasks import choose_cluster, hidden_failure, terminate_cluster
 from verger.run.deployment import Deployment
 from verger.storage.json_objects import write_json
-from verger.storage.layout import BucketLayout, run_slug
+from verger.storage.layout import BucketLayout
+from verger_rules.layout import run_slug
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
-    from verger.storage.layout import S3Address
+    from verger_rules.addresses import S3Address
 
     from tools.acceptance.interruption import Interruption
     from tools.acceptance.orders import Planned

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from verger_rules.model import INPUT_SIZE
 
 from spark_jobs import decode
 from spark_jobs.decoding.icc_profile import PRIMARIES, rgb_profile, srgb
-from spark_jobs.model_shape import INPUT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

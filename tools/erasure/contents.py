@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from verger.storage.csv_text import as_it_was
 from verger.storage.file_names import one_form
+from verger_rules.csv_text import as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from verger.storage.layout import run_slug
-
 from spark_jobs.decoder_column import stored_columns, with_decoder
 from spark_jobs.row_precedence import Flags, winning_rows
+from verger_rules.layout import run_slug
+
 from tools.erasure.contents import parquet_bytes
 from tools.erasure.objects import AT_ONCE
 from tools.erasure.removed import ErasureError

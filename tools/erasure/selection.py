@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 from verger.storage.file_names import one_form
-from verger.storage.layout import label_of, parse_uri
+from verger.storage.layout import label_of
+from verger_rules.addresses import parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_s3 import S3Client
-    from verger.storage.layout import S3Address
+    from verger_rules.addresses import S3Address
 
 #: The files of a result, and its folder: the explorer.
 RESULT_FILES = ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "run.json", "report.html")

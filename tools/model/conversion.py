@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tools.model.identity import INPUT_SIZE
+from verger_rules.model import INPUT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

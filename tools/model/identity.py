@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-INPUT_SIZE = 224
-FEATURES = 1280
 NORMALISATION = "x / 127.5 - 1, inside the graph"
 
 
@@ -36,9 +34,3 @@ def precision_name(precision: str, calibration_sha256: str = "") -> str:
     the first's.
     """
     return f"{precision}-{calibration_sha256[:16]}" if calibration_sha256 else precision
-
-
-def fingerprint(weights_sha256: str, precision: str = "float32") -> str:
-    """The 16 hex digits that stand for a model in every path; `precision` as `precision_name` gives it."""
-    text = f"verger-model-1\nmobilenet_v2_1.0\n{INPUT_SIZE}\n{precision}\n{weights_sha256}"
-    return sha256_of(text.encode())[:16]

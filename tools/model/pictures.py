@@ -11,10 +11,11 @@ import numpy as np
 import obstore
 from obstore.store import S3Store
 from PIL import Image, ImageOps
+from verger_rules.model import INPUT_SIZE
 
 from tools.drawing.catalogue import labels
 from tools.drawing.scene import draw
-from tools.model.identity import INPUT_SIZE, sha256_of
+from tools.model.identity import sha256_of
 from tools.model.refusal import RefusedError
 
 if TYPE_CHECKING:

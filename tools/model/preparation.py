@@ -8,8 +8,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
+from verger_rules.model import FEATURES, INPUT_SIZE, fingerprint
+
 from tools.model import agreement, conversion, pictures, weights
-from tools.model.identity import FEATURES, FORMAT, INPUT_SIZE, NORMALISATION, fingerprint, precision_name, sha256_of
+from tools.model.identity import FORMAT, NORMALISATION, precision_name, sha256_of
 from tools.model.publishing import file_entry
 from tools.model.quiet import quiet
 from tools.model.refusal import RefusedError

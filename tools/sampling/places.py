@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from verger.storage.layout import S3Address, parse_uri
 from verger.sync.folder import FolderSource, md5_of
 from verger.sync.inside import open_inside
 from verger.sync.pictures import SourceError, UnreadableError, is_plain_name, reason_to_leave_out
 from verger.sync.stored import list_objects
+from verger_rules.addresses import S3Address, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

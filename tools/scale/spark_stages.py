@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from spark_jobs.commit_records import CommitRecord, TableFiles, to_json
+from spark_jobs.committed_rows import CommittedFile, CommittedRows, answering_rows, rows_to_do
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.model import FEATURES
+from verger_rules.schemas import MANIFEST
 
 from spark_jobs.block_passes import MERGED_AT_ONCE
 from spark_jobs.chunking import chunks, partition_bounds
-from spark_jobs.commit_records import CommitRecord, TableFiles, to_json
-from spark_jobs.committed_rows import CommittedFile, CommittedRows, answering_rows, rows_to_do
-from spark_jobs.decoder_version import DECODER_VERSION
 from spark_jobs.feature_blocks import BLOCK_IMAGES, block_tasks
 from spark_jobs.manifest import check_manifest
-from spark_jobs.model_shape import FEATURES
 from spark_jobs.moments import merge, moments_of, pack
 from spark_jobs.partition_work import to_ipc
 from spark_jobs.pca_model import fit
 from spark_jobs.results_writer import matrix_rows, matrix_schema, to_csv
-from spark_jobs.s3_address import S3Address
-from spark_jobs.schemas import MANIFEST
 from tools.scale import synthetic
 from tools.scale.stage_process import Stopwatch, run_stage
 

@@ -20,15 +20,21 @@ _ENTRY_POINTS = ("featurize.py", "pca.py", "show_executors.py")
 _BOOTSTRAP_FILES = ("bootstrap.sh", "requirements.txt", "requirements-keras.txt")
 
 
-def zip_package(package: Path) -> bytes:
-    """Zip a package's modules for `--py-files`; the same sources give the same bytes."""
+def zip_packages(*packages: Path) -> bytes:
+    """Zip packages' modules for `--py-files`; the same sources give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(package.rglob("*.py")):
-            entry = zipfile.ZipInfo(f"{package.name}/{file.relative_to(package).as_posix()}", _ZIP_EPOCH)
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+        for package in packages:
+            for file in sorted(package.rglob("*.py")):
+                entry = zipfile.ZipInfo(f"{package.name}/{file.relative_to(package).as_posix()}", _ZIP_EPOCH)
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
+
+
+def job_packages(home: Path) -> tuple[Path, Path]:
+    """The packages that run on a cluster: the jobs, and the rules that they share with Airflow's side."""
+    return home / "spark_jobs", home / "plugins" / "verger_rules"
 
 
 class InstallationError(ValueError):
@@ -37,14 +43,14 @@ class InstallationError(ValueError):
 
 def collect_code(home: Path) -> dict[str, bytes]:
     """The files that a cluster needs, by name; raises InstallationError when one is missing."""
-    jobs, bootstrap = home / "spark_jobs", home / "bootstrap"
+    (jobs, rules), bootstrap = job_packages(home), home / "bootstrap"
     files = {name: jobs / name for name in _ENTRY_POINTS} | {name: bootstrap / name for name in _BOOTSTRAP_FILES}
-    for file in files.values():
+    for file in (*files.values(), rules / "__init__.py"):
         if not file.is_file():
             raise InstallationError(
                 f"{file} is missing: VERGER_HOME ({home}) must be a whole checkout of Verger, beside the DAGs"
             )
-    return {"spark_jobs.zip": zip_package(jobs), **{name: file.read_bytes() for name, file in files.items()}}
+    return {"spark_jobs.zip": zip_packages(jobs, rules), **{name: file.read_bytes() for name, file in files.items()}}
 
 
 def code_digest(files: Mapping[str, bytes]) -> str:

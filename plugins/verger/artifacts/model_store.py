@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ParamValidationError
+from verger_rules.addresses import parse_uri
+from verger_rules.model import fingerprint
 
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import check_bucket
 from verger.storage.json_objects import read_json
-from verger.storage.layout import BucketLayout, parse_uri
+from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,8 +52,7 @@ def fingerprint_of(weights_file: Path, precision: str = "float32") -> str:
     """The fingerprint of the model that a weights file makes (docs/formats.md, `model.json`)."""
     with weights_file.open("rb") as stream:
         weights = hashlib.file_digest(stream, "sha256").hexdigest()
-    text = f"verger-model-1\nmobilenet_v2_1.0\n224\n{precision}\n{weights}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return fingerprint(weights, precision)
 
 
 def check_weights(s3: "S3Client", weights: str) -> str:

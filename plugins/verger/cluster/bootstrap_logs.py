@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from verger_rules.addresses import S3Address
+
 from verger.cluster.step_logs import log_root, read_log
-from verger.storage.layout import S3Address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.operators.emr import EmrAddStepsOperator, EmrC
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from botocore.exceptions import ClientError
+from verger_rules.addresses import S3Address
 
 from verger.cluster.clusters import USABLE, find_named, find_steps
 from verger.cluster.single_calls import make_once
@@ -18,7 +19,6 @@ from verger.cluster.tag_lag import shown_later, wait_until_shown
 from verger.cluster.triggers import STALLED, StepProgressTrigger
 from verger.run.deployment import LOG_SECONDS
 from verger.storage.aws_clients import ONE_ATTEMPT, emr_client, emr_client_of_one_attempt, s3_client
-from verger.storage.layout import S3Address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

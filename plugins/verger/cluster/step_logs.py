@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
-
-from verger.cluster.innermost_cause import innermost_cause
-from verger.storage.layout import S3Address, parse_uri
+from verger_rules.addresses import S3Address, parse_uri
+from verger_rules.innermost_cause import innermost_cause
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,10 +12,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
+from verger_rules.addresses import S3Address, parse_uri
+from verger_rules.layout import run_folder, run_slug, table_folder
+from verger_rules.schemas import FEATURIZED, REJECTED
 
 from verger.cluster.progress import describe_progress
 from verger.cluster.stall import Sign, Stall, stall_of
-from verger.storage.layout import BucketLayout, S3Address, parse_uri, run_slug
 
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
@@ -65,14 +67,14 @@ def _options(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def _results(options: Mapping[str, str]) -> list[S3Address]:
-    """What a step adds to the feature table (its commit records), or to the results."""
+    """What a step adds to the feature table (its run's files), or to the results."""
     if output := options.get("--output-uri"):
         return [parse_uri(f"{output}/")]
     table, model = options.get("--features-uri"), options.get("--model-uri")
     if not table or not model:
         return []
-    commits = BucketLayout(parse_uri(table).bucket).commits_prefix(model.rpartition("/")[2])
-    return [S3Address(parse_uri(table).bucket, f"{commits}{run_slug(options['--run-id'])}.")]
+    folder, slug = table_folder(parse_uri(table), model.rpartition("/")[2]), run_slug(options["--run-id"])
+    return [folder.child(f"{run_folder(outcome, slug)}/") for outcome in (FEATURIZED, REJECTED)]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> lis
     """The arguments of `featurize.py` (docs/formats.md, "The jobs")."""
     return [
         "--manifest-uri", run.run_file("manifest.parquet").uri,
-        "--features-uri", run.layout.features_uri,
-        "--rejects-uri", run.layout.rejects_uri,
+        "--features-uri", run.layout.features.uri,
+        "--answers-uri", run.answers.uri,
         "--model-uri", model.uri,
         "--metrics-uri", run.run_file("featurize.json").uri,
         "--run-id", run.run_id,
@@ -33,9 +33,8 @@ def pca_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]
     """The arguments of `pca.py` (docs/formats.md, "The jobs")."""
     wanted = ["--k", str(settings.k)] if settings.variance is None else ["--variance", str(settings.variance)]
     return [
-        "--manifest-uri", run.run_file("manifest.parquet").uri,
-        "--features-uri", run.layout.features_uri,
-        "--rejects-uri", run.layout.rejects_uri,
+        "--answers-uri", run.answers.uri,
+        "--features-uri", run.layout.features.uri,
         "--model-fingerprint", model.fingerprint,
         "--output-uri", run.results_uri,
         "--metrics-uri", run.run_file("pca.json").uri,

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from verger_rules.addresses import S3Address
+from verger_rules.csv_text import csv_line, harmless
+
 from verger.cost.billing import Bill
 from verger.cost.run_cost import COST_FILE
 from verger.mail.notification import Mail, compose
 from verger.publish.report import page_environment
-from verger.storage.csv_text import csv_line, harmless
 from verger.storage.json_objects import read_json
-from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

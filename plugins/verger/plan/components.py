@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verger_rules.model import FEATURES
+
 from verger.plan.feature_table import DoneImages
-from verger.run.settings import FEATURES, SettingError, Settings
+from verger.run.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     from verger.plan.planning import ListedImage

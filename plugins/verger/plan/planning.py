@@ -13,26 +13,20 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.schemas import MANIFEST
 
 from verger.plan.components import check_components, find_featurizable
-from verger.plan.feature_table import DECODER_VERSION, DoneImages
+from verger.plan.feature_table import DoneImages
 from verger.run.settings import Settings
 from verger.storage.file_names import is_folder
 from verger.storage.json_objects import write_json
-from verger.storage.layout import BucketLayout, RunLayout, S3Address, label_of
+from verger.storage.layout import BucketLayout, RunLayout, label_of
 from verger.storage.left_out import LeftOut, LeftOutFiles, count_files, leave_out, summarize_left_out, system_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MANIFEST_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("etag", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("size", pa.int64(), nullable=False),
-    ]
-)
 
 #: So many groups of the same bytes are named, and so many paths of each.
 _MOST_EXAMPLES = 10
@@ -157,8 +151,8 @@ def manifest_bytes(images: Iterable[ListedImage]) -> bytes:
     """The manifest as a Parquet file."""
     rows = list(images)
     table = pa.table(
-        {name: [getattr(image, name) for image in rows] for name in MANIFEST_SCHEMA.names},
-        schema=MANIFEST_SCHEMA,
+        {name: [getattr(image, name) for image in rows] for name in MANIFEST.names},
+        schema=MANIFEST,
     )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from verger_rules.addresses import S3Address
+
 from verger.storage.json_objects import read_json
-from verger.storage.layout import RunLayout, S3Address
+from verger.storage.layout import RunLayout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,24 +8,30 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.answers import AnswersError
 
-from verger.plan.feature_table import list_commits
 from verger.plan.planning import read_manifest, redecoded_warning, same_bytes_warning
+from verger.publish.answers import check_paths, read_answers
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
 from verger.publish.left_out import read_left_out
 from verger.publish.plots import draw_map, draw_scree
-from verger.publish.reconciliation import Counts, collect_counts, reconcile
+from verger.publish.reconciliation import Counts, CountsDisagreeError, collect_counts, reconcile
 from verger.publish.report import render_report
 from verger.publish.run_description import put_run_description
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json, write_json
-from verger.storage.layout import RunLayout, S3Address
+from verger.storage.layout import RunLayout
 from verger.sync.source_address import shown_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+#: What the explorer shows of a manifest's images, and what finds their answers.
+_LISTED = ["path", "etag", "size"]
 
 
 class StepOutputMissingError(RuntimeError):
@@ -68,6 +74,40 @@ def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayo
         explained_variance=list(pca["explained_variance_ratio"]),
         left_out=read_left_out(s3, run),
     )
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What a run was asked for, and what became of each image.
+
+    Attributes:
+        manifest: columns path, etag, size.
+        answers: schema ANSWERS.
+    """
+
+    manifest: pa.Table
+    answers: pa.Table
+
+
+def read_inputs(filesystem: pyarrow.fs.FileSystem, run: RunLayout, matrix: pa.Table) -> StepInputs:
+    """Read a run's manifest and its answers, and check them and the matrix against each other, path by path.
+
+    Raises:
+        StepOutputMissingError: the manifest is missing.
+        CountsDisagreeError: there are no usable answers, or an image has none, or several.
+    """
+    manifest = read_manifest(filesystem, run.run_file("manifest.parquet"), _LISTED)
+    if manifest is None:
+        raise StepOutputMissingError(f"{run.run_file('manifest.parquet').uri} is missing, though the plan wrote it")
+    try:
+        answers = read_answers(filesystem, run)
+        check_paths(answers, manifest, matrix)
+    except AnswersError as error:
+        raise CountsDisagreeError(
+            f"the answers of the run do not fit: {error}. The results are not published: clear add_featurize_step, so "
+            "that both steps run again"
+        ) from error
+    return StepInputs(manifest, answers)
 
 
 def describe_run(
@@ -140,6 +180,7 @@ def publish(
     Raises CountsDisagreeError or StepOutputMissingError, and then leaves `latest.json` where it was.
     """
     outputs = read_outputs(s3, filesystem, run)
+    inputs = read_inputs(filesystem, run, outputs.matrix)
     counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, outputs.matrix.num_rows))
     description = describe_run(
         run, settings, counts, outputs, cluster=cluster, regions=regions, published_at=published_at
@@ -147,7 +188,7 @@ def publish(
     before = find_run_before(s3, run)
     description["changes"] = _changes(filesystem, run, before, description)
     _write_pages(s3, run, description, outputs)
-    _write_explorer(s3, filesystem, run, before, outputs)
+    _write_explorer(s3, filesystem, run, before, outputs, inputs)
     put_run_description(s3, run, description)
     write_json(
         s3,
@@ -188,14 +229,17 @@ def _write_explorer(
     run: RunLayout,
     before: RunBefore | None,
     outputs: StepOutputs,
+    inputs: StepInputs,
 ) -> None:
-    columns = ["path", "etag", "size"]
-    manifest = read_manifest(filesystem, run.run_file("manifest.parquet"), columns)
-    if manifest is None:
-        raise StepOutputMissingError(f"{run.run_file('manifest.parquet').uri} is missing, though the plan wrote it")
-    earlier = read_manifest(filesystem, before.run.run_file("manifest.parquet"), columns) if before else None
-    commits = list_commits(s3, run.layout, outputs.plan["model_fingerprint"])
-    publish_explorer(s3, RunFiles(filesystem, run, commits, manifest, earlier))
+    earlier = read_manifest(filesystem, before.run.run_file("manifest.parquet"), _LISTED) if before else None
+    table = run.layout.feature_table(outputs.plan["model_fingerprint"])
+    try:
+        publish_explorer(s3, RunFiles(filesystem, run, table, inputs.answers, inputs.manifest, earlier))
+    except FileNotFoundError as error:
+        raise StepOutputMissingError(
+            f"a file of the feature table that the run's answers name is not there any more ({error}): it was merged, or "
+            "pictures were erased. Clear add_featurize_step: what is computed stays"
+        ) from error
 
 
 def _put(s3: "S3Client", address: S3Address, body: bytes, content_type: str) -> None:

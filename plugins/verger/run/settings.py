@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from verger_rules.model import FEATURES
+
 from verger.run.eu_guard import EU_REGIONS, check_region
 from verger.run.images_prefix import check_images_prefix
 
-#: MobileNetV2 without its top gives this many features; there are no more components than that.
-FEATURES = 1280
 ENGINES = ("litert", "keras")
-#: Bounds that the form shows and the settings enforce: (smallest, largest).
+#: Bounds that the form shows and the settings enforce: (smallest, largest). There are no more components than features.
 K_BOUNDS = (1, FEATURES)
 NODE_BOUNDS = (1, 100)
 WANTED_MINUTE_BOUNDS = (5, 720)

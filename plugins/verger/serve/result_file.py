@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-
-from verger.storage.layout import S3Address
+from verger_rules.addresses import S3Address
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -16,9 +16,10 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from verger_rules.addresses import parse_uri
 
 from verger.run.eu_guard import EU_REGIONS
-from verger.storage.layout import BucketLayout, RunLayout, parse_uri
+from verger.storage.layout import BucketLayout, RunLayout
 
 #: The task that publishes; a DAG that has none has no results.
 PUBLISH_TASK = "publish_results"

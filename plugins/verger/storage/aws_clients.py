@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow.fs
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
+from verger_rules.addresses import S3Address
+from verger_rules.delta_table import TablePlace, store_options
 
 if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
@@ -120,6 +122,21 @@ def arrow_filesystem(aws_conn_id: str | None, region: str) -> pyarrow.fs.S3FileS
     )
 
 
+def feature_table_place(aws_conn_id: str | None, region: str, folder: S3Address) -> TablePlace:
+    """A feature table as deltalake reaches it, with the same credentials and endpoint."""
+    credentials, endpoint = _s3_access(aws_conn_id, region)
+    return TablePlace(folder, store_options(region, endpoint, _key_variables(credentials)))
+
+
+def _key_variables(credentials: Any) -> dict[str, str]:  # noqa: ANN401 -- botocore's own type
+    """An access key as the AWS_* variables have it."""
+    return {
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        **({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+    }
+
+
 def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
     """The environment of a program that a task starts: this process's own, with the connection's credentials."""
     credentials, endpoint = _s3_access(aws_conn_id, region)
@@ -127,8 +144,6 @@ def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
         **os.environ,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        **({"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}),
+        **_key_variables(credentials),
         **({"AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {}),
     }

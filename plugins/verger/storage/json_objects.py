@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
-
-from verger.storage.layout import S3Address
+from verger_rules.addresses import S3Address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,39 +1,12 @@
 """Where everything lies in the bucket: the one place on Airflow's side that builds paths (docs/formats.md)."""
 
-import hashlib
-import re
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+
+from verger_rules.addresses import S3Address
+from verger_rules.layout import run_slug, table_folder
 
 from verger.storage.file_names import one_form
-
-
-class S3Address(NamedTuple):
-    """A bucket and a key; the key stands as it is, never percent-encoded."""
-
-    bucket: str
-    key: str
-
-    @property
-    def uri(self) -> str:
-        """The address as `s3://bucket/key`."""
-        return f"s3://{self.bucket}/{self.key}"
-
-
-def parse_uri(uri: str) -> S3Address:
-    """Split `s3://bucket/key`; raises ValueError for anything else."""
-    scheme, separator, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not separator or not bucket:
-        raise ValueError(f"{uri!r} is no S3 address: write s3://bucket/key")
-    return S3Address(bucket, key)
-
-
-def run_slug(run_id: str) -> str:
-    """The run id as it may stand in a path (Hadoop refuses colons), unique to it."""
-    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', run_id)}-{digest}"
 
 
 def label_of(key: str, images_prefix: str) -> str:
@@ -62,14 +35,13 @@ class BucketLayout:
         return S3Address(self.bucket, key)
 
     @property
-    def features_uri(self) -> str:
-        """The root of the feature table."""
-        return self.address("features").uri
+    def features(self) -> S3Address:
+        """The root of the feature tables."""
+        return self.address("features")
 
-    @property
-    def rejects_uri(self) -> str:
-        """The root of the table of rejects."""
-        return self.address("rejects").uri
+    def feature_table(self, fingerprint: str) -> S3Address:
+        """The folder of a model's feature table."""
+        return table_folder(self.features, fingerprint)
 
     @property
     def models_uri(self) -> str:
@@ -108,18 +80,6 @@ class BucketLayout:
         """The folder of one version of the code, ending in `/`."""
         return f"code/{digest}/"
 
-    def features_prefix(self, fingerprint: str) -> str:
-        """The folder of a model's features, ending in `/`."""
-        return f"features/model={fingerprint}/"
-
-    def rejects_prefix(self, fingerprint: str) -> str:
-        """The folder of a model's rejects, ending in `/`."""
-        return f"rejects/model={fingerprint}/"
-
-    def commits_prefix(self, fingerprint: str) -> str:
-        """The folder of a model's commit records, ending in `/`."""
-        return f"{self.features_prefix(fingerprint)}_commits/"
-
 
 @dataclass(frozen=True)
 class RunLayout:
@@ -140,6 +100,11 @@ class RunLayout:
     def result_file(self, name: str = "") -> S3Address:
         """A file under `results/<slug>/`."""
         return self.layout.address(f"results/{self.slug}/{name}")
+
+    @property
+    def answers(self) -> S3Address:
+        """The folder of the run's answers."""
+        return self.run_file("answers")
 
     @property
     def left_out_of_source(self) -> S3Address:

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from verger_rules.addresses import S3Address
 
-from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut, LeftOutFiles, leave_out
 from verger.sync.pictures import (
     SourceError,

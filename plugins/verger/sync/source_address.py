@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verger_rules.addresses import parse_uri
+
 from verger.run.eu_guard import check_bucket
 from verger.run.source_credentials import SourceCredentialsError, check_no_credentials
-from verger.storage.layout import BucketLayout, parse_uri
+from verger.storage.layout import BucketLayout
 from verger.sync.archive import ZipSource
 from verger.sync.download import Download, DownloadError, private_file, shown
 from verger.sync.folder import FolderSource

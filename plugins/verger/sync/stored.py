@@ -7,9 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
+from verger_rules.addresses import S3Address
 
 from verger.storage.file_names import is_folder
-from verger.storage.layout import S3Address
 from verger.sync.pictures import SourcePicture, StoredPicture, UnreadableError
 
 if TYPE_CHECKING:

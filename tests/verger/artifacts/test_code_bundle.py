@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.artifacts.code_bundle import InstallationError, code_digest, collect_code, publish_code, zip_package
-from verger.storage.layout import BucketLayout, parse_uri
+from verger.storage.layout import BucketLayout
+from verger_rules.addresses import parse_uri
 
 
 def test_the_same_sources_give_the_same_zip_whatever_their_dates(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from verger.cluster.bootstrap_logs import (
     may_have_a_log,
     wait_for_bootstrap_log,
 )
-from verger.storage.layout import S3Address
+from verger_rules.addresses import S3Address
 
 FAILED = "On the master instance (i-0a), bootstrap action 2 returned a non-zero return code"
 

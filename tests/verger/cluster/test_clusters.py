@@ -18,7 +18,7 @@ from verger.cluster.clusters import (
     terminate_leased,
 )
 from verger.run.deployment import INSTALLATION_NAME
-from verger.storage.layout import run_slug
+from verger_rules.layout import run_slug
 
 LEASE = run_lease("fruits", run_slug("manual__2026-11-21T10:00:00+00:00"))
 

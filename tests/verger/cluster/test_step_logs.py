@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.cluster.step_logs import cause_in, cause_of, read_log, step_log_address, tail, wait_for_logs
-from verger.storage.layout import S3Address
+from verger_rules.addresses import S3Address
 
 from tests.contract.test_innermost_cause import OF_A_WORKER
 

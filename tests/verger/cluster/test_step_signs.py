@@ -20,7 +20,7 @@ from verger.cluster.tags import cluster_tags
 from verger.cluster.triggers import STALLED, StepProgressTrigger
 from verger.housekeeping import _find_stall
 from verger.run.deployment import Deployment
-from verger.storage.layout import run_slug
+from verger_rules.layout import run_slug
 
 from tests.local_emr.conftest import wait_until
 

@@ -11,7 +11,7 @@ from verger.serve.result_file import content_type
 from verger.serve.run_note import MOST_CHARACTERS, summarize
 from verger.serve.run_record import RunRecord, locate, region_of
 from verger.serve.tab import base_path, file_path, tab_path
-from verger.storage.layout import run_slug
+from verger_rules.layout import run_slug
 
 RUN_ID = "manual__2026-11-24T10:00:00+00:00"
 OWN = f"s3://fruits/results/{run_slug(RUN_ID)}"

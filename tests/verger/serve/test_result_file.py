@@ -20,7 +20,8 @@ from verger.serve.result_file import (
     exists,
     read_file,
 )
-from verger.storage.layout import BucketLayout, RunLayout, S3Address
+from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.addresses import S3Address
 
 
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "é b", "%2e", "\\", "\0", "\n", "a..b", "..."]), max_size=5))

@@ -6,7 +6,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verger.storage.layout import BucketLayout, RunLayout, label_of, parse_uri, run_slug
+from verger.storage.layout import BucketLayout, RunLayout, label_of
+from verger_rules.addresses import parse_uri
+from verger_rules.layout import run_slug
 
 KEYS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 

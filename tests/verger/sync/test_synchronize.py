@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from moto.s3.models import FakeKey
 from mypy_boto3_s3 import S3Client
 from verger.run.eu_guard import BucketMissingError, OutsideEuError
-from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut
 from verger.sync.folder import FolderSource
 from verger.sync.pictures import SourceError, SourcePicture, UnreadableError
 from verger.sync.source_address import check_source, open_source, shown_source
 from verger.sync.stored import list_objects, put_picture
 from verger.sync.synchronize import for_each, missing_keys, synchronize
+from verger_rules.addresses import S3Address
 
 NAMES = ["Apple Braeburn/0 100.jpg", "Pêche/é.PNG", "a+b/c%20#d=e.jpeg", "loose.webp"]
 

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from verger.plan.planning import list_bucket
-from verger.storage.layout import BucketLayout, S3Address
+from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut, count_files
 from verger.sync.archive import ZipSource
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
 from verger.sync.pictures import Source, reason_to_leave_out
 from verger.sync.synchronize import synchronize
+from verger_rules.addresses import S3Address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,19 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.fs
 import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.answers import has_features
 
-from verger.plan.feature_table import Commit
 from verger.publish.explorer.change_flags import change_of_each
 from verger.publish.explorer.neighbours import NEIGHBOURS, find_neighbourhoods
 from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, write_sheets
-from verger.storage.csv_text import as_it_was
 from verger.storage.layout import RunLayout
 
 FORMAT = 1
 #: Of an explained variance with all 1,280 components the page draws the first.
 _MOST_BARS = 60
 _COMPONENT = re.compile(r"pc_\d+")
-_REJECT_COLUMNS = ("path", "label", "stage", "reason", "detail")
+_REJECT_COLUMNS = ["path", "label", "stage", "reason", "detail"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,16 @@ class RunFiles:
     Attributes:
         filesystem: of the bucket.
         run: the run's paths.
-        commits: the feature table's commits that count.
+        table: the folder of the feature table.
+        answers: the run's, schema ANSWERS; those with features are the rows of the matrix, in its order.
         manifest: columns path, etag, size; unique by path.
         before: the same of the run before; None without one.
     """
 
     filesystem: pyarrow.fs.FileSystem
     run: RunLayout
-    commits: Sequence[Commit]
+    table: S3Address
+    answers: pa.Table
     manifest: pa.Table
     before: pa.Table | None
 
@@ -54,15 +56,8 @@ def write_data(folder: Path, files: RunFiles) -> None:
     components = np.memmap(folder / "components.f32", "<f4", "r", shape=(k, pictures.num_rows))
     around = find_neighbourhoods(components.T, labels.indices.to_numpy().astype(np.int32))
     listed = pc.index_in(pictures["path"].combine_chunks(), value_set=files.manifest["path"].combine_chunks())
-    etags = files.manifest["etag"].combine_chunks().take(listed)
-    thumbnails = write_sheets(
-        folder,
-        files.filesystem,
-        files.run.layout.bucket,
-        files.commits,
-        pa.table({"path": pictures["path"], "etag": etags}),
-        slug=files.run.slug,
-    )
+    featurized = files.answers.filter(has_features(files.answers))
+    thumbnails = write_sheets(folder, files.filesystem, files.table, featurized)
     change = change_of_each(files.manifest, files.before)[listed.to_numpy()]
     sizes = files.manifest["size"].combine_chunks().take(listed).cast(pa.float64())
     columns: dict[str, Any] = {
@@ -84,7 +79,7 @@ def write_data(folder: Path, files: RunFiles) -> None:
             "nearest": around.nearest,
         }
     _write_parquet(folder / "points.parquet", pa.table(columns))
-    rejects = _read_rejects(files)
+    rejects = files.answers.filter(pc.is_valid(files.answers["stage"])).select(_REJECT_COLUMNS)
     _write_parquet(folder / "rejects.parquet", rejects)
     root = files.run.layout.address(files.run.layout.images_prefix).uri
     about = {
@@ -128,15 +123,6 @@ def _csv(files: RunFiles, name: str, types: Mapping[str, pa.DataType]) -> pa.Tab
             return pa_csv.read_csv(stream, convert_options=options, parse_options=parse)
     except FileNotFoundError:
         return None
-
-
-def _read_rejects(files: RunFiles) -> pa.Table:
-    types = dict.fromkeys(_REJECT_COLUMNS, pa.string())
-    found = _csv(files, "rejects.csv", types)
-    if found is None:
-        return pa.table({name: pa.array([], pa.string()) for name in types})
-    # What makes a CSV cell harmless to spreadsheets (docs/formats.md) is none of the page's business.
-    return pa.table({name: pa.array(map(as_it_was, found[name].to_pylist()), pa.string()) for name in _REJECT_COLUMNS})
 
 
 def _read_scree(files: RunFiles) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verger_rules.addresses import S3Address
+
 from verger.publish.explorer.data import RunFiles, write_data
-from verger.storage.layout import S3Address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

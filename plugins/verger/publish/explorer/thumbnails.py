@@ -1,19 +1,17 @@
 """Thumbnails of the feature table as sheets: streamed, so that memory does not grow with the number of pictures."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
-
-from verger.plan.feature_table import DECODER_VERSION, Commit, read_identities
+from verger_rules.addresses import S3Address
 
 #: Pixels of a thumbnail's longer side (docs/formats.md), hence of a cell.
 CELL = 64
@@ -24,8 +22,6 @@ PER_SHEET = COLUMNS * COLUMNS
 _BATCH = 512
 _QUALITY = 84
 _NONE = -1
-#: What makes a row answer a picture; that this version of the decoder made it counts more than both.
-_SAME_RUN, _SAME_ETAG, _SAME_DECODER = 1, 2, 4
 
 Int32s = npt.NDArray[np.int32]
 
@@ -51,36 +47,18 @@ class Thumbnails:
     sheets: int
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """Which row of which file answers each picture; arrays are [pictures]."""
-
-    file: Int32s
-    row: npt.NDArray[np.int64]
-
-
 def sheet_name(number: int) -> str:
     """The file of a sheet."""
     return f"sheet-{number:04}.jpg"
 
 
-def write_sheets(
-    folder: Path,
-    filesystem: pyarrow.fs.FileSystem,
-    bucket: str,
-    commits: Sequence[Commit],
-    pictures: pa.Table,
-    *,
-    slug: str,
-) -> Thumbnails:
+def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Address, answers: pa.Table) -> Thumbnails:
     """Write the sheets of some pictures into a folder.
 
-    `pictures` has the columns path and etag, unique by path; `slug` is of the run that they belong to. Of the feature
-    table only path, etag, decoder, width, height and thumbnail are read, and of the last three one batch at a time.
+    `table` is the folder of the feature table, and `answers` say in which row of which file each picture's thumbnail is
+    (schema ANSWERS, all with features). Of each file width, height and thumbnail are read, one batch at a time.
     """
-    files = [(key, commit.name.rpartition(".")[0] == slug) for commit in commits for key in commit.features]
-    answers = _find_rows(filesystem, bucket, files, pictures)
-    count = pictures.num_rows
+    count = answers.num_rows
     found = Thumbnails(
         slot=np.full(count, _NONE, np.int32),
         width=np.zeros(count, np.int32),
@@ -90,13 +68,10 @@ def write_sheets(
         sheets=0,
     )
     sheets = _SheetWriter(folder)
-    by_file = np.argsort(answers.file, kind="stable")
-    bounds = np.searchsorted(answers.file[by_file], np.arange(len(files) + 1))
-    for number, (key, _) in enumerate(files):
-        of_file = by_file[bounds[number] : bounds[number + 1]]
-        if not of_file.size:
-            continue
-        for picture, width, height, thumbnail in _stream(filesystem, f"{bucket}/{key}", answers.row[of_file], of_file):
+    rows = answers["row"].to_numpy()
+    for name, pictures in _by_file(answers["file"].combine_chunks()):
+        path = f"{table.bucket}/{table.key}/{name}"
+        for picture, width, height, thumbnail in _stream(filesystem, path, rows[pictures], pictures):
             found.width[picture], found.height[picture] = width, height
             placed = sheets.add(thumbnail)
             if placed:
@@ -104,61 +79,14 @@ def write_sheets(
     return Thumbnails(**{**vars(found), "sheets": sheets.close()})
 
 
-def _find_rows(
-    filesystem: pyarrow.fs.FileSystem, bucket: str, files: Sequence[tuple[str, bool]], pictures: pa.Table
-) -> _Answers:
-    """A row with the picture's path and etag, else one with its path from this very run (docs/formats.md).
-
-    Rows of this version of the decoder come first: the thumbnail is of the pixels that the features are of.
-    """
-    paths, etags = pictures["path"].combine_chunks(), pictures["etag"].combine_chunks()
-    answers = _Answers(np.full(len(paths), _NONE, np.int32), np.full(len(paths), _NONE, np.int64))
-    best = np.zeros(len(paths), np.int8)
-    for read in _read_keys(filesystem, bucket, files, len(paths)):
-        found = pc.index_in(read["path"].combine_chunks(), value_set=paths).fill_null(_NONE).to_numpy()
-        rows = np.flatnonzero(found >= 0)
-        keys, picture = read.drop_columns("path").take(pa.array(rows)), found[rows]
-        same_etag = pc.equal(keys["etag"].combine_chunks(), etags.take(pa.array(picture)))
-        same_run = keys["same_run"].to_numpy()
-        worth = np.where(same_etag.to_numpy(zero_copy_only=False), _SAME_ETAG, np.where(same_run, _SAME_RUN, 0))
-        made_now = keys["decoder"].to_numpy() == DECODER_VERSION
-        worth += np.where((worth > 0) & made_now, _SAME_DECODER, 0)
-        better = np.flatnonzero(worth > best[picture])
-        # A picture's best row, and of equal ones the first.
-        better = better[np.argsort(-worth[better], kind="stable")]
-        picture, firsts = np.unique(picture[better], return_index=True)
-        chosen = better[firsts]
-        answers.file[picture] = keys["file"].to_numpy()[chosen]
-        answers.row[picture] = keys["row"].to_numpy()[chosen]
-        best[picture] = worth[chosen]
-    return answers
-
-
-def _read_keys(
-    filesystem: pyarrow.fs.FileSystem, bucket: str, files: Sequence[tuple[str, bool]], rows: int
-) -> Iterator[pa.Table]:
-    """The keys of all rows, in tables of at least `rows` rows but for the last.
-
-    Their columns are path, etag, decoder, file, row, same_run.
-
-    To look a table up costs at least as much as to look all pictures up: a table a file would cost their product.
-    """
-    gathered: list[pa.Table] = []
-    missing = rows
-    for number, (key, same_run) in enumerate(files):
-        read = read_identities(filesystem, f"{bucket}/{key}")
-        columns = {
-            "file": np.full(read.num_rows, number, np.int32),
-            "row": np.arange(read.num_rows, dtype=np.int64),
-            "same_run": np.full(read.num_rows, same_run),
-        }
-        gathered.append(pa.table({name: read[name] for name in read.column_names} | columns))
-        missing -= read.num_rows
-        if missing <= 0:
-            yield pa.concat_tables(gathered)
-            gathered, missing = [], rows
-    if gathered:
-        yield pa.concat_tables(gathered)
+def _by_file(names: pa.StringArray) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    """The pictures of each file, files in the order of their first picture."""
+    encoded = names.dictionary_encode()
+    number = encoded.indices.to_numpy()
+    order = np.argsort(number, kind="stable")
+    bounds = np.searchsorted(number[order], np.arange(len(encoded.dictionary) + 1))
+    for place, name in enumerate(encoded.dictionary.to_pylist()):
+        yield name, order[bounds[place] : bounds[place + 1]]
 
 
 def _stream(

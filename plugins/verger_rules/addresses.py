@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from spark_jobs.job_errors import RefusedError
+
+class AddressError(ValueError):
+    """A text is not an address of S3."""
 
 
 class S3Address(NamedTuple):
@@ -26,23 +28,31 @@ class S3Address(NamedTuple):
         return S3Address(self.bucket, self.key.rpartition("/")[0])
 
 
+def parse_uri(uri: str) -> S3Address:
+    """Split `s3://bucket/key`; the key may be empty. Raises AddressError for anything else."""
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not separator or not bucket:
+        raise AddressError(f"{uri!r} is not an S3 address: write s3://bucket/key")
+    return S3Address(bucket, key)
+
+
 def parse_object_uri(uri: str) -> S3Address:
     """Split an object's address; every character after `s3://bucket/` belongs to the key.
 
     Raises:
-        RefusedError: not an S3 address, or one without a key.
+        AddressError: not an S3 address, or one without a key.
     """
-    scheme, separator, rest = uri.partition("://")
-    bucket, slash, key = rest.partition("/")
-    if scheme != "s3" or not separator or not bucket or not slash or not key:
-        raise RefusedError(f"{uri!r} is no address of an S3 object: write s3://bucket/key")
-    return S3Address(bucket, key)
+    address = parse_uri(uri)
+    if not address.key:
+        raise AddressError(f"{uri!r} is not the address of an S3 object: write s3://bucket/key")
+    return address
 
 
 def parse_folder_uri(uri: str) -> S3Address:
     """Split a folder's address; a `/` at its end is dropped.
 
     Raises:
-        RefusedError: not an S3 address, or one of a whole bucket.
+        AddressError: not an S3 address, or one of a whole bucket.
     """
     return parse_object_uri(uri.rstrip("/"))

@@ -2,7 +2,7 @@
 
 Part of what identifies a row of the feature table. Count it up with every change after which the same bytes give other
 pixels, another thumbnail, or features where there was a reject (or the other way round): all pictures are then computed
-again, once. Airflow's side declares the same number (`verger/plan/feature_table.py`); a contract test compares the two.
+again, once.
 """
 
 DECODER_VERSION = 2

@@ -1,7 +1,8 @@
-"""Text in CSV files, harmless to spreadsheets: the rule of docs/formats.md, which Airflow's side has, too."""
+"""Text in CSV files, harmless to spreadsheets: the rule of docs/formats.md."""
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -17,16 +18,30 @@ SIGNS = "=+\\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0
 
 #: A sign at the beginning of a text, or of what becomes a cell where another separator is taken.
 FORMULA = f"(^|[{SEPARATORS}])([{UNSEEN}]*)('*)([{SIGNS}])"
+MADE_HARMLESS = f"(^|[{SEPARATORS}])([{UNSEEN}]*)'('*)([{SIGNS}])"
 #: A text that begins with a tab or a line break.
 CONTROL = "^('*[\\t\\n\\r])"
+MADE_PLAIN = "^'('*[\\t\\n\\r])"
+
+_FORMULA, _MADE_HARMLESS, _CONTROL, _MADE_PLAIN = map(re.compile, (FORMULA, MADE_HARMLESS, CONTROL, MADE_PLAIN))
 
 _QUOTED = ";|\t\r\n"
 
 
-def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text with a `'` before each sign that a spreadsheet would take for the beginning of a formula."""
+def harmless(text: str) -> str:
+    """A text with a `'` before each sign that a spreadsheet would take for the beginning of a formula."""
+    return _CONTROL.sub(r"'\1", _FORMULA.sub(r"\1\2'\3\4", text))
+
+
+def harmless_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of texts, each made `harmless`."""
     signs = pc.replace_substring_regex(column, pattern=FORMULA, replacement=r"\1\2'\3\4")
     return pc.replace_substring_regex(signs, pattern=CONTROL, replacement=r"'\1")
+
+
+def as_it_was(text: str) -> str:
+    """The text that `harmless` was given, for any text that came of it."""
+    return _MADE_HARMLESS.sub(r"\1\2\3\4", _MADE_PLAIN.sub(r"\1", text))
 
 
 def csv_line(cells: Iterable[object]) -> str:

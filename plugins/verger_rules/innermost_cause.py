@@ -1,6 +1,7 @@
 """The innermost cause in what a failed Python or Java program wrote: the error under all that was raised because of it.
 
-Three parts of Verger read such texts and share no code: this file lies in each of them, and a test holds them equal.
+The local EMR reads such texts, too, and knows nothing of Verger: it has this file as well, and a test holds the two
+equal.
 """
 
 import re
