@@ -185,7 +185,7 @@ def merge_small_files(table: DeltaTable) -> int:
 
 def is_vacuum_due(before: int, now: int) -> bool:
     """Whether a step that found version `before` and left version `now` looks for files that nobody names."""
-    return before // VACUUM_VERSIONS < now // VACUUM_VERSIONS
+    return max(before, 0) // VACUUM_VERSIONS < now // VACUUM_VERSIONS
 
 
 def vacuum(table: DeltaTable, grace_hours: int) -> int:

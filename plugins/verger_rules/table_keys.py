@@ -62,9 +62,5 @@ def read_keys(files: Sequence[TableFile], read: ReadColumns, known: TableKeys | 
 
 
 def _by_file(table: TableKeys) -> dict[TableFile, pa.Table]:
-    ends = np.searchsorted(table.file, np.arange(len(table.files)), side="right")
-    starts = [0, *ends[:-1]]
-    return {
-        file: table.keys.slice(int(start), int(end - start))
-        for file, start, end in zip(table.files, starts, ends, strict=True)
-    }
+    starts = np.searchsorted(table.file, np.arange(len(table.files)))
+    return {file: table.keys.slice(int(start), file.rows) for file, start in zip(table.files, starts, strict=True)}

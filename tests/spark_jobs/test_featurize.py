@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from spark_jobs.commit_records import read_commits
 from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.delta_table import TableFile, TablePlace, live_files, open_table
+from verger_rules.layout import run_slug
+from verger_rules.schemas import FEATURIZED, REJECTED, TABLE, image_id
 
 from spark_jobs import chunk_writer
 from spark_jobs.featurize import featurize, parse_args
@@ -16,7 +17,7 @@ from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.pca import parse_args as pca_parse_args
 from spark_jobs.pca import pca
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
-from tests.stored_tables import Row, put_commit
+from tests.stored_tables import Row, keys_below, put_chunk, put_files
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
 
@@ -42,8 +43,10 @@ def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world:
     run(world)
     rows = world.table_rows(features=True)
     assert rows.num_rows == 7
-    assert rows.column_names == ["path", "etag", "decoder", "label", "width", "height", "thumbnail", "note", "features"]
+    assert rows.column_names == TABLE.names
     first = rows.to_pylist()[0]
+    assert (first["image_id"], first["run"]) == (image_id(first["path"]), run_slug(RUN))
+    assert first["stage"] is None
     assert (first["width"], first["height"], first["label"]) == (100, 80, "fruit 0")
     assert first["thumbnail"].startswith(b"\xff\xd8")
     assert np.isfinite(np.stack(rows["features"].to_numpy(zero_copy_only=False))).all()
@@ -110,22 +113,21 @@ def test_what_is_committed_is_not_done_again(world: JobWorld) -> None:
     assert world.table_rows(features=True).num_rows == 6
 
 
-def put_table_of_before(world: JobWorld) -> None:
-    """Rows of all that the manifest lists, as Verger left them before it told the decoder: features, and one reject."""
+def put_rows_of_before(world: JobWorld) -> list[str]:
+    """Rows of all that the manifest lists, by the decoder of before: features, and one reject; the keys of their files."""
     manifest = world.get_table("runs/r/manifest.parquet").to_pylist()
     rows = [
-        Row(image["path"], image["etag"], image["label"], None if "heic" in image["path"] else 9.0, decoder=None)
+        Row(image["path"], image["etag"], image["label"], None if "heic" in image["path"] else 9.0, DECODER_VERSION - 1)
         for image in manifest
     ]
-    put_commit(world.s3, world.bucket, "of before", rows, fingerprint=world.fingerprint)
+    return put_chunk(world.s3, world.bucket, "of before", rows, fingerprint=world.fingerprint)
 
 
 def test_pictures_decoded_by_older_rules_are_computed_again_once(
     world: JobWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.put_images(many_jpegs(3) | {"x/was heic.jpg": jpeg()})
-    put_table_of_before(world)
-    files = {entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]}
+    files = put_rows_of_before(world)
     run(world, run_id="first")
     assert "featurize: 4 of them were decoded by other rules and are computed again, once" in capsys.readouterr().out
     metrics = world.get_json("runs/r/featurize.json")
@@ -137,33 +139,58 @@ def test_pictures_decoded_by_older_rules_are_computed_again_once(
     run(world, run_id="second")
     assert "computed again" not in capsys.readouterr().out
     assert world.get_json("runs/r/featurize.json")["featurized"] == 0
-    now = {entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]}
-    assert files < now, "the old rows are left, for readers that are at it and for a deployment that is rolled back"
+    assert set(files) < keys_below(world.s3, world.bucket, "features"), "a deployment that is rolled back finds them"
 
 
-def test_a_table_of_before_is_never_mixed_into_a_matrix(world: JobWorld) -> None:
-    """`pca` alone on it, as after an upgrade between the two steps: it says so instead."""
-    world.put_images(many_jpegs(3))
-    put_table_of_before(world)
-    with pytest.raises(StepFailedError, match="3 of 3 images have no row of decoder 2 in the feature table: run again"):
-        pca(pca_parse_args(world.pca_arguments("--k", "2")))
-
-
-def test_a_mixed_table_is_compacted_by_the_step_and_keeps_its_answers(world: JobWorld) -> None:
-    world.put_images(many_jpegs(3))
-    put_table_of_before(world)
-    run(world, run_id="first")
-    once = world.table_rows(features=True)
-    world.put_images(many_jpegs(4))
-    run(world, "--compact-above", "1", run_id="second")
+def test_small_files_are_merged_before_the_answers_name_them(world: JobWorld) -> None:
+    for count in (2, 4, 6):
+        world.put_images(many_jpegs(count))
+        run(world, "--compact-above", "2", run_id=f"run {count}")
+    assert len(live_files(open_table(world.place))) == 1
+    answers = world.answers()
     rows = world.table_rows(features=True)
-    assert rows.num_rows == 4, "of each picture one row: what the old rules made of it is gone"
-    assert set(rows["decoder"].to_pylist()) == {DECODER_VERSION}
-    first = rows.filter(pc.is_in(rows["path"], value_set=once["path"].combine_chunks()))
-    made_now = once.filter(pc.equal(once["decoder"], DECODER_VERSION))
-    assert first.select(["path", "features"]).equals(made_now.select(["path", "features"]))
-    run(world, run_id="third")
+    assert (answers.num_rows, rows.num_rows) == (6, 6)
+    assert len(set(answers["file"].to_pylist())) == 1
+    for answer in answers.to_pylist():
+        stored = world.get_table(world.place.folder.child(answer["file"]).key)
+        assert stored["path"][answer["row"]].as_py() == answer["path"]
+    assert len(keys_below(world.s3, world.bucket, f"features/model={world.fingerprint}/outcome=")) > 1, "for readers"
+    pca(pca_parse_args(world.pca_arguments("--k", "2", run_id="run 6")))
+    run(world, run_id="again")
     assert world.get_json("runs/r/featurize.json")["featurized"] == 0
+
+
+def test_each_image_has_one_answer_in_the_order_of_the_manifest(world: JobWorld) -> None:
+    world.put_images(many_jpegs(4) | {"fruit 1/text.jpg": b"hello", "x/empty.jpg": b""})
+    run(world, "--max-reject-rate", "0.9", "--chunk-images", "2")
+    answers = world.answers()
+    assert answers["path"].to_pylist() == world.get_table("runs/r/manifest.parquet")["path"].to_pylist()
+    reasons = {row["path"].rsplit("/", 1)[1]: row["reason"] for row in answers.to_pylist() if row["file"] is None}
+    assert reasons == {"text.jpg": "not_an_image", "empty.jpg": "empty"}
+
+
+@pytest.mark.parametrize("seen_before", [True, False], ids=["before it computes", "after"])
+def test_a_chunk_that_another_try_of_the_run_commits_counts_once(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch, seen_before: bool
+) -> None:
+    world.put_images(many_jpegs(7))
+    listed = world.get_table("runs/r/manifest.parquet").to_pylist()
+    commit = chunk_writer.commit_chunk
+    others = [Row(image["path"], image["etag"], image["label"]) for image in listed[:3]]
+
+    def other_first(place: TablePlace, slug: str, chunk: int, files: list[TableFile]) -> bool:
+        if chunk == 0:
+            assert commit(place, slug, 0, put_files(world.s3, place, slug, 0, others))
+        return commit(place, slug, chunk, files)
+
+    if seen_before:
+        assert commit(world.place, run_slug(RUN), 0, put_files(world.s3, world.place, run_slug(RUN), 0, others))
+    else:
+        monkeypatch.setattr(chunk_writer, "commit_chunk", other_first)
+    run(world, "--chunk-images", "4")
+    rows = world.table_rows(features=True)
+    assert rows["path"].to_pylist() == [image["path"] for image in listed], "none is lost, none is there twice"
+    assert world.answers().num_rows == 7
 
 
 def test_nothing_to_do_is_done_at_once(world: JobWorld) -> None:
@@ -179,7 +206,9 @@ def test_an_image_replaced_after_it_was_listed_is_stored_with_its_real_etag(worl
     etag = world.put("images/x/a.jpg", jpeg((2, 200, 2)))
     run(world)
     run(world)
-    assert world.table_rows(features=True)["etag"].to_pylist() == [etag]
+    rows = world.table_rows(features=True)
+    listed = world.get_table("runs/r/manifest.parquet")["etag"].to_pylist()
+    assert (rows["read_etag"].to_pylist(), rows["etag"].to_pylist()) == ([etag], listed)
     assert world.get_json("runs/r/featurize.json")["featurized"] == 0
 
 
@@ -200,24 +229,24 @@ def test_chunks_are_committed_one_by_one_and_each_image_counts_once(world: JobWo
     assert len(set(world.table_rows(features=True)["path"].to_pylist())) == 10
 
 
-@pytest.mark.parametrize("root", ["features", "rejects"])
+@pytest.mark.parametrize("outcome", [FEATURIZED, REJECTED])
 def test_a_chunk_whose_file_an_erasure_deleted_is_not_committed_and_a_retry_does_it_again(
-    world: JobWorld, monkeypatch: pytest.MonkeyPatch, root: str
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     world.put_images({**many_jpegs(4), "x/text.jpg": b"hello"})
-    computed = chunk_writer._computed  # what comes right before a chunk's record
+    computed = chunk_writer._computed  # what comes right before a chunk's commit
 
     def erased_meanwhile(job: chunk_writer.ChunkJob, number: int, images: pa.Table) -> Any:
         written = computed(job, number, images)
-        name = next(file for part in written for file in getattr(part, root).files)
-        world.s3.delete_object(Bucket=world.bucket, Key=f"{root}/model={world.fingerprint}/{name}")
+        name = next(file.name for file in written if file.outcome == outcome)
+        world.s3.delete_object(Bucket=world.bucket, Key=job.place.folder.child(name).key)
         return written
 
     with monkeypatch.context() as patched:
         patched.setattr(chunk_writer, "_computed", erased_meanwhile)
-        with pytest.raises(StepFailedError, match=rf"Chunk 0: s3://.*/{root}/.*\.parquet .*not committed"):
+        with pytest.raises(StepFailedError, match=rf"Chunk 0: s3://.*/outcome={outcome}/.*\.parquet .*not committed"):
             run(world, "--max-reject-rate", "0.5")
-    assert read_commits(world.settings, world.layout) == []
+    assert live_files(open_table(world.place)) == []
     run(world, "--max-reject-rate", "0.5")
     assert (world.table_rows(features=True).num_rows, world.table_rows(features=False).num_rows) == (4, 1)
 

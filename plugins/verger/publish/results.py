@@ -237,8 +237,8 @@ def _write_explorer(
         publish_explorer(s3, RunFiles(filesystem, run, table, inputs.answers, inputs.manifest, earlier))
     except FileNotFoundError as error:
         raise StepOutputMissingError(
-            f"a file of the feature table that the run's answers name is not there any more ({error}): it was merged, or "
-            "pictures were erased. Clear add_featurize_step: what is computed stays"
+            f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "
+            "clean-up was faster. Clear add_featurize_step: what is computed stays"
         ) from error
 
 
