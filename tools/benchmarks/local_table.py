@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.delta_table import TablePlace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from verger_rules.table_keys import ReadColumns
 
 
 class LocalFolder(S3Address):
@@ -23,3 +28,12 @@ class LocalFolder(S3Address):
 def local_place(folder: Path) -> TablePlace:
     """A table in a folder of this machine."""
     return TablePlace(LocalFolder("", folder.resolve().as_posix().removeprefix("/")), {})
+
+
+def local_reader(place: TablePlace) -> ReadColumns:
+    """Reads columns of such a table's files."""
+
+    def read(name: str, columns: Sequence[str]) -> pa.Table:
+        return pq.ParquetFile(f"{place.folder.uri}/{name}").read(columns=list(columns))
+
+    return read

@@ -185,6 +185,15 @@ class Bench:
         )
         return process, int(process.result())
 
+    def table_costs(self, rows: int, runs: int) -> dict[str, Any]:
+        """Opening, erasing and merging a feature table of so many rows, and one of so many small runs, on a folder."""
+        stack = self.stack
+        options = {"--rows": str(rows), "--runs": str(runs), "--folder": str(stack.work / "tables")}
+        command = [str(stack.python("spark")), "-m", "tools.benchmarks.table_costs", *_words(options)]
+        run = run_measured("table_costs", command, stack.environment(stack.fast), stack.logs / "table_costs.log")
+        costs: dict[str, Any] = run.result()
+        return costs
+
     def _step(self, name: str) -> list[str]:
         """The options and the entry point of one of our steps."""
         package = self.stack.project / "spark_jobs"
