@@ -1,9 +1,12 @@
 """Airflow's side and Spark's side meet in paths, schemas and arguments: each declares them once, and they agree."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
+import obstore.store
 from hypothesis import given
 from hypothesis import strategies as st
 from verger.artifacts.model_store import Model
@@ -11,6 +14,7 @@ from verger.cluster import spec, steps
 from verger.cluster.step_signs import StepWork, step_work
 from verger.plan import components, feature_table, planning
 from verger.run import settings
+from verger.storage import file_names
 from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
 
@@ -18,12 +22,14 @@ from spark_jobs import (
     decoder_column,
     decoder_version,
     featurize_arguments,
+    fetch,
     pca_arguments,
     pca_model,
     schemas,
     yarn_executors,
 )
 from spark_jobs import layout as spark_layout
+from spark_jobs.object_store import StoreSettings
 from spark_jobs.s3_address import S3Address
 
 SETTINGS = settings.Settings(bucket="fruits", region="eu-west-1")
@@ -126,6 +132,15 @@ def test_the_manifest_has_one_schema() -> None:
     assert [(field.name, field.type) for field in planning.MANIFEST_SCHEMA] == [
         (field.name, field.type) for field in schemas.MANIFEST
     ]
+
+
+@given(key=st.text(st.sampled_from("a./\t\n\x7f\x85\\%é") | st.characters(codec="utf-8"), min_size=1, max_size=8))
+def test_both_sides_know_the_same_keys_that_cannot_be_read(key: str) -> None:
+    empty = obstore.store.MemoryStore()
+    with mock.patch.object(fetch, "open_store", return_value=empty):
+        item = fetch.ImageItem(f"s3://fruits/{key}", "", "", 1)
+        got = fetch.fetch_image(item, StoreSettings(None, "eu-west-1"), 1, threading.Event())
+    assert got.reason == ("gone" if file_names.is_readable_key(key) else "unsupported_key")
 
 
 def test_both_sides_know_the_same_version_of_the_decoder() -> None:

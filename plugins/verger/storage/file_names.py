@@ -1,4 +1,4 @@
-"""What a file's name says, wherever the file lies: whose file it is, what may be a key, and how a name is printed."""
+"""What a file's name says, wherever it lies: whose file it is, what may be a key, how it is printed."""
 
 import re
 import unicodedata
@@ -30,6 +30,9 @@ _NEVER_PRINTED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_TURN
 #: Of those, isolates and embeddings are in honest Arabic and Hebrew names, overrides in none. U+FFFE and U+FFFF cannot
 #: stand in XML, in which S3 is told what to delete (https://www.w3.org/TR/xml/#charsets).
 _NEVER_A_KEY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e\ufffe\uffff\ud800-\udfff]")
+
+#: What the client with which the nodes read has no path for: C0, DEL, and a segment that is empty, `.` or `..`.
+_NEVER_READ = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
 
 
 def system_part(name: str) -> str | None:
@@ -64,6 +67,11 @@ def harmful_character(name: str) -> str | None:
     """
     found = _NEVER_A_KEY.search(name)
     return f"U+{ord(found[0]):04X}" if found else None
+
+
+def is_readable_key(key: str) -> bool:
+    """Whether the nodes can read an object by its key; a picture under another one is the reject `unsupported_key`."""
+    return not _NEVER_READ.search(key)
 
 
 def printable(name: str) -> str:
