@@ -1,5 +1,6 @@
 """Fetching images by key, many at a time: what comes back is the bytes, or why there are none."""
 
+import http
 import random
 import re
 import threading
@@ -11,18 +12,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-from verger_rules.addresses import parse_object_uri
+from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
+from verger_rules.addresses import is_readable_key, parse_object_uri
 
 from spark_jobs.job_errors import StoreUnavailableError
 from spark_jobs.object_store import StoreSettings, open_store
-from spark_jobs.signed_get import get_signed, needs_signed_get
 
 ATTEMPTS = 11
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 20.0
 # Answers that pass when the store has less to do: they say nothing about the image.
 THROTTLED = frozenset({408, 429, 502, 503, 504})
+# Of an image these have classes of their own: in a GenericError it was who gives the credentials that answered so.
+NOT_OF_THE_IMAGE = frozenset({401, 403, 404})
 TOO_MANY_BYTES = "too_many_bytes"
 
 
@@ -183,21 +185,27 @@ class Failure(NamedTuple):
     throttled: bool
 
 
+UNSUPPORTED_KEY = Failure(
+    "unsupported_key",
+    "a key with an empty segment, a segment . or .., a / at an end or a control character cannot be read here: "
+    "rename the object and run again",
+    passing=False,
+    throttled=False,
+)
+
+
 def _read_once(item: ImageItem, settings: StoreSettings, image_bytes: int) -> tuple[bytes, str] | Failure:
     address = parse_object_uri(item.path)
+    if not is_readable_key(address.key):
+        # obstore would take a `/` at an end away, and read another object.
+        return UNSUPPORTED_KEY
+    store = open_store(settings, address.bucket)
     try:
-        if needs_signed_get(address.key):
-            content, etag, size = get_signed(settings, address, image_bytes)
-        else:
-            answer = obstore.get(open_store(settings, address.bucket), address.key)
-            size = answer.meta["size"]
-            etag = (answer.meta["e_tag"] or item.etag).strip('"')
-            content = bytes(answer.bytes()) if size <= image_bytes else b""
-    except FileNotFoundError as error:
-        return Failure("gone", _short(error), passing=False, throttled=False)
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        return Failure("forbidden", _short(error), passing=False, throttled=False)
-    except (BaseError, OSError, ValueError) as error:
+        answer = obstore.get(store, address.key)
+        size = answer.meta["size"]
+        etag = (answer.meta["e_tag"] or item.etag).strip('"')
+        content = bytes(answer.bytes()) if size <= image_bytes else b""
+    except (BaseError, FileNotFoundError) as error:
         return classify(error)
     if size > image_bytes:
         detail = f"{size} bytes; --max-image-bytes is {image_bytes}"
@@ -206,19 +214,30 @@ def _read_once(item: ImageItem, settings: StoreSettings, image_bytes: int) -> tu
 
 
 def classify(error: Exception) -> Failure:
-    """What an error of the store means, by the HTTP status in its message (none: the connection failed)."""
-    found = re.search(r"(?:status code: |status: |HTTP Error )(\d{3})", str(error))
-    status = int(found.group(1)) if found else None
+    """What an error of the store means for an image: by its class, and a GenericError by the HTTP status in its text.
+
+    The text is read for what has no class: 408, 410, 416, 429, 5xx, and no answer at all.
+    """
     detail = _short(error)
-    if isinstance(error, ValueError):
-        return Failure("unreadable", detail, passing=False, throttled=False)
-    if status is None or status in THROTTLED:
-        return Failure("unreadable", detail, passing=True, throttled=True)
-    if status in {401, 403}:
-        return Failure("forbidden", detail, passing=False, throttled=False)
-    if status in {404, 410}:
+    if isinstance(error, FileNotFoundError):
         return Failure("gone", detail, passing=False, throttled=False)
-    return Failure("unreadable", detail, passing=status >= 500, throttled=False)  # noqa: PLR2004 - server errors
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+        return Failure("forbidden", detail, passing=False, throttled=False)
+    if not isinstance(error, GenericError):
+        # Conflicts and conditions, which no plain GET asks for: worth another attempt, and then the image's own row.
+        return Failure("unreadable", detail, passing=True, throttled=False)
+    status = _status(error)
+    if status is None or status in THROTTLED | NOT_OF_THE_IMAGE:
+        return Failure("unreadable", detail, passing=True, throttled=True)
+    if status == http.HTTPStatus.GONE:
+        return Failure("gone", detail, passing=False, throttled=False)
+    return Failure("unreadable", detail, passing=status >= http.HTTPStatus.INTERNAL_SERVER_ERROR, throttled=False)
+
+
+def _status(error: GenericError) -> int | None:
+    """The HTTP status that an error's text tells; None: there was no whole answer."""
+    found = re.search(r"status code: (\d{3})\b", str(error))
+    return int(found.group(1)) if found else None
 
 
 def _short(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""One object as a file to read at any place, as pyarrow wants Parquet."""
+"""One object as a file: to read at any place, or to write from beginning to end."""
 
 import io
 from typing import Any
@@ -8,10 +8,11 @@ from obstore.exceptions import BaseError
 from verger_rules.addresses import S3Address
 
 from spark_jobs.object_store import StoreSettings, open_patient_store
+from spark_jobs.ranged_file import RangedFile
 from spark_jobs.work_count import STORE_WORK
 
 
-class RemoteFile(io.RawIOBase):
+class RemoteFile(RangedFile):
     """Reads ranges of an object, each with one request.
 
     Raises:
@@ -20,47 +21,21 @@ class RemoteFile(io.RawIOBase):
     """
 
     def __init__(self, settings: StoreSettings, address: S3Address) -> None:
-        super().__init__()
         self._store = open_patient_store(settings, address.bucket)
         self._address = address
-        self._place = 0
         try:
-            self._size = int(obstore.head(self._store, address.key)["size"])
+            size = int(obstore.head(self._store, address.key)["size"])
         except BaseError as error:
             raise OSError(f"{address.uri}: {error}") from error
+        super().__init__(size, self._get_range)
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """The place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move the place of the next read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, base + offset)
-        return self._place
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
-        """Read into a buffer; 0 at the end."""
-        target = memoryview(buffer).cast("B")
-        length = min(len(target), self._size - self._place)
-        if length <= 0:
-            return 0
+    def _get_range(self, start: int, length: int) -> memoryview:
         try:
-            content = obstore.get_range(self._store, self._address.key, start=self._place, length=length)
+            content = obstore.get_range(self._store, self._address.key, start=start, length=length)
         except BaseError as error:
             raise OSError(f"{self._address.uri}: {error}") from error
         STORE_WORK.add()
-        target[:length] = memoryview(content)
-        self._place += length
-        return length
+        return memoryview(content)
 
 
 class UploadedFile(io.RawIOBase):

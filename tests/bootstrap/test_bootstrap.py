@@ -66,7 +66,7 @@ import io
 from PIL import Image
 from ai_edge_litert.interpreter import Interpreter
 from spark_jobs import decode, feature_blocks, fetch, infer, manifest, model_files, moments, object_store
-from spark_jobs import pca_model_files, remote_file, results_writer, signed_get, sweeping, table_file
+from spark_jobs import pca_model_files, remote_file, results_writer, sweeping, table_file
 for kind in decode.FORMATS:
     stored = io.BytesIO()
     Image.new('RGB', (300, 240), (200, 30, 40)).save(stored, kind)

@@ -25,10 +25,7 @@ HOSTILE_KEYS = [
     "Apple Braeburn/a b.jpg",
     "Pêche/é+%20 100%.jpg",
     "a=b/c#d&e?.jpg",
-    "odd//double.jpg",
-    "odd/../up.jpg",
-    "odd/./here.jpg",
-    "odd/tab\there.jpg",
+    "odd/..up/...jpg",
     "odd/quote'\"<>.jpg",
     "日本/林檎.jpg",
 ]
@@ -65,6 +62,18 @@ def test_keys_that_paths_and_addresses_mangle_are_read_as_they_are(world: JobWor
     assert world.table_rows(features=True)["path"].to_pylist() == sorted(
         f"s3://{world.bucket}/images/{key}" for key in HOSTILE_KEYS
     )
+
+
+def test_a_picture_under_a_key_that_cannot_be_read_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
+    odd = ["odd//double.jpg", "odd/in/../up.jpg", "odd/./here.jpg", "odd/tab\there.jpg", "odd/last/"]
+    mistaken = ["odd/double.jpg", "odd/up.jpg", "odd/here.jpg", "odd/last"]
+    world.put_images({key: jpeg() for key in [*odd, *mistaken]})
+    run(world, "--max-reject-rate", "0.9")
+    rejects = world.table_rows(features=False).to_pylist()
+    assert {(row["path"], row["stage"], row["reason"]) for row in rejects} == {
+        (f"s3://{world.bucket}/images/{key}", "read", "unsupported_key") for key in odd
+    }
+    assert world.table_rows(features=True).num_rows == len(mistaken)
 
 
 def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
