@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verger_rules.addresses import S3Address
-from verger_rules.model import FEATURES, INPUT_SIZE
+from verger_rules.model import FEATURES, INPUT_SIZE, fingerprint
 
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.object_store import StoreSettings, read_bytes, read_json
@@ -68,16 +68,10 @@ def check_description(description: dict[str, Any], folder: S3Address) -> None:
     shape = (description["input_size"], description["features"])
     if shape != (INPUT_SIZE, FEATURES):
         raise RefusedError(f"{uri} describes {shape} (input size, features), not {(INPUT_SIZE, FEATURES)}")
-    expected = fingerprint_of(description["precision"], description["weights_sha256"])
+    expected = fingerprint(description["weights_sha256"], description["precision"])
     name = folder.key.rpartition("/")[2]
     if not expected == description["fingerprint"] == name:
         raise RefusedError(
             f"{uri} says fingerprint {description['fingerprint']!r}, its folder {name!r}, its weights {expected!r}: "
             "these must be equal; prepare the model again"
         )
-
-
-def fingerprint_of(precision: str, weights_sha256: str) -> str:
-    """The fingerprint of docs/formats.md, 16 hex digits."""
-    text = f"verger-model-1\nmobilenet_v2_1.0\n{INPUT_SIZE}\n{precision}\n{weights_sha256}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,15 +3,14 @@
 import functools
 import json
 import os
-import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from verger_rules.addresses import S3Address
 
@@ -20,8 +19,6 @@ from spark_jobs.work_count import STORE_WORK
 
 #: How long what may pass is tried again: a store that refuses for a minute or two ends no step.
 PATIENCE = timedelta(minutes=3)
-#: Seconds before another conditional PUT is tried where the last one had no answer that counts.
-_PAUSES = (1.0, 2.0, 5.0, 10.0)
 INSTANCE_METADATA = "http://169.254.169.254/latest"
 
 
@@ -125,14 +122,6 @@ def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
     return content
 
 
-def read_if_there(settings: StoreSettings, address: S3Address) -> bytes | None:
-    """The whole of one object; None when it is not there. Raises StepFailedError as `read_bytes` does."""
-    try:
-        return read_bytes(settings, address)
-    except MissingObjectError:
-        return None
-
-
 def said(error: Exception) -> str:
     """What the store said, without the client's own view of it."""
     return str(error).partition("\n\nDebug source")[0]
@@ -177,36 +166,6 @@ def write_in_passing(settings: StoreSettings, address: S3Address, content: bytes
     return True
 
 
-def write_once(
-    settings: StoreSettings, address: S3Address, content: bytes, *, pauses: Sequence[float] = _PAUSES
-) -> bool:
-    """Write one object where there is none yet, in one conditional PUT; whether it is ours that lies there now.
-
-    A PUT whose answer was lost may have stored the object, and one that is tried again then finds itself; S3 answers
-    409 while another request for the key is under way, whatever comes of that. So what lies there decides, and where
-    there is nothing the PUT is made again, after each of the pauses (seconds).
-
-    Raises:
-        StepFailedError: the store does not take it.
-    """
-    store = open_patient_store(settings, address.bucket)
-    for pause in (*pauses, None):
-        try:
-            obstore.put(store, address.key, content, mode="create", use_multipart=False)
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
-        except (BaseError, FileNotFoundError) as error:
-            lies_there = read_if_there(settings, address)
-            if lies_there is not None:
-                return lies_there == content
-            if pause is None:
-                raise StepFailedError(f"{address.uri} cannot be written: {said(error)}") from error
-            time.sleep(pause)
-        else:
-            return True
-    raise AssertionError("the last attempt returns or raises")
-
-
 def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str, Any]) -> None:
     """Write one JSON object in one PUT."""
     write_bytes(settings, address, json.dumps(content, ensure_ascii=False, indent=1).encode())
@@ -214,33 +173,12 @@ def write_json(settings: StoreSettings, address: S3Address, content: Mapping[str
 
 def list_keys(settings: StoreSettings, folder: S3Address) -> list[str]:
     """The keys below a folder, ascending; empty when there are none."""
-    return sorted(list_times(settings, folder))
-
-
-def list_times(settings: StoreSettings, folder: S3Address) -> dict[str, datetime]:
-    """The keys below a folder, and when the object of each was written."""
     try:
         pages = obstore.list(open_patient_store(settings, folder.bucket), folder.key)
-        found: dict[str, datetime] = {}
+        found: list[str] = []
         for page in pages:
-            found |= {entry["path"]: entry["last_modified"] for entry in page}
+            found += [entry["path"] for entry in page]
             STORE_WORK.add()
     except (BaseError, FileNotFoundError) as error:
         raise StepFailedError(f"{folder.uri} cannot be listed: {said(error)}") from error
-    return found
-
-
-def delete_keys(settings: StoreSettings, bucket: str, keys: Sequence[str]) -> None:
-    """Delete objects; those that are not there are no matter.
-
-    Raises:
-        StepFailedError: the store refuses.
-    """
-    if not keys:
-        return
-    try:
-        obstore.delete(open_patient_store(settings, bucket), list(keys))
-    except FileNotFoundError:
-        return
-    except BaseError as error:
-        raise StepFailedError(f"{len(keys)} objects of {bucket} cannot be deleted: {said(error)}") from error
+    return sorted(found)

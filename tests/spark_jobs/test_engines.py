@@ -77,7 +77,7 @@ pictures = np.load(sys.argv[2])
 json.dump(np.concatenate([engine(pictures[:2]), engine(pictures[2:])]).tolist(), sys.stdout)
 """
     arguments = [random_model_folder / "weights.h5", tmp_path / "pictures.npy"]
-    few = {"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    few = {"PYTHONPATH": f"{PROJECT}:{PROJECT}/plugins", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     environment = passed_variables(os.environ) | few
     answer = subprocess.run(
         [python, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=False

@@ -123,7 +123,7 @@ def test_what_is_committed_is_not_done_again(world: JobWorld) -> None:
 
 
 def put_rows_of_before(world: JobWorld) -> list[str]:
-    """Rows of all that the manifest lists, by the decoder of before: features, and one reject; the keys of their files."""
+    """Rows of all that the manifest lists, by the decoder of before, one of them a reject; the keys of their files."""
     manifest = world.get_table("runs/r/manifest.parquet").to_pylist()
     rows = [
         Row(image["path"], image["etag"], image["label"], None if "heic" in image["path"] else 9.0, DECODER_VERSION - 1)

@@ -60,7 +60,7 @@ def on_a_node(
         "HOME": str(folder),
         "SPARK_HOME": str(SPARK_HOME),
         "PYSPARK_PYTHON": str(SPARK_PYTHON),
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": f"{PROJECT}:{PROJECT}/plugins",
         "AWS_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL_S3": s3.url,
         # boto3, the AWS CLI and the SDK for Java, on which S3A is built; obstore.

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger_rules.addresses import S3Address
-from verger_rules.schemas import REJECT
+from verger_rules.model import fingerprint
+from verger_rules.schemas import ANSWERS
 
 from spark_jobs import progress
 from spark_jobs.featurize_report import reject_reasons
@@ -22,7 +23,7 @@ from spark_jobs.job_errors import (
     error_from_worker,
     run_step,
 )
-from spark_jobs.model_files import check_description, fingerprint_of
+from spark_jobs.model_files import check_description
 from spark_jobs.object_store import StoreSettings, settings_from
 from spark_jobs.progress import Progress, StepReporter
 from spark_jobs.results_writer import to_csv
@@ -202,7 +203,7 @@ def test_figures_are_added_by_host_and_over_hosts() -> None:
 def test_reasons_are_counted_the_most_frequent_first() -> None:
     rows = [("a", "read", "gone"), ("b", "decode", "empty"), ("c", "decode", "empty")]
     table = pa.Table.from_pylist(
-        [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=REJECT
+        [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=ANSWERS
     )
     assert reject_reasons(table) == [
         {"stage": "decode", "reason": "empty", "images": 2, "example": "b"},
@@ -232,7 +233,7 @@ def test_the_store_is_where_the_environment_says() -> None:
 
 WEIGHTS = "ab" * 32
 DESCRIPTION = {
-    "fingerprint": fingerprint_of("float32", WEIGHTS),
+    "fingerprint": fingerprint(WEIGHTS),
     "weights": "file",
     "weights_sha256": WEIGHTS,
     "precision": "float32",
