@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from verger_rules.addresses import S3Address, parse_folder_uri, parse_object_uri
 from verger_rules.layout import run_slug
 
-from spark_jobs import featurize_arguments, pca_arguments
 from spark_jobs.job_errors import RefusedError
+from spark_jobs.steps import featurize_arguments, pca_arguments
 
 FEATURIZE = [
     *("--manifest-uri", "s3://b/runs/r/manifest.parquet", "--features-uri", "s3://b/features"),

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from verger_rules.model import FEATURES
 
-from spark_jobs.decode import decode_image, prepare_pillow
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.decode import decode_image, prepare_pillow
+from spark_jobs.worker.infer import open_engine
 from tests.spark_jobs.job_world import PROJECT
 from tools.local_run.emr_server import passed_variables
 
@@ -71,7 +71,7 @@ import json, socket, sys
 import numpy as np
 def refuse(*_): raise OSError("no network here")
 socket.socket.connect = refuse
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.infer import open_engine
 engine = open_engine("keras", open(sys.argv[1], "rb").read(), 2)
 pictures = np.load(sys.argv[2])
 json.dump(np.concatenate([engine(pictures[:2]), engine(pictures[2:])]).tolist(), sys.stdout)

@@ -14,8 +14,8 @@ from verger_rules.delta_table import TableError, TablePlace, commit_chunk
 from verger_rules.layout import run_slug
 
 from spark_jobs.job_errors import StepFailedError, error_from_worker
-from spark_jobs.object_store import StoreSettings, write_bytes
-from spark_jobs.table_file import write_table_file
+from spark_jobs.store.object_store import StoreSettings, write_bytes
+from spark_jobs.store.table_file import write_table_file
 from tests.faulty_s3 import Faults, faulty_s3
 from tests.stored_tables import REGION, Row, place_of, put_chunk, put_files, visible_rows
 
@@ -155,7 +155,7 @@ def test_a_table_file_that_cannot_be_stored_is_one_expected_error_that_names_add
     proxy: tuple[StoreSettings, Faults], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, faults = proxy
-    monkeypatch.setattr("spark_jobs.object_store.PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr("spark_jobs.store.object_store.PATIENCE", timedelta(seconds=0.2))
     faults.read_only.set()
     with pytest.raises(StepFailedError, match=r"features/part-0\.parquet cannot be written: .*503") as failed:
         write_table_file(settings, S3Address(bucket, "features/part-0.parquet"), pa.table({"path": ["a"]}))

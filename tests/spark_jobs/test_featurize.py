@@ -11,11 +11,11 @@ from verger_rules.delta_table import TableFile, TablePlace, live_files, open_tab
 from verger_rules.layout import run_slug
 from verger_rules.schemas import FEATURIZED, REJECTED, TABLE, image_id
 
-from spark_jobs import chunk_writer
-from spark_jobs.featurize import featurize, parse_args
+from spark_jobs.entry_points.featurize import featurize, parse_args
+from spark_jobs.entry_points.pca import parse_args as pca_parse_args
+from spark_jobs.entry_points.pca import pca
 from spark_jobs.job_errors import RefusedError, StepFailedError
-from spark_jobs.pca import parse_args as pca_parse_args
-from spark_jobs.pca import pca
+from spark_jobs.steps import chunk_writer
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
 from tests.stored_tables import Row, keys_below, put_chunk, put_files
 

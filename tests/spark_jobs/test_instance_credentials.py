@@ -89,7 +89,7 @@ def test_version_1_is_refused(metadata: InstanceMetadata) -> None:
 
 JOBS = f"""
 import sys
-from spark_jobs import object_store
+from spark_jobs.store import object_store
 from verger_rules.addresses import S3Address
 object_store.INSTANCE_METADATA = sys.argv[1] + '/latest'
 settings = object_store.StoreSettings(sys.argv[2], 'eu-west-1')

@@ -11,12 +11,12 @@ from verger_rules.addresses import S3Address
 from verger_rules.answering import answering_rows, rows_to_do
 from verger_rules.layout import run_slug
 
-from spark_jobs.decode import decode_image
-from spark_jobs.infer import open_engine
-from spark_jobs.manifest import read_manifest
-from spark_jobs.moments import moments_of
-from spark_jobs.pca_model import PROCESSOR_NOISE, fit
-from spark_jobs.table_store import read_table
+from spark_jobs.pca.moments import moments_of
+from spark_jobs.pca.pca_model import PROCESSOR_NOISE, fit
+from spark_jobs.steps.manifest import read_manifest
+from spark_jobs.store.table_store import read_table
+from spark_jobs.worker.decode import decode_image
+from spark_jobs.worker.infer import open_engine
 from tests.spark_jobs.job_world import PROJECT, RUN, SPARK_PYTHON, JobWorld
 from tests.spark_jobs.test_pca import put_table, run, scores_of, vectors_like_features
 
@@ -83,7 +83,7 @@ def test_the_difference_between_two_processors_does_not_become_a_component() -> 
 _FEATURES = """
 import sys
 import numpy as np
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.infer import open_engine
 engine = open_engine("litert", open(sys.argv[1], "rb").read(), 1)
 np.save(sys.argv[3], np.concatenate([engine(picture[None]) for picture in np.load(sys.argv[2])]))
 """

@@ -14,8 +14,6 @@ from verger_rules.addresses import S3Address
 from verger_rules.model import fingerprint
 from verger_rules.schemas import ANSWERS
 
-from spark_jobs import progress
-from spark_jobs.featurize_report import reject_reasons
 from spark_jobs.job_errors import (
     RefusedError,
     StepFailedError,
@@ -23,14 +21,16 @@ from spark_jobs.job_errors import (
     error_from_worker,
     run_step,
 )
-from spark_jobs.model_files import check_description
-from spark_jobs.object_store import StoreSettings, settings_from
-from spark_jobs.progress import Progress, StepReporter
-from spark_jobs.results_writer import to_csv
-from spark_jobs.telemetry import AddTotals, over_hosts
-from spark_jobs.work_count import STORE_WORK
-from spark_jobs.work_watch import WorkWatch
-from spark_jobs.worker_sign import WorkerSign
+from spark_jobs.pca.results_writer import to_csv
+from spark_jobs.steps import progress
+from spark_jobs.steps.featurize_report import reject_reasons
+from spark_jobs.steps.model_files import check_description
+from spark_jobs.steps.progress import Progress, StepReporter
+from spark_jobs.steps.work_watch import WorkWatch
+from spark_jobs.store.object_store import StoreSettings, settings_from
+from spark_jobs.store.work_count import STORE_WORK
+from spark_jobs.worker.telemetry import AddTotals, over_hosts
+from spark_jobs.worker.worker_sign import WorkerSign
 from tests.contract.test_innermost_cause import OF_A_WORKER
 
 if TYPE_CHECKING:

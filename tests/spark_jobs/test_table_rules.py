@@ -17,9 +17,9 @@ from verger_rules.layout import run_slug
 from verger_rules.schemas import FEATURIZED, KEYS, MANIFEST, REJECTED
 from verger_rules.table_keys import TableKeys, read_keys
 
-from spark_jobs.chunking import chunks, image_costs, partition_bounds
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.manifest import check_manifest
+from spark_jobs.steps.chunking import chunks, image_costs, partition_bounds
+from spark_jobs.steps.manifest import check_manifest
 from tests.stored_tables import NOON
 
 

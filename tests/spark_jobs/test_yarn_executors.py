@@ -13,7 +13,7 @@ from verger.cluster.shape import ShapeWish, choose_shape
 from verger.cluster.spark_properties import spark_properties
 from verger.prices import load_prices
 
-from spark_jobs.yarn_executors import Request, YarnNode, complaint, room_for_more
+from spark_jobs.place.yarn_executors import Request, YarnNode, complaint, room_for_more
 from tests.local_emr.conftest import BUCKET
 from tests.local_emr.yarn_lab import finished, fleets, serving_yarn, spark_defaults, spark_step
 
@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 OPENS = """
 import sys, time
 from spark_jobs.job_errors import run_step
-from spark_jobs.spark_context import close_context, open_context
+from spark_jobs.place.spark_context import close_context, open_context
 
 def step():
     context = open_context("opens")
