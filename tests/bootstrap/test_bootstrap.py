@@ -66,10 +66,10 @@ import io
 from PIL import Image
 from ai_edge_litert.interpreter import Interpreter
 from spark_jobs.worker import decode, fetch, infer
-from spark_jobs.entry_points.pca import feature_blocks, moments
+from spark_jobs.pca import feature_blocks, moments
 from spark_jobs.steps import manifest, model_files
 from spark_jobs.store import object_store
-from spark_jobs.entry_points.pca import pca_model_files, results_writer
+from spark_jobs.pca import pca_model_files, results_writer
 from spark_jobs.store import remote_file, table_file
 from spark_jobs import sweeping
 for kind in decode.FORMATS:

@@ -17,7 +17,7 @@ from verger_rules.addresses import S3Address
 
 from spark_jobs import decoder_column, decoder_version, schemas
 from spark_jobs import layout as spark_layout
-from spark_jobs.entry_points.pca import pca_model
+from spark_jobs.pca import pca_model
 from spark_jobs.place import yarn_executors
 from spark_jobs.steps import featurize_arguments, pca_arguments
 

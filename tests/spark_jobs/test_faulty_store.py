@@ -79,7 +79,11 @@ def test_another_run_that_commits_in_between_stops_nobody(
 ) -> None:
     ours = put_files(s3, place, SLUG, 0, rows(3))
     proxy[1].conflict = 1
-    proxy[1].before_conflict = lambda: put_chunk(s3, bucket, "another", [Row("s3://b/images/9.jpg")]) and None
+
+    def another() -> None:
+        put_chunk(s3, bucket, "another", [Row("s3://b/images/9.jpg")])
+
+    proxy[1].before_conflict = another
     assert commit_chunk(place, SLUG, 0, ours)
     assert visible_rows(s3, bucket).num_rows == 5
 
@@ -89,7 +93,11 @@ def test_another_try_that_commits_in_between_is_found_out(
 ) -> None:
     theirs, ours = (put_files(s3, place, SLUG, 0, found) for found in (rows(2), rows(3)))
     proxy[1].conflict = 1
-    proxy[1].before_conflict = lambda: commit_chunk(place_of(s3, bucket), SLUG, 0, theirs) and None
+
+    def another_try() -> None:
+        assert commit_chunk(place_of(s3, bucket), SLUG, 0, theirs)
+
+    proxy[1].before_conflict = another_try
     assert not commit_chunk(place, SLUG, 0, ours)
     assert visible_rows(s3, bucket).num_rows == 3
 

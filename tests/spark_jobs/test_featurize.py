@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.delta_table import TableFile, TablePlace, live_files, open_table
+from verger_rules.delta_table import TableFile, TablePlace, commit_chunk, live_files, open_table
 from verger_rules.layout import run_slug
 from verger_rules.schemas import FEATURIZED, REJECTED, TABLE, image_id
 
@@ -184,7 +184,7 @@ def test_a_chunk_that_another_try_of_the_run_commits_counts_once(
 ) -> None:
     world.put_images(many_jpegs(7))
     listed = world.get_table("runs/r/manifest.parquet").to_pylist()
-    commit = chunk_writer.commit_chunk
+    commit = commit_chunk
     others = [Row(image["path"], image["etag"], image["label"]) for image in listed[:3]]
 
     def other_first(place: TablePlace, slug: str, chunk: int, files: list[TableFile]) -> bool:
