@@ -65,9 +65,7 @@ def test_what_airflow_and_people_call_runs_is_taken(run_id: str) -> None:
     check_run_id(run_id)
 
 
-@pytest.mark.parametrize(
-    "run_id", ["", "  ", "Latest.JSON", "_DELTA_log", " walkthrough", "outcome=a", "Model=b"]
-)
+@pytest.mark.parametrize("run_id", ["", "  ", "Latest.JSON", "_DELTA_log", " walkthrough", "outcome=a", "Model=b"])
 def test_a_name_of_verger_s_own_is_refused_with_what_to_do(run_id: str) -> None:
     with pytest.raises(SettingError, match="trigger with another run id") as refusal:
         check_run_id(run_id)
