@@ -13,6 +13,7 @@ const REASONS: Record<string, string> = {
   forbidden: "may not be read",
   unreadable: "the store failed",
   too_many_bytes: "file too large",
+  unsupported_key: "its key cannot be read",
   empty: "empty file",
   not_an_image: "no picture",
   unsupported_format: "format not supported",

@@ -1,6 +1,10 @@
 """Addresses of objects: `s3://bucket/key` with the key as it is, never percent-encoded."""
 
+import re
 from typing import NamedTuple
+
+# What the client with which the nodes read has no path for: C0, DEL, and a segment that is empty, `.` or `..`.
+_NEVER_READ = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
 
 
 class AddressError(ValueError):
@@ -56,3 +60,8 @@ def parse_folder_uri(uri: str) -> S3Address:
         AddressError: not an S3 address, or one of a whole bucket.
     """
     return parse_object_uri(uri.rstrip("/"))
+
+
+def is_readable_key(key: str) -> bool:
+    """Whether the nodes can read an object by its key; a picture under another one is the reject `unsupported_key`."""
+    return not _NEVER_READ.search(key)

@@ -15,16 +15,11 @@ from verger.storage import layout as dag_layout
 from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.addresses import S3Address
 
-from spark_jobs import (
-    decoder_column,
-    decoder_version,
-    featurize_arguments,
-    pca_arguments,
-    pca_model,
-    schemas,
-    yarn_executors,
-)
+from spark_jobs import decoder_column, decoder_version, schemas
 from spark_jobs import layout as spark_layout
+from spark_jobs.pca import pca_model
+from spark_jobs.place import yarn_executors
+from spark_jobs.steps import featurize_arguments, pca_arguments
 
 SETTINGS = settings.Settings(bucket="fruits", region="eu-west-1")
 RUN = RunLayout(BucketLayout("fruits"), "scheduled__2026-11-21T00:00:00+00:00")

@@ -196,13 +196,13 @@ class Bench:
 
     def _step(self, name: str) -> list[str]:
         """The options and the entry point of one of our steps."""
-        package = self.stack.project / "spark_jobs"
+        packages = job_packages(self.stack.project)
         archive = self.stack.work / "spark_jobs.zip"
-        archive.write_bytes(zip_packages(*job_packages(self.stack.project)))
+        archive.write_bytes(zip_packages(*packages))
         # As on EMR: the entry point lies alone, its modules come out of the archive.
         entry_point = self.stack.work / "entry" / f"{name}.py"
         entry_point.parent.mkdir(exist_ok=True)
-        entry_point.write_bytes((package / f"{name}.py").read_bytes())
+        entry_point.write_bytes((packages[0] / "entry_points" / f"{name}.py").read_bytes())
         return ["--py-files", str(archive), str(entry_point)]
 
     def _read_json(self, key: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from verger_rules.layout import chunk_folder
 from verger_rules.model import FEATURES
 from verger_rules.schemas import FEATURIZED, TABLE_FILE, image_id
 
-from spark_jobs.chunking import PARTITION_IMAGES
-from spark_jobs.table_file import REPEATING
+from spark_jobs.steps.chunking import PARTITION_IMAGES
+from spark_jobs.store.table_file import REPEATING
 
 if TYPE_CHECKING:
     from verger_rules.delta_table import TablePlace

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
+
+from spark_jobs.store.ranged_file import RangedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,9 +77,18 @@ class Bucket:
                 return None
             raise
 
-    def open(self, stored: StoredObject) -> RangedObject:
-        """A version as a file to read at any place."""
-        return RangedObject(self, stored)
+    def open(self, stored: StoredObject) -> RangedFile:
+        """A version as a file to read at any place; raises OSError when the bucket does not give it."""
+
+        def read_range(start: int, length: int) -> bytes:
+            asked = f"bytes={start}-{start + length - 1}"
+            try:
+                answer = self.s3.get_object(Bucket=self.name, Key=stored.key, Range=asked, **_version(stored))
+                return answer["Body"].read()
+            except ClientError as error:
+                raise OSError(f"s3://{self.name}/{stored.key}: {error}") from error
+
+        return RangedFile(stored.size, read_range)
 
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object."""
@@ -119,52 +129,6 @@ def _is_open(error: ClientError) -> bool:
     """Whether an answer leaves open what lies under the key: condition, conflict, or S3's own error."""
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status in {409, 412} or status >= 500  # noqa: PLR2004 - server errors
-
-
-class RangedObject(io.RawIOBase):
-    """Reads parts of a version, each with one request."""
-
-    def __init__(self, bucket: Bucket, stored: StoredObject) -> None:
-        super().__init__()
-        self._bucket = bucket
-        self._stored = stored
-        self._place = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """The place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move the place of the next read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._stored.size}[whence]
-        self._place = max(0, base + offset)
-        return self._place
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any writable buffer
-        """Read into a buffer; 0 at the end."""
-        target = memoryview(buffer).cast("B")
-        length = min(len(target), self._stored.size - self._place)
-        if length <= 0:
-            return 0
-        asked = f"bytes={self._place}-{self._place + length - 1}"
-        try:
-            answer = self._bucket.s3.get_object(
-                Bucket=self._bucket.name, Key=self._stored.key, Range=asked, **_version(self._stored)
-            )
-            content = answer["Body"].read()
-        except ClientError as error:
-            raise OSError(f"s3://{self._bucket.name}/{self._stored.key}: {error}") from error
-        target[:length] = content
-        self._place += length
-        return length
 
 
 def open_bucket(s3: S3Client, name: str, *, all_versions: bool) -> Bucket:

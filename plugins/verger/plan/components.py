@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verger_rules.addresses import is_readable_key, parse_uri
 from verger_rules.model import FEATURES
 
 from verger.plan.feature_table import DoneImages
@@ -35,13 +36,13 @@ class Featurizable:
 
 
 def find_featurizable(images: Sequence["ListedImage"], done: DoneImages, settings: Settings) -> Featurizable:
-    """Leave out what is a reject already and not tried again, what is empty, and what is too large to be read."""
+    """Leave out what is a reject already and not tried again, and what is empty, too large or under no readable key."""
     rejects = frozenset() if settings.retry_rejects else done.rejects
     able = [
         image
         for image in images
         if (pair := (image.path, image.etag)) in done.features
-        or (pair not in rejects and 0 < image.size <= MOST_IMAGE_BYTES)
+        or (pair not in rejects and 0 < image.size <= MOST_IMAGE_BYTES and is_readable_key(parse_uri(image.path).key))
     ]
     return Featurizable(len(images), len(able), len({(image.etag, image.size) for image in able}))
 
@@ -72,7 +73,7 @@ def _told(listed: int, featurizable: int) -> str:
         return f"there are {listed} images"
     return (
         f"only {featurizable} of the {listed} images can have features ({listed - featurizable} are rejects of "
-        "earlier runs, empty, or too large)"
+        "earlier runs, empty, too large, or under a key that cannot be read)"
     )
 
 

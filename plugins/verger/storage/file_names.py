@@ -1,4 +1,4 @@
-"""What a file's name says, wherever the file lies: whose file it is, what may be a key, and how a name is printed."""
+"""What a file's name says, wherever it lies: whose file it is, what may be a key, how it is printed."""
 
 import re
 import unicodedata

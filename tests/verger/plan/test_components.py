@@ -65,6 +65,7 @@ def test_a_share_of_the_variance_asks_for_no_number_of_components() -> None:
         pytest.param([*images("ab"), image("r")], id="a reject of an earlier run"),
         pytest.param([*images("ab"), image("empty", size=0)], id="an empty file"),
         pytest.param([*images("ab"), image("big", size=MOST_IMAGE_BYTES + 1)], id="too large to be read"),
+        pytest.param([*images("ab"), image("Apple//r")], id="a key that cannot be read"),
     ],
 )
 def test_what_is_known_to_be_rejected_cannot_give_a_component(listed: list[ListedImage]) -> None:

@@ -22,7 +22,7 @@ from verger.storage.left_out import SYSTEM_FOLDER, LeftOut, leave_out
 from verger.sync.synchronize import SyncPlan
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": "f" * 16}
+PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": "f" * 16, "created_at": "2026-11-21T11:00:00+00:00"}
 FEATURIZE = {
     "weights": "random",
     "featurized": 3,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from verger.storage.file_names import harmful_character, is_folder, one_form, printable, system_part
+from verger_rules.addresses import is_readable_key
 
 NAMES = st.text(st.one_of(st.characters(), st.sampled_from("\0\n\r\x1b\x85\u2028\u202e\u2066\u200d\ud800\uffff")))
 
@@ -125,3 +126,13 @@ def test_an_empty_object_whose_key_ends_in_a_slash_is_a_folder_and_one_with_byte
     assert is_folder("images/Apple/", 0)
     assert not is_folder("images/Apple/", 1)
     assert not is_folder("images/Apple", 0)
+
+
+@pytest.mark.parametrize("key", ["a//b", "/a", "a/", "a/./b", "a/..", "..", "a\tb", "a\n", "\x7f"])
+def test_a_key_that_the_nodes_cannot_read_is_known_beforehand(key: str) -> None:
+    assert not is_readable_key(f"images/{key}" if key[0] not in "./" else key)
+
+
+@pytest.mark.parametrize("key", ["a/b", "..a/b..", ".../a", "a%2F%2Fb", "a\\..\\b", "é \u202f\x85"])
+def test_every_other_key_can_be_read(key: str) -> None:
+    assert is_readable_key(f"images/{key}")
