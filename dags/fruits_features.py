@@ -80,7 +80,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
 
     @task
     def check_settings() -> dict[str, str]:
-        """Refuse, before anything is created, what cannot work: settings, region, bucket, source, weights."""
+        """Refuse, before anything is created, what cannot work: settings, region, bucket, a run id that is taken."""
         return tasks.check_settings(DEPLOYMENT, get_current_context())
 
     @task(retries=2, execution_timeout=timedelta(hours=6), **SEEN)

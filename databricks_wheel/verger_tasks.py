@@ -1,7 +1,7 @@
 """The two steps as a Databricks job calls them: the entry points of the wheel that `databricks.yml` builds."""
 
-from spark_jobs import featurize as featurize_entry
-from spark_jobs import pca as pca_entry
+from spark_jobs.entry_points import featurize as featurize_entry
+from spark_jobs.entry_points import pca as pca_entry
 
 
 class TaskFailedError(RuntimeError):

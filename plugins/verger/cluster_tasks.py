@@ -30,8 +30,9 @@ from verger.housekeeping import send_mail
 from verger.mail.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
 from verger.prices import PriceTable, load_prices
 from verger.publish.changes import add_cost
+from verger.publish.latest_pointer import is_published, pointer_warnings
 from verger.publish.run_description import put_run_description
-from verger.run.context import RunPlace, run_layout, run_place, run_settings
+from verger.run.context import RunPlace, claim_folder, run_layout, run_place, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
 from verger.storage.aws_clients import emr_client, s3_client, spot_price_client
@@ -125,6 +126,8 @@ def lease_cluster(
     """
     settings = run_settings(context)
     run = run_layout(settings, context)
+    # Before anything is ended by the run's name: it would be another DAG's cluster if the folder were that one's.
+    claim_folder(s3_client(deployment.aws_conn_id, settings.region), deployment, run, context)
     # Clearing a task brings a run here again, perhaps while the cluster of the try before still works: one run, one
     # cluster.
     terminate_cluster(deployment, context)
@@ -169,15 +172,15 @@ def record_cost(deployment: Deployment, context: "Context", choice: dict[str, An
     place = run_place(deployment, context)
     run = place.run
     s3 = s3_client(deployment.aws_conn_id, place.region)
-    latest = read_json(s3, run.layout.latest)
-    published = latest is not None and latest["run_id"] == run.run_id
+    published = is_published(s3, run)
     cost = _cost(deployment, place, context, choice, published=published)
     write_json(s3, run.run_file(COST_FILE), cost)
     log.info("%s", "\n".join(describe_cost(cost)))
     if published:
         description = read_json(s3, run.result_file("run.json")) or {}
         put_run_description(s3, run, add_cost(description, cost))
-        send_mail(deployment, results_mail(description, cost, run.results_uri))
+        warnings = [*pointer_warnings(s3, run), *description.get("warnings", ())]
+        send_mail(deployment, results_mail({**description, "warnings": warnings}, cost, run.results_uri))
     return float(cost["usd"])
 
 

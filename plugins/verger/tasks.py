@@ -30,7 +30,8 @@ from verger.plan.planning import (
 )
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
-from verger.run.context import run_layout, run_settings
+from verger.run.claim import give_back
+from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import LOCAL, is_local_endpoint
 from verger.serve.run_note import SUMMARY_KEY, summarize
@@ -62,8 +63,9 @@ log = logging.getLogger(__name__)
 
 
 def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]:
-    """Check all that can be known beforehand; returns the region of each resource."""
+    """Check all that can be known beforehand, and claim the run's folder; returns the region of each resource."""
     settings = run_settings(context)
+    run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     prices = load_prices()
     try:
@@ -85,6 +87,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
             check_quotas(quotas, need, settings.region)
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
+    claim_folder(s3, deployment, run, context)
     regions["cluster"] = LOCAL if is_local else settings.region
     log.info("settings are good; regions: %s", regions)
     return regions
@@ -98,6 +101,7 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
         return {}
     run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
+    claim_folder(s3, deployment, run, context)
     try:
         with open_source(settings.source, s3, run.layout) as source:
             done = synchronize(
@@ -134,10 +138,27 @@ def publish_model(deployment: Deployment, context: "Context") -> dict[str, str]:
 
 
 def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) -> dict[str, Any]:
-    """Freeze the manifest and count the work; returns an empty dict when nothing changed."""
+    """Freeze the manifest and count the work; returns an empty dict when nothing changed.
+
+    A run that ends here gives its folder back, unless it has left something there (run/claim.py).
+    """
     settings = run_settings(context)
     run = run_layout(settings, context)
-    fingerprint = model["fingerprint"]
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    holder = claim_folder(s3, deployment, run, context)
+    try:
+        plan = _plan(deployment, context, settings, run, model["fingerprint"])
+    except AirflowFailException:
+        give_back(s3, run, holder)
+        raise
+    if not plan:
+        give_back(s3, run, holder)
+    return plan
+
+
+def _plan(
+    deployment: Deployment, context: "Context", settings: "Settings", run: RunLayout, fingerprint: str
+) -> dict[str, Any]:
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     latest = read_json(s3, run.layout.latest)
     filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)

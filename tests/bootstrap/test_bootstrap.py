@@ -65,8 +65,13 @@ def test_the_bootstrap_s_last_check_loads_every_shared_library_that_the_jobs_loa
 import io
 from PIL import Image
 from ai_edge_litert.interpreter import Interpreter
-from spark_jobs import decode, feature_blocks, fetch, infer, manifest, model_files, moments, object_store
-from spark_jobs import pca_model_files, remote_file, results_writer, sweeping, table_file
+from spark_jobs.worker import decode, fetch, infer
+from spark_jobs.pca import feature_blocks, moments
+from spark_jobs.steps import manifest, model_files
+from spark_jobs.store import object_store
+from spark_jobs.pca import pca_model_files, results_writer
+from spark_jobs.store import remote_file, table_file
+from spark_jobs import sweeping
 for kind in decode.FORMATS:
     stored = io.BytesIO()
     Image.new('RGB', (300, 240), (200, 30, 40)).save(stored, kind)

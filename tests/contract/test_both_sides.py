@@ -15,7 +15,9 @@ from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.layout import chunk_folder, progress_address, run_slug, table_folder, worker_signs_folder
 from verger_rules.schemas import FEATURIZED, REJECTED
 
-from spark_jobs import featurize_arguments, pca_arguments, pca_model, yarn_executors
+from spark_jobs.pca import pca_model
+from spark_jobs.place import yarn_executors
+from spark_jobs.steps import featurize_arguments, pca_arguments
 
 SETTINGS = settings.Settings(bucket="fruits", region="eu-west-1")
 RUN = RunLayout(BucketLayout("fruits"), "scheduled__2026-11-21T00:00:00+00:00")

@@ -24,10 +24,10 @@ from verger.run.eu_guard import EU_REGIONS
 from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.addresses import S3Address
 
-from spark_jobs import featurize_arguments, pca_arguments
-from spark_jobs.manifest import read_manifest
-from spark_jobs.object_store import StoreSettings
-from spark_jobs.spark_context import CONF, KEEP_CONTEXT
+from spark_jobs.place.spark_context import CONF, KEEP_CONTEXT
+from spark_jobs.steps import featurize_arguments, pca_arguments
+from spark_jobs.steps.manifest import read_manifest
+from spark_jobs.store.object_store import StoreSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUNDLE: dict[str, Any] = yaml.safe_load((PROJECT / "databricks.yml").read_text("utf-8"))

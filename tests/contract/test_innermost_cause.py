@@ -17,7 +17,7 @@ py4j.protocol.Py4JJavaError: An error occurred while calling z:org.apache.spark.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 1 in stage 0.0 failed 1 times, most recent \
 failure: Lost task 1.0 in stage 0.0 (TID 1) (127.0.0.1 executor driver): org.apache.spark.api.python.PythonException: \
 Traceback (most recent call last):
-  File "/tmp/spark_jobs.zip/spark_jobs/remote_file.py", line 86, in close
+  File "/tmp/spark_jobs.zip/spark_jobs/store/remote_file.py", line 86, in close
     self._writer.close()
 obstore.exceptions.GenericError: Generic S3 error: Error performing PUT http://127.0.0.1:7070/b/features/x.parquet in \
 52s, after 10 retries - Server returned non-2xx status code: 503

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from spark_jobs.excel_csv import excel_file
-from spark_jobs.results_writer import matrix_schema, to_csv
+from spark_jobs.pca.excel_csv import excel_file
+from spark_jobs.pca.results_writer import matrix_schema, to_csv
 from tests.docs.documents import Block, blocks
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "csv.md"

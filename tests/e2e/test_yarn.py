@@ -104,7 +104,12 @@ def test_its_features_are_those_of_one_jvm_to_the_last_bit(
         *("--features-uri", f"s3://{bucket}/one-jvm/features", "--rejects-uri", f"s3://{bucket}/one-jvm/rejects"),
         *("--model-uri", f"s3://{bucket}/models/{fingerprint}", "--metrics-uri", f"s3://{bucket}/one-jvm/f.json"),
     ]
-    command = [str(python.parent / "spark-submit"), "--master", "local[2]", str(project / "spark_jobs/featurize.py")]
+    command = [
+        str(python.parent / "spark-submit"),
+        "--master",
+        "local[2]",
+        str(project / "spark_jobs/entry_points/featurize.py"),
+    ]
     environment["PYSPARK_PYTHON"] = str(python)
     subprocess.run([*command, *arguments], env=environment, check=True, cwd=tmp_path, timeout=600)
     ours = rows_below(verger, f"features/model={fingerprint}/run=")

@@ -23,8 +23,8 @@ from verger_rules.addresses import S3Address
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.layout import TableLayout
 
-from spark_jobs.excel_csv import excel_file
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.pca.excel_csv import excel_file
+from spark_jobs.store.object_store import StoreSettings
 from tests.stored_tables import FINGERPRINT, Row, keys_below, parquet, put_commit
 from tools import erase_images
 from tools.erasure import feature_tables

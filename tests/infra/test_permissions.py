@@ -296,6 +296,8 @@ def test_airflow_has_no_permission_that_nothing_uses(project: Path, airflow: lis
         ("s3:PutObject", "code/d/featurize.py"),
         ("s3:PutObject", "models/default.json"),
         ("s3:PutObject", "results/latest.json"),
+        ("s3:PutObject", "runs/r/claim.json"),
+        ("s3:DeleteObject", "runs/r/claim.json"),
         ("s3:DeleteObject", "results/r/matrix.csv"),
         ("s3:DeleteObject", "logs/j-1/x.gz"),
     ],
@@ -304,6 +306,12 @@ def test_nodes_change_neither_pictures_nor_code_nor_models_nor_the_pointer(
     nodes: list[Statement], action: str, key: str
 ) -> None:
     assert not may(nodes, action, key)
+
+
+def test_of_what_runs_wrote_down_airflow_deletes_only_its_claims(airflow: list[Statement]) -> None:
+    assert may(airflow, "s3:DeleteObject", "runs/r/claim.json")
+    for key in ("runs/r/plan.json", "runs/r/manifest.parquet", "results/r/claim.json", "results/latest.json"):
+        assert not may(airflow, "s3:DeleteObject", key), key
 
 
 def test_no_role_reads_another_bucket_or_deletes_versions_or_settings(deployed: Deployed) -> None:

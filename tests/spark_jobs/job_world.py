@@ -19,7 +19,7 @@ from verger.artifacts.code_bundle import job_packages, zip_packages
 from verger_rules.delta_table import TablePlace
 from verger_rules.schemas import FEATURIZED, OUTCOME, REJECTED
 
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.store.object_store import StoreSettings
 from tests.stored_tables import place_of, visible_rows
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -155,7 +155,7 @@ def zip_jobs(folder: Path) -> Path:
     target = folder / "spark_jobs.zip"
     target.write_bytes(zip_packages(*job_packages(PROJECT)))
     for name in ("featurize.py", "pca.py"):
-        (folder / name).write_bytes((PROJECT / "spark_jobs" / name).read_bytes())
+        (folder / name).write_bytes((PROJECT / "spark_jobs/entry_points" / name).read_bytes())
     return target
 
 

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from verger_rules.addresses import S3Address, parse_folder_uri, parse_object_uri
 from verger_rules.layout import run_slug
 
-from spark_jobs import featurize_arguments, pca_arguments
 from spark_jobs.job_errors import RefusedError
+from spark_jobs.steps import featurize_arguments, pca_arguments
 
 FEATURIZE = [
     *("--manifest-uri", "s3://b/runs/r/manifest.parquet", "--features-uri", "s3://b/features"),
-    *("--rejects-uri", "s3://b/rejects/", "--model-uri", "s3://b/models/0123456789abcdef"),
+    *("--answers-uri", "s3://b/runs/r/answers/", "--model-uri", "s3://b/models/0123456789abcdef"),
     *("--metrics-uri", "s3://b/runs/r/featurize.json", "--run-id", "manual 1"),
 ]
 PCA = [
-    *("--manifest-uri", "s3://b/runs/r/manifest.parquet", "--features-uri", "s3://b/features"),
-    *("--rejects-uri", "s3://b/rejects", "--model-fingerprint", "0123456789abcdef"),
+    *("--answers-uri", "s3://b/runs/r/answers", "--features-uri", "s3://b/features"),
+    *("--model-fingerprint", "0123456789abcdef"),
     *("--output-uri", "s3://b/results/r", "--metrics-uri", "s3://b/runs/r/pca.json", "--run-id", "manual 1"),
 ]
 
@@ -28,7 +28,7 @@ def test_featurize_has_the_defaults_of_the_formats_page() -> None:
     assert (args.engine, args.batch_size, args.chunk_images, args.fetch_threads) == ("litert", 1, 20_000, 16)
     assert (args.max_reject_rate, args.max_pixels, args.max_image_bytes) == (0.05, 100_000_000, 100_000_000)
     assert not args.retry_rejects
-    assert args.rejects_uri == S3Address("b", "rejects")
+    assert args.answers_uri == S3Address("b", "runs/r/answers")
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_featurize_has_the_defaults_of_the_formats_page() -> None:
         (["--max-reject-rate", "1.01"], "'1.01' is not a number from 0 to 1"),
         (["--max-reject-rate", "nan"], "'nan' is not a number from 0 to 1"),
         (["--engine", "onnx"], "invalid choice: 'onnx'"),
-        (["--manifest-uri", "runs/manifest"], "'runs/manifest' is no address of an S3 object"),
-        (["--features-uri", "s3://bucket"], "is no address of an S3 object"),
+        (["--manifest-uri", "runs/manifest"], "'runs/manifest' is not an S3 address"),
+        (["--features-uri", "s3://bucket"], "'s3://bucket' is not the address of an S3 object"),
         (["--run-id", " "], "must not be empty"),
         (["--chunk", "5"], "unrecognized arguments: --chunk 5"),
     ],

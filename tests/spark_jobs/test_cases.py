@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spark_jobs.decode import UndecodableError, decode_image, prepare_pillow
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pillow
+from spark_jobs.worker.infer import open_engine
 
 LIMIT = 100_000_000
 #: Grey levels on average: a JPEG's own loss, and the rounding of a conversion of colours.

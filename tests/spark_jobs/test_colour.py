@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from spark_jobs.decode import DecodedImage, decode_image, prepare_pillow
-from spark_jobs.decoding.icc_profile import PRIMARIES, Primaries, power, rgb_profile, srgb
+from spark_jobs.worker.decode import DecodedImage, decode_image, prepare_pillow
+from spark_jobs.worker.decoding.icc_profile import PRIMARIES, Primaries, power, rgb_profile, srgb
 from tests.spark_jobs.picture_files import chunk, png
 
 LIMIT = 100_000_000

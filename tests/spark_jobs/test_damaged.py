@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spark_jobs.decode import UndecodableError, decode_image, prepare_pillow
+from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pillow
 
 LIMIT = 100_000_000
 #: How JPEGs are written; `optimize` and `progressive` have their own Huffman tables.

@@ -6,8 +6,8 @@ import sys
 import pytest
 from pyspark import SparkConf, SparkContext
 
-from spark_jobs import block_passes
-from spark_jobs.spark_context import KEEP_CONTEXT
+from spark_jobs.pca import block_passes
+from spark_jobs.place.spark_context import KEEP_CONTEXT
 from tests.spark_jobs.job_world import PROJECT, JobWorld, many_jpegs
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from spark_jobs import decode
-from spark_jobs.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
+from spark_jobs.worker import decode
+from spark_jobs.worker.decode import DecodedImage, UndecodableError, decode_image, prepare_pillow
 from tests.spark_jobs.picture_files import chunk, png
 
 LIMIT = 10_000_000

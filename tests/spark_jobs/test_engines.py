@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from verger_rules.model import FEATURES
 
-from spark_jobs.decode import decode_image, prepare_pillow
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.decode import decode_image, prepare_pillow
+from spark_jobs.worker.infer import open_engine
 from tests.spark_jobs.job_world import PROJECT
 from tools.local_run.emr_server import passed_variables
 
@@ -71,13 +71,13 @@ import json, socket, sys
 import numpy as np
 def refuse(*_): raise OSError("no network here")
 socket.socket.connect = refuse
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.infer import open_engine
 engine = open_engine("keras", open(sys.argv[1], "rb").read(), 2)
 pictures = np.load(sys.argv[2])
 json.dump(np.concatenate([engine(pictures[:2]), engine(pictures[2:])]).tolist(), sys.stdout)
 """
     arguments = [random_model_folder / "weights.h5", tmp_path / "pictures.npy"]
-    few = {"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    few = {"PYTHONPATH": f"{PROJECT}:{PROJECT}/plugins", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     environment = passed_variables(os.environ) | few
     answer = subprocess.run(
         [python, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=False

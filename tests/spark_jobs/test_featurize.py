@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.delta_table import TableFile, TablePlace, live_files, open_table
+from verger_rules.delta_table import TableFile, TablePlace, commit_chunk, live_files, open_table
 from verger_rules.layout import run_slug
 from verger_rules.schemas import FEATURIZED, REJECTED, TABLE, image_id
 
-from spark_jobs import chunk_writer
-from spark_jobs.featurize import featurize, parse_args
+from spark_jobs.entry_points.featurize import featurize, parse_args
+from spark_jobs.entry_points.pca import parse_args as pca_parse_args
+from spark_jobs.entry_points.pca import pca
 from spark_jobs.job_errors import RefusedError, StepFailedError
-from spark_jobs.pca import parse_args as pca_parse_args
-from spark_jobs.pca import pca
+from spark_jobs.steps import chunk_writer
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
 from tests.stored_tables import Row, keys_below, put_chunk, put_files
 
@@ -123,7 +123,7 @@ def test_what_is_committed_is_not_done_again(world: JobWorld) -> None:
 
 
 def put_rows_of_before(world: JobWorld) -> list[str]:
-    """Rows of all that the manifest lists, by the decoder of before: features, and one reject; the keys of their files."""
+    """Rows of all that the manifest lists, by the decoder of before, one of them a reject; the keys of their files."""
     manifest = world.get_table("runs/r/manifest.parquet").to_pylist()
     rows = [
         Row(image["path"], image["etag"], image["label"], None if "heic" in image["path"] else 9.0, DECODER_VERSION - 1)
@@ -184,7 +184,7 @@ def test_a_chunk_that_another_try_of_the_run_commits_counts_once(
 ) -> None:
     world.put_images(many_jpegs(7))
     listed = world.get_table("runs/r/manifest.parquet").to_pylist()
-    commit = chunk_writer.commit_chunk
+    commit = commit_chunk
     others = [Row(image["path"], image["etag"], image["label"]) for image in listed[:3]]
 
     def other_first(place: TablePlace, slug: str, chunk: int, files: list[TableFile]) -> bool:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger_rules.addresses import is_readable_key
 
-from spark_jobs import fetch
-from spark_jobs.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead, fetch_image
 from spark_jobs.job_errors import StoreUnavailableError
-from spark_jobs.object_store import StoreSettings
+from spark_jobs.store.object_store import StoreSettings
+from spark_jobs.worker import fetch
+from spark_jobs.worker.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead, fetch_image
 
 LIMITS = FetchLimits(threads=4, waiting_bytes=10_000, image_bytes=5_000)
 

@@ -60,7 +60,7 @@ def on_a_node(
         "HOME": str(folder),
         "SPARK_HOME": str(SPARK_HOME),
         "PYSPARK_PYTHON": str(SPARK_PYTHON),
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": f"{PROJECT}:{PROJECT}/plugins",
         "AWS_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL_S3": s3.url,
         # boto3, the AWS CLI and the SDK for Java, on which S3A is built; obstore.
@@ -89,7 +89,7 @@ def test_version_1_is_refused(metadata: InstanceMetadata) -> None:
 
 JOBS = f"""
 import sys
-from spark_jobs import object_store
+from spark_jobs.store import object_store
 from verger_rules.addresses import S3Address
 object_store.INSTANCE_METADATA = sys.argv[1] + '/latest'
 settings = object_store.StoreSettings(sys.argv[2], 'eu-west-1')
@@ -109,6 +109,25 @@ def test_the_jobs_own_store_gets_the_role_s_credentials(
     assert done.returncode == 0, done.stderr
     assert_asked_with_a_token(metadata)
     assert {status for _, _, status in metadata.answers} == {200}, metadata.answers
+
+
+TABLE = f"""
+import sys
+from spark_jobs.store.object_store import StoreSettings
+from spark_jobs.store.table_store import table_place
+from verger_rules.addresses import S3Address
+from verger_rules.delta_table import TableFile, commit_chunk, live_files, open_table
+place = table_place(StoreSettings(sys.argv[1], 'eu-west-1'), S3Address('{BUCKET}', 'features/model=0123456789abcdef'))
+assert open_table(place) is None
+assert commit_chunk(place, 'r-01234567', 0, [TableFile('outcome=featurized/r/x.parquet', 'featurized', 1, 10)])
+assert [file.rows for file in live_files(open_table(place))] == [1]
+"""
+
+
+def test_the_feature_table_gets_them(metadata: InstanceMetadata, s3_with_keys: S3Endpoint, tmp_path: Path) -> None:
+    done = on_a_node(metadata, s3_with_keys, tmp_path, SPARK_PYTHON, "-c", TABLE, s3_with_keys.url)
+    assert done.returncode == 0, done.stderr
+    assert_asked_with_a_token(metadata)
 
 
 def test_the_bootstrap_action_s_cli_gets_them(

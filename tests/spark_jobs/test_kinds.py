@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spark_jobs.decode import UndecodableError, decode_image, prepare_pillow
+from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pillow
 from tests.spark_jobs.picture_files import ramp, tiff
 
 LIMIT = 100_000_000

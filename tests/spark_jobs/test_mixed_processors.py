@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from spark_jobs.commit_records import read_commits
-from spark_jobs.committed_rows import answering_rows, committed_files, read_table_rows, rows_to_do
 from verger_rules.addresses import S3Address
+from verger_rules.answering import answering_rows, rows_to_do
+from verger_rules.layout import run_slug
 
-from spark_jobs.decode import decode_image
-from spark_jobs.infer import open_engine
-from spark_jobs.manifest import read_manifest
-from spark_jobs.moments import moments_of
-from spark_jobs.pca_model import PROCESSOR_NOISE, fit
+from spark_jobs.pca.moments import moments_of
+from spark_jobs.pca.pca_model import PROCESSOR_NOISE, fit
+from spark_jobs.steps.manifest import read_manifest
+from spark_jobs.store.table_store import read_table
+from spark_jobs.worker.decode import decode_image
+from spark_jobs.worker.infer import open_engine
 from tests.spark_jobs.job_world import PROJECT, RUN, SPARK_PYTHON, JobWorld
 from tests.spark_jobs.test_pca import put_table, run, scores_of, vectors_like_features
 
@@ -57,15 +58,15 @@ def test_half_of_the_pictures_from_another_processor_give_the_same_answers_and_n
 
 
 def test_a_picture_computed_again_elsewhere_has_one_answer_whatever_its_last_digits(world: JobWorld) -> None:
-    """Done is what has the path and the ETag: of two rows, the commit decides, and no features are compared."""
+    """Done is what has the path and the ETag: of two rows, their age and names decide, and no features are compared."""
     vectors = vectors_like_features(30)
     for files, features in ((1, vectors), (2, from_another_processor(vectors, slice(None)))):
         put_table(world, features, files=files)
     manifest = read_manifest(world.settings, S3Address(world.bucket, "runs/r/manifest.parquet"))
-    committed = read_table_rows(world.settings, world.layout)
-    assert len(committed_files(world.layout, read_commits(world.settings, world.layout))) == 3
-    assert rows_to_do(manifest, committed, RUN, retry_rejects=False).num_rows == 0
-    answers = answering_rows(manifest, committed, RUN)
+    table = read_table(world.settings, world.place)
+    assert (len(table.files), table.keys.num_rows) == (3, 60)
+    assert rows_to_do(manifest, table, run_slug(RUN), retry_rejects=False).num_rows == 0
+    answers = answering_rows(manifest, table, run_slug(RUN))
     assert len(np.unique(answers)) == 30
 
 
@@ -82,7 +83,7 @@ def test_the_difference_between_two_processors_does_not_become_a_component() -> 
 _FEATURES = """
 import sys
 import numpy as np
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.infer import open_engine
 engine = open_engine("litert", open(sys.argv[1], "rb").read(), 1)
 np.save(sys.argv[3], np.concatenate([engine(picture[None]) for picture in np.load(sys.argv[2])]))
 """
@@ -110,7 +111,7 @@ def test_features_of_a_processor_with_sse_alone_stay_within_the_tolerance(
     try:
         done = subprocess.run(
             [*command, tmp_path / "there.npy"],
-            env=os.environ | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": f"{PROJECT}:{PROJECT}/plugins", "OPENBLAS_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             check=False,

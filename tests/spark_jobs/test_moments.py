@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from spark_jobs.feature_blocks import blocks_per_task, rows_in_groups
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.moments import Moments, merge_in_order, moments_of, pack, unpack
-from spark_jobs.pca_model import PcaModel, check_k, choose_k, fit, fix_signs
+from spark_jobs.pca.feature_blocks import blocks_per_task, rows_in_groups
+from spark_jobs.pca.moments import Moments, merge_in_order, moments_of, pack, unpack
+from spark_jobs.pca.pca_model import PcaModel, check_k, choose_k, fit, fix_signs
 
 
 def vectors(n: int, d: int = 6, seed: int = 0) -> np.ndarray:

@@ -14,18 +14,20 @@ from pyspark.mllib.linalg.distributed import RowMatrix
 from pyspark.sql import SparkSession
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
-from spark_jobs.commit_records import CommitRecord, TableFiles, write_commit
 from threadpoolctl import threadpool_limits
 from verger_rules.addresses import S3Address
 from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.delta_table import TableFile, commit_chunk, next_chunk, open_table
 from verger_rules.layout import chunk_folder, run_slug
-from verger_rules.schemas import FEATURE_TABLE, REJECT
+from verger_rules.schemas import ANSWERS, FEATURIZED, REJECTED, TABLE_FILE
 
-from spark_jobs import block_passes, results_writer
-from spark_jobs.job_errors import RefusedError, StepFailedError
-from spark_jobs.pca import parse_args, pca
-from spark_jobs.results_writer import write_rejects
+from spark_jobs.entry_points.pca import parse_args, pca
+from spark_jobs.job_errors import RefusedError
+from spark_jobs.pca import block_passes, results_writer
+from spark_jobs.pca.results_writer import write_rejects
+from spark_jobs.store.answers_store import write_answers
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
+from tests.stored_tables import NOON, parquet
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_ready")]
 
@@ -46,55 +48,57 @@ def path_of(world: JobWorld, number: int) -> str:
 
 
 def put_table(world: JobWorld, vectors: Vectors, *, files: int, shuffle: bool = False, rejects: int = 0) -> None:
-    """Commit vectors as one chunk of some files, and a manifest that lists them and some rejects behind them."""
+    """What featurize leaves of a manifest of vectors, and some rejects behind them: one chunk of files, and answers."""
     total = len(vectors) + rejects
     paths = [path_of(world, number) for number in range(total)]
     world.put_manifest([(path, f"e{path[-10:]}", f"fruit {n % 3}", 10) for n, path in enumerate(paths)])
     order = np.random.default_rng(1).permutation(len(vectors)) if shuffle else np.arange(len(vectors))
-    folder = chunk_folder(run_slug(RUN), files)
-    names = []
+    slug = run_slug(RUN)
+    chunk = next_chunk(open_table(world.place), slug)
+    stored = []
+    answers: list[dict[str, Any]] = [{}] * total
     for index, rows in enumerate(np.array_split(order, files)):
-        names.append(f"{folder}/part-{index}.parquet")
-        put_parquet(world, f"{world.layout.features.key}/{names[-1]}", feature_rows(paths, vectors, rows))
-    reject_names = [f"{folder}/part-0.parquet"] if rejects else []
+        name = f"{chunk_folder(FEATURIZED, slug, chunk)}/part-{index}.parquet"
+        size = put_parquet(world, world.place.folder.child(name).key, feature_rows(paths, vectors, rows))
+        stored.append(TableFile(name, FEATURIZED, len(rows), size))
+        for place, row in enumerate(rows):
+            answers[row] = {"file": name, "row": place}
+    gone = {"stage": "read", "reason": "gone", "detail": ""}
+    answers[len(vectors) :] = [gone] * rejects
     if rejects:
-        gone: dict[str, list[Any]] = {name: [""] * rejects for name in REJECT.names}
-        gone |= {"path": paths[len(vectors) :], "decoder": [DECODER_VERSION] * rejects}
-        gone |= {"etag": [f"e{path[-10:]}" for path in gone["path"]], "reason": ["gone"] * rejects}
-        put_parquet(world, f"{world.layout.rejects.key}/{reject_names[0]}", pa.table(gone, schema=REJECT))
-    write_commit(
-        world.settings,
-        world.layout,
-        CommitRecord(
-            run_id=RUN,
-            model_fingerprint=world.fingerprint,
-            chunk=files,
-            committed_at="2026-11-21T12:00:00Z",
-            features=TableFiles(len(vectors), tuple(names)),
-            rejects=TableFiles(rejects, tuple(reject_names)),
-        ),
-    )
+        name = f"{chunk_folder(REJECTED, slug, chunk)}/part-0.parquet"
+        rows_of_rejects = [_known(paths, row) | gone for row in range(len(vectors), total)]
+        table = pa.Table.from_pylist(rows_of_rejects, schema=TABLE_FILE)
+        stored.append(TableFile(name, REJECTED, rejects, put_parquet(world, world.place.folder.child(name).key, table)))
+    assert commit_chunk(world.place, slug, chunk, stored)
+    told = [_known(paths, row) | answer for row, answer in enumerate(answers)]
+    answers_table = pa.Table.from_pylist([{name: row.get(name) for name in ANSWERS.names} for row in told], ANSWERS)
+    write_answers(world.settings, S3Address(world.bucket, "runs/r/answers"), answers_table)
+
+
+def _known(paths: list[str], row: int) -> dict[str, Any]:
+    """What a row of the table and an answer say of a picture."""
+    etag = f"e{paths[row][-10:]}"
+    return {
+        "path": paths[row],
+        "etag": etag,
+        "read_etag": etag,
+        "decoder": DECODER_VERSION,
+        "label": f"fruit {row % 3}",
+        "run": run_slug(RUN),
+        "computed_at": NOON,
+    }
 
 
 def feature_rows(paths: list[str], vectors: Vectors, rows: npt.NDArray[np.int64]) -> pa.Table:
-    columns = {
-        "path": [paths[row] for row in rows],
-        "etag": [f"e{paths[row][-10:]}" for row in rows],
-        "decoder": [DECODER_VERSION] * len(rows),
-        "label": [f"fruit {row % 3}" for row in rows],
-        "width": [1] * len(rows),
-        "height": [1] * len(rows),
-        "thumbnail": [b""] * len(rows),
-        "note": [None] * len(rows),
-        "features": list(vectors[rows]),
-    }
-    return pa.table(columns, schema=FEATURE_TABLE)
+    return pa.Table.from_pylist([_known(paths, row) | {"features": vectors[row]} for row in rows], schema=TABLE_FILE)
 
 
-def put_parquet(world: JobWorld, key: str, table: pa.Table) -> None:
+def put_parquet(world: JobWorld, key: str, table: pa.Table) -> int:
     stored = io.BytesIO()
     pq.write_table(table, stored, row_group_size=700)
     world.put(key, stored.getvalue())
+    return len(stored.getvalue())
 
 
 def run(world: JobWorld, *more: str, output: str = "results/r") -> None:
@@ -235,8 +239,8 @@ AWKWARD = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", 'a\rb,"c"\n', "é b", "en
 
 
 def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> None:
-    rows = [dict.fromkeys(REJECT.names, text) | {"decoder": DECODER_VERSION} for text in AWKWARD]
-    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=REJECT))
+    rows = [dict.fromkeys(ANSWERS.names, text) | {"row": None} for text in AWKWARD]
+    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=ANSWERS))
     stored = world.get("results/r/rejects.csv")
     lines = list(csv.DictReader(io.StringIO(stored.decode(), newline="")))
     assert [line["path"] for line in lines] == [line["detail"] for line in lines] == AWKWARD
@@ -248,7 +252,7 @@ def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> Non
 
 def test_ordinary_rejects_are_written_without_quotes(world: JobWorld) -> None:
     rows = [{"path": "s3://b/é 1.jpg", "label": "Kiwi", "stage": "read", "reason": "gone", "detail": "-"}]
-    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=REJECT))
+    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=ANSWERS))
     assert world.get("results/r/rejects.csv").decode() == (
         "path,label,stage,reason,detail\ns3://b/é 1.jpg,Kiwi,read,gone,'-\n"
     )
@@ -358,9 +362,29 @@ def test_features_that_are_not_finite_are_refused(world: JobWorld) -> None:
         run(world, "--k", "2")
 
 
-def test_an_image_without_a_row_fails_the_step(world: JobWorld) -> None:
+def test_without_answers_it_says_what_to_run(world: JobWorld) -> None:
+    with pytest.raises(RefusedError, match="runs/r/answers/ holds no answers: run featurize first"):
+        run(world, "--k", "2")
+
+
+def test_answers_that_lack_a_part_are_refused(world: JobWorld) -> None:
     put_table(world, vectors_like_features(5), files=1)
-    rows = [(path_of(world, n), f"e{path_of(world, n)[-10:]}", "x", 1) for n in range(6)]
-    world.put_manifest(rows)
-    with pytest.raises(StepFailedError, match="1 of 6 images have no row of decoder"):
+    answers = world.get_table("runs/r/answers/part-00000.parquet")
+    for content, told in (
+        (b"PAR1", "cannot be used"),
+        (parquet(answers.drop_columns("row")), "they do not have the columns"),
+        (parquet(answers.take([0, 2, 1, 3, 4])), "answered twice or out of order, first '.*000001.jpg'"),
+        (parquet(answers.take([0, 1, 1])), "answered twice"),
+    ):
+        world.put("runs/r/answers/part-00000.parquet", content)
+        with pytest.raises(RefusedError, match=told):
+            run(world, "--k", "2")
+
+
+@pytest.mark.usefixtures("passes")
+def test_a_file_that_an_erasure_took_away_meanwhile_is_named(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(5), files=1)
+    file = world.place.folder.child(world.answers()["file"][0].as_py())
+    world.s3.delete_object(Bucket=file.bucket, Key=file.key)
+    with pytest.raises(Exception, match=r"part-0.parquet is not there: .* Run featurize again"):
         run(world, "--k", "2")

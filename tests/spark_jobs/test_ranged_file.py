@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger_rules.addresses import S3Address
 
-from spark_jobs.object_store import StoreSettings
-from spark_jobs.ranged_file import RangedFile
-from spark_jobs.remote_file import RemoteFile
-from spark_jobs.work_count import STORE_WORK
+from spark_jobs.store.object_store import StoreSettings
+from spark_jobs.store.ranged_file import RangedFile
+from spark_jobs.store.remote_file import RemoteFile
+from spark_jobs.store.work_count import STORE_WORK
 
 CONTENT = bytes(range(100))
 

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger_rules.addresses import S3Address
-from verger_rules.schemas import REJECT
+from verger_rules.model import fingerprint
+from verger_rules.schemas import ANSWERS
 
-from spark_jobs import progress
-from spark_jobs.featurize_report import reject_reasons
 from spark_jobs.job_errors import (
     RefusedError,
     StepFailedError,
@@ -22,14 +21,16 @@ from spark_jobs.job_errors import (
     error_from_worker,
     run_step,
 )
-from spark_jobs.model_files import check_description, fingerprint_of
-from spark_jobs.object_store import StoreSettings, settings_from
-from spark_jobs.progress import Progress, StepReporter
-from spark_jobs.results_writer import to_csv
-from spark_jobs.telemetry import AddTotals, over_hosts
-from spark_jobs.work_count import STORE_WORK
-from spark_jobs.work_watch import WorkWatch
-from spark_jobs.worker_sign import WorkerSign
+from spark_jobs.pca.results_writer import to_csv
+from spark_jobs.steps import progress
+from spark_jobs.steps.featurize_report import reject_reasons
+from spark_jobs.steps.model_files import check_description
+from spark_jobs.steps.progress import Progress, StepReporter
+from spark_jobs.steps.work_watch import WorkWatch
+from spark_jobs.store.object_store import StoreSettings, settings_from
+from spark_jobs.store.work_count import STORE_WORK
+from spark_jobs.worker.telemetry import AddTotals, over_hosts
+from spark_jobs.worker.worker_sign import WorkerSign
 from tests.contract.test_innermost_cause import OF_A_WORKER
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def test_figures_are_added_by_host_and_over_hosts() -> None:
 def test_reasons_are_counted_the_most_frequent_first() -> None:
     rows = [("a", "read", "gone"), ("b", "decode", "empty"), ("c", "decode", "empty")]
     table = pa.Table.from_pylist(
-        [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=REJECT
+        [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=ANSWERS
     )
     assert reject_reasons(table) == [
         {"stage": "decode", "reason": "empty", "images": 2, "example": "b"},
@@ -232,7 +233,7 @@ def test_the_store_is_where_the_environment_says() -> None:
 
 WEIGHTS = "ab" * 32
 DESCRIPTION = {
-    "fingerprint": fingerprint_of("float32", WEIGHTS),
+    "fingerprint": fingerprint(WEIGHTS),
     "weights": "file",
     "weights_sha256": WEIGHTS,
     "precision": "float32",

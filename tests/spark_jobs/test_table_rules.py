@@ -1,9 +1,8 @@
 """Which rows of the feature table count, which of them answers an image, and how work is cut."""
 
 import itertools
-import json
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,32 +10,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spark_jobs.commit_records import CommitRecord, TableFiles, from_json, next_chunk, to_json, visible
-from spark_jobs.committed_rows import (
-    KEY_SCHEMA,
-    UNANSWERED,
-    CommittedFile,
-    CommittedRows,
-    answering_rows,
-    decoded_otherwise,
-    rows_to_do,
-)
-from verger_rules.addresses import S3Address
+from verger_rules.answering import UNANSWERED, answering_rows, decoded_otherwise, rows_to_do
 from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.schemas import MANIFEST
+from verger_rules.delta_table import TableFile
+from verger_rules.layout import run_slug
+from verger_rules.schemas import FEATURIZED, KEYS, MANIFEST, REJECTED
+from verger_rules.table_keys import TableKeys, read_keys
 
-from spark_jobs.chunking import chunks, image_costs, partition_bounds
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.manifest import check_manifest
-
-RECORD = CommitRecord(
-    run_id="first",
-    model_fingerprint="0123456789abcdef",
-    chunk=0,
-    committed_at="2026-11-21T12:00:00Z",
-    features=TableFiles(2, ("run=first/chunk=0/part-0.parquet",)),
-    rejects=TableFiles(0, ()),
-)
+from spark_jobs.steps.chunking import chunks, image_costs, partition_bounds
+from spark_jobs.steps.manifest import check_manifest
+from tests.stored_tables import NOON
 
 
 def manifest(*images: tuple[str, str]) -> pa.Table:
@@ -44,49 +28,63 @@ def manifest(*images: tuple[str, str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=MANIFEST)
 
 
-def committed(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> CommittedRows:
-    """Files in the order of their commits: the run, whether they hold features, and their rows.
+def stored(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> TableKeys:
+    """Files, each computed later than the one before: the run, whether they hold features, and their rows.
 
     A row is its path, its etag and, where that is another one, the version of the decoder.
     """
-    files = tuple(
-        CommittedFile(S3Address("b", str(number)), replace(RECORD, run_id=run, chunk=number), is_features)
-        for number, (run, is_features, _) in enumerate(tables)
-    )
-    rows = [
-        (number, row, *key, DECODER_VERSION)[:5]
-        for number, table in enumerate(tables)
-        for row, key in enumerate(table[2])
+    # Names descend, so that it is not by their names that later files win.
+    names = [f"{chr(ord('z') - number)}.parquet" for number in range(len(tables))]
+    contents = {
+        name: pa.Table.from_pylist(
+            [
+                {
+                    "path": key[0],
+                    "read_etag": key[1],
+                    "decoder": (*key, DECODER_VERSION)[2],
+                    "run": run_slug(run),
+                    "computed_at": NOON + timedelta(seconds=number),
+                }
+                for key in rows
+            ],
+            schema=KEYS,
+        )
+        for number, (name, (run, _, rows)) in enumerate(zip(names, tables, strict=True))
+    }
+    files = [
+        TableFile(name, FEATURIZED if is_features else REJECTED, len(rows), 1)
+        for name, (_, is_features, rows) in zip(names, tables, strict=True)
     ]
-    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * 5
-    return CommittedRows(
-        files,
-        pa.table([list(column) for column in columns[2:]], schema=KEY_SCHEMA),
-        np.array(columns[0], np.int64),
-        np.array(columns[1], np.int64),
-    )
+    return read_keys(files, lambda name, columns: contents[name].select(list(columns)))
+
+
+def answers(listed: pa.Table, table: TableKeys, run: str) -> list[tuple[int, int] | None]:
+    """For each image the place in `stored`'s arguments of the file that answers it, and its row there."""
+    count = len(table.files)
+    return [
+        None if row == UNANSWERED else (count - 1 - int(table.file[row]), int(table.row[row]))
+        for row in answering_rows(listed, table, run_slug(run))
+    ]
 
 
 def test_an_image_is_answered_by_its_path_and_etag_from_any_run() -> None:
-    table = committed(("old", True, [("b", "1"), ("a", "1")]))
-    assert answering_rows(manifest(("a", "1"), ("b", "2"), ("c", "1")), table, "new").tolist() == [
-        1,
-        UNANSWERED,
-        UNANSWERED,
-    ]
+    table = stored(("old", True, [("b", "1"), ("a", "1")]))
+    assert answers(manifest(("a", "1"), ("b", "2"), ("c", "1")), table, "new") == [(0, 1), None, None]
 
 
 def test_an_image_replaced_after_listing_is_answered_by_this_runs_row() -> None:
-    table = committed(("this", True, [("a", "now")]))
-    assert answering_rows(manifest(("a", "listed")), table, "this").tolist() == [0]
-    assert answering_rows(manifest(("a", "listed")), table, "other").tolist() == [UNANSWERED]
+    table = stored(("this", True, [("a", "now")]))
+    assert answers(manifest(("a", "listed")), table, "this") == [(0, 0)]
+    assert answers(manifest(("a", "listed")), table, "other") == [None]
 
 
-def test_features_win_over_a_reject_and_the_later_commit_over_the_earlier() -> None:
+def test_features_win_over_a_reject_then_the_same_etag_then_the_later_row() -> None:
     image = [("a", "1")]
-    assert answering_rows(manifest(*image), committed(("r", True, image), ("s", False, image)), "t").tolist() == [0]
-    assert answering_rows(manifest(*image), committed(("r", False, image), ("s", False, image)), "t").tolist() == [1]
-    assert answering_rows(manifest(*image), committed(("r", True, image), ("s", True, image)), "t").tolist() == [1]
+    listed = manifest(*image)
+    assert answers(listed, stored(("r", True, image), ("s", False, image)), "t") == [(0, 0)]
+    assert answers(listed, stored(("r", False, image), ("s", False, image)), "t") == [(1, 0)]
+    assert answers(listed, stored(("r", True, image), ("s", True, image)), "t") == [(1, 0)]
+    assert answers(listed, stored(("r", True, image), ("t", True, [("a", "other")])), "t") == [(0, 0)]
 
 
 OLDER = DECODER_VERSION - 1
@@ -96,23 +94,23 @@ NEWER = DECODER_VERSION + 1
 @pytest.mark.parametrize("decoder", [OLDER, NEWER], ids=["an older", "a newer"])
 @pytest.mark.parametrize("is_features", [True, False], ids=["features", "reject"])
 def test_what_another_decoder_made_answers_nothing_not_even_in_the_same_run(decoder: int, is_features: bool) -> None:
-    table = committed(("this", is_features, [("a", "1", decoder)]))
+    table = stored(("this", is_features, [("a", "1", decoder)]))
     for run in ("this", "other"):
-        assert answering_rows(manifest(("a", "1")), table, run).tolist() == [UNANSWERED]
-        assert rows_to_do(manifest(("a", "1")), table, run, retry_rejects=False).num_rows == 1
+        assert answers(manifest(("a", "1")), table, run) == [None]
+        assert rows_to_do(manifest(("a", "1")), table, run_slug(run), retry_rejects=False).num_rows == 1
 
 
 def test_a_reject_of_this_decoder_wins_over_the_features_of_an_older_one() -> None:
-    table = committed(("new", False, [("a", "1")]), ("old", True, [("a", "1", OLDER)]))
-    assert answering_rows(manifest(("a", "1")), table, "t").tolist() == [0]
+    table = stored(("new", False, [("a", "1")]), ("old", True, [("a", "1", OLDER)]))
+    assert answers(manifest(("a", "1")), table, "t") == [(0, 0)]
 
 
 def test_what_is_computed_again_because_of_the_decoder_is_counted_apart() -> None:
     images = manifest(("again", "1"), ("changed", "2"), ("new", "1"), ("twice", "1"))
     old = [("again", "1", OLDER), ("changed", "1", OLDER), ("twice", "1", OLDER), ("gone", "1", OLDER)]
-    table = committed(("old", True, old), ("rejects", False, [("twice", "1", NEWER)]))
+    table = stored(("old", True, old), ("rejects", False, [("twice", "1", NEWER)]))
     assert decoded_otherwise(images, table) == 2
-    assert decoded_otherwise(images, committed()) == 0
+    assert decoded_otherwise(images, stored()) == 0
 
 
 @given(
@@ -125,9 +123,9 @@ def test_what_is_computed_again_because_of_the_decoder_is_counted_apart() -> Non
 def test_an_image_is_to_do_unless_this_decoder_made_a_row_of_it(
     rows: list[tuple[str, str, int]], features: list[bool]
 ) -> None:
-    table = committed(*(("old", kind, [row]) for row, kind in zip(rows, features, strict=False)))
+    table = stored(*(("old", kind, [row]) for row, kind in zip(rows, features, strict=False)))
     listed = [("a", "1"), ("b", "2"), ("c", "1")]
-    todo = rows_to_do(manifest(*listed), table, "this", retry_rejects=False)
+    todo = rows_to_do(manifest(*listed), table, run_slug("this"), retry_rejects=False)
     assert todo["path"].to_pylist() == [path for path, etag in listed if (path, etag, DECODER_VERSION) not in rows]
     again = {(path, etag) for path, etag, decoder in rows if decoder != DECODER_VERSION}
     assert decoded_otherwise(todo, table) == sum(
@@ -136,48 +134,37 @@ def test_an_image_is_to_do_unless_this_decoder_made_a_row_of_it(
 
 
 def test_rows_of_other_images_and_an_empty_table_answer_nothing() -> None:
-    assert answering_rows(manifest(("a", "1")), committed(), "t").tolist() == [UNANSWERED]
-    assert answering_rows(manifest(("a", "1")), committed(("r", True, [("z", "1")])), "t").tolist() == [UNANSWERED]
+    assert answers(manifest(("a", "1")), stored(), "t") == [None]
+    assert answers(manifest(("a", "1")), stored(("r", True, [("z", "1")])), "t") == [None]
 
 
 def test_a_retry_of_rejects_takes_those_of_earlier_runs_only() -> None:
     images = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")]
-    table = committed(("old", True, images[:1]), ("old", False, images[1:2]), ("this", False, images[2:3]))
+    table = stored(("old", True, images[:1]), ("old", False, images[1:2]), ("this", False, images[2:3]))
     for retry, expected in ((False, ["d"]), (True, ["b", "d"])):
-        todo = rows_to_do(manifest(*images), table, "this", retry_rejects=retry)
+        todo = rows_to_do(manifest(*images), table, run_slug("this"), retry_rejects=retry)
         assert todo["path"].to_pylist() == expected
 
 
-def test_a_commit_record_is_read_as_it_was_written() -> None:
-    record = replace(RECORD, replaces=("other.00001",))
-    assert from_json(json.dumps(to_json(record)).encode(), "here") == record
+def test_a_row_is_found_by_its_file_and_number_and_known_files_are_not_read_again() -> None:
+    table = stored(("r", True, [("a", "1"), ("b", "1")]), ("r", False, []), ("s", True, [("c", "1")]))
+    for place, path in enumerate(table.keys["path"].to_pylist()):
+        assert answers(manifest((path, "1")), table, "t") == [(2 - int(table.file[place]), int(table.row[place]))]
+
+    def fail(name: str, _: Sequence[str]) -> pa.Table:
+        raise AssertionError(name)
+
+    again = read_keys(table.files, fail, table)
+    assert again.keys.equals(table.keys)
+    assert (again.file.tolist(), again.row.tolist()) == (table.file.tolist(), table.row.tolist())
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff"])
-def test_what_is_no_commit_record_is_refused_by_its_name(content: bytes) -> None:
-    with pytest.raises(RefusedError, match=r"s3://b/x\.json"):
-        from_json(content, "s3://b/x.json")
-
-
-def test_replaced_records_do_not_count_and_the_others_come_by_time() -> None:
-    late = replace(RECORD, chunk=1, committed_at="2026-11-22T00:00:00Z")
-    merged = replace(RECORD, run_id="merge", committed_at="2026-11-23T00:00:00Z", replaces=(RECORD.name,))
-    assert visible([merged, late, RECORD]) == [late, merged]
-    assert visible([late, RECORD]) == [RECORD, late]
-
-
-def test_a_run_goes_on_with_the_chunk_that_was_never_committed() -> None:
-    assert next_chunk([], "first") == 0
-    assert next_chunk([RECORD, replace(RECORD, chunk=4), replace(RECORD, run_id="other", chunk=9)], "first") == 5
-
-
-def test_a_chunk_that_was_replaced_keeps_its_number_when_its_record_is_gone() -> None:
-    """A sweep or an erasure deletes replaced records; a new one of the same name would be taken for the old one."""
-    others = ("first.00012", replace(RECORD, run_id="other", chunk=30).name)
-    merged = replace(RECORD, run_id="merge", replaces=(RECORD.name, replace(RECORD, chunk=7).name, *others))
-    assert next_chunk([merged], "first") == 8
-    new = replace(RECORD, chunk=next_chunk([merged], "first"))
-    assert new in visible([merged, new])
+@given(st.permutations(range(4)))
+def test_which_row_answers_does_not_depend_on_the_order_in_which_files_are_listed(order: list[int]) -> None:
+    table = stored(*((f"run {number}", True, [("a", "1"), ("b", "1")]) for number in range(4)))
+    contents = {file.name: table.keys.slice(2 * number, 2) for number, file in enumerate(table.files)}
+    shuffled = read_keys([table.files[number] for number in order], lambda name, _: contents[name])
+    assert answers(manifest(("a", "1"), ("b", "1")), shuffled, "t") == [(3, 0), (3, 1)]
 
 
 @given(st.integers(1, 50), st.integers(1, 60))

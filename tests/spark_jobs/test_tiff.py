@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spark_jobs.decode import UndecodableError, decode_image, prepare_pillow
+from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pillow
 from tests.spark_jobs.picture_files import Samples
 from tests.spark_jobs.tiff_files import DEFLATE, LZMA, LZW, PACKBITS, ZSTD, Way, stored_as
 

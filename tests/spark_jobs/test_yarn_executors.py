@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verger.artifacts.code_bundle import zip_package
+from verger.artifacts.code_bundle import job_packages, zip_packages
 from verger.cluster.shape import ShapeWish, choose_shape
 from verger.cluster.spark_properties import spark_properties
 from verger.prices import load_prices
 
-from spark_jobs.yarn_executors import Request, YarnNode, complaint, room_for_more
+from spark_jobs.place.yarn_executors import Request, YarnNode, complaint, room_for_more
 from tests.local_emr.conftest import BUCKET
 from tests.local_emr.yarn_lab import finished, fleets, serving_yarn, spark_defaults, spark_step
 
@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 OPENS = """
 import sys, time
 from spark_jobs.job_errors import run_step
-from spark_jobs.spark_context import close_context, open_context
+from spark_jobs.place.spark_context import close_context, open_context
 
 def step():
     context = open_context("opens")
@@ -68,7 +68,7 @@ def test_the_complaint_names_what_was_asked_for_and_what_to_change(request_: Req
 def yarn_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A user of a local EMR with YARN that has the jobs' package and a step that opens their context."""
     with serving_yarn(tmp_path_factory) as lab:
-        lab.s3.put_object(Bucket=BUCKET, Key="code/spark_jobs.zip", Body=zip_package(PROJECT / "spark_jobs"))
+        lab.s3.put_object(Bucket=BUCKET, Key="code/spark_jobs.zip", Body=zip_packages(*job_packages(PROJECT)))
         lab.put("code/opens.py", OPENS)
         yield lab
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from spark_jobs.decode import UndecodableError, decode_image
+from spark_jobs.worker.decode import UndecodableError, decode_image
 from tools import draw_images
 from tools.draw_images import Conditions, Drawing, draw, write_images
 from tools.drawing import catalogue

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from spark_jobs.decode import decode_image, prepare_pillow
+from spark_jobs.worker.decode import decode_image, prepare_pillow
 from tools.drawing.broken import encoded
 from tools.drawing.catalogue import labels
 from tools.drawing.scene import Difficulty, draw

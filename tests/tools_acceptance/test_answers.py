@@ -11,7 +11,7 @@ from verger.cost.cluster_times import ASSUMED_TIMES
 from verger.prices import load_prices
 from verger.run.settings import Settings
 
-from spark_jobs.show_executors import MARK
+from spark_jobs.entry_points.show_executors import MARK
 from tools.acceptance.answers import (
     EXECUTORS_MARK,
     WantedExecutors,

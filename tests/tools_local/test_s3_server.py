@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from verger.storage.conditional_writes import change_json, delete_unchanged
+from verger.storage.json_objects import StoredJson, read_stored
 from verger.storage.layout import BucketLayout
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
@@ -199,3 +201,23 @@ def test_a_sync_copies_to_it_what_changed_and_nothing_that_changes_meanwhile(
     s3.put_object(Bucket=BUCKET, Key="in/Pêche 1/a b.jpg", Body=b"TWO")
     with pytest.raises(UnreadableError, match="it changed since it was listed"):
         source.copy(picture, s3, "synced")
+
+
+def test_it_keeps_the_conditions_of_claims_and_of_the_pointer(server: tuple[Path, S3Endpoint]) -> None:
+    s3 = _client(server[1])
+    place = S3Address(BUCKET, "results/counted.json")
+
+    def beaten(there: dict[str, Any] | None) -> dict[str, Any]:
+        count = (there or {"count": 0})["count"]
+        if count in {0, 2}:  # another writer was faster, where nothing was and where something was
+            change_json(s3, place, lambda _: {"count": count + 1})
+        return {"count": count + 1}
+
+    for _ in range(2):
+        change_json(s3, place, beaten)
+    stored = read_stored(s3, place)
+    assert stored
+    assert stored.content == {"count": 4}
+    assert not delete_unchanged(s3, place, StoredJson({}, '"another"'))
+    assert delete_unchanged(s3, place, stored)
+    assert read_stored(s3, place) is None

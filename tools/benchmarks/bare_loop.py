@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spark_jobs.decode import decode_image, prepare_pillow
-from spark_jobs.infer import open_engine
+from spark_jobs.worker.decode import decode_image, prepare_pillow
+from spark_jobs.worker.infer import open_engine
 
 MAX_PIXELS = 100_000_000
 WARM_UP = 8

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 from verger_rules.model import INPUT_SIZE
 
-from spark_jobs import decode
-from spark_jobs.decoding.icc_profile import PRIMARIES, rgb_profile, srgb
+from spark_jobs.worker import decode
+from spark_jobs.worker.decoding.icc_profile import PRIMARIES, rgb_profile, srgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

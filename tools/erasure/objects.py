@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 
-from spark_jobs.ranged_file import RangedFile
+from spark_jobs.store.ranged_file import RangedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

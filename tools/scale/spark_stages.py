@@ -20,14 +20,14 @@ from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.model import FEATURES
 from verger_rules.schemas import MANIFEST
 
-from spark_jobs.block_passes import MERGED_AT_ONCE
-from spark_jobs.chunking import chunks, partition_bounds
-from spark_jobs.feature_blocks import BLOCK_IMAGES, block_tasks
-from spark_jobs.manifest import check_manifest
-from spark_jobs.moments import merge, moments_of, pack
-from spark_jobs.partition_work import to_ipc
-from spark_jobs.pca_model import fit
-from spark_jobs.results_writer import matrix_rows, matrix_schema, to_csv
+from spark_jobs.pca.block_passes import MERGED_AT_ONCE
+from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, block_tasks
+from spark_jobs.pca.moments import merge, moments_of, pack
+from spark_jobs.pca.pca_model import fit
+from spark_jobs.pca.results_writer import matrix_rows, matrix_schema, to_csv
+from spark_jobs.steps.chunking import chunks, partition_bounds
+from spark_jobs.steps.manifest import check_manifest
+from spark_jobs.worker.partition_work import to_ipc
 from tools.scale import synthetic
 from tools.scale.stage_process import Stopwatch, run_stage
 

@@ -44,7 +44,8 @@ class InstallationError(ValueError):
 def collect_code(home: Path) -> dict[str, bytes]:
     """The files that a cluster needs, by name; raises InstallationError when one is missing."""
     (jobs, rules), bootstrap = job_packages(home), home / "bootstrap"
-    files = {name: jobs / name for name in _ENTRY_POINTS} | {name: bootstrap / name for name in _BOOTSTRAP_FILES}
+    files = {name: jobs / "entry_points" / name for name in _ENTRY_POINTS}
+    files |= {name: bootstrap / name for name in _BOOTSTRAP_FILES}
     for file in (*files.values(), rules / "__init__.py"):
         if not file.is_file():
             raise InstallationError(

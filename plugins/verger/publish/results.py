@@ -16,13 +16,14 @@ from verger.publish.answers import check_paths, read_answers
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
+from verger.publish.latest_pointer import point_forward
 from verger.publish.left_out import read_left_out
 from verger.publish.plots import draw_map, draw_scree
 from verger.publish.reconciliation import Counts, CountsDisagreeError, collect_counts, reconcile
 from verger.publish.report import render_report
 from verger.publish.run_description import put_run_description
 from verger.run.settings import Settings
-from verger.storage.json_objects import read_json, write_json
+from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
 from verger.sync.source_address import shown_source
 
@@ -177,6 +178,7 @@ def publish(
 ) -> dict[str, Any]:
     """Check the counts, write the report and `run.json`, and move `latest.json` last; returns `run.json`'s content.
 
+    A run that was planned before the one that `latest.json` points to leaves it there, and has a warning more.
     Raises CountsDisagreeError or StepOutputMissingError, and then leaves `latest.json` where it was.
     """
     outputs = read_outputs(s3, filesystem, run)
@@ -190,19 +192,8 @@ def publish(
     _write_pages(s3, run, description, outputs)
     _write_explorer(s3, filesystem, run, before, outputs, inputs)
     put_run_description(s3, run, description)
-    write_json(
-        s3,
-        run.layout.latest,
-        {
-            "run_id": run.run_id,
-            "slug": run.slug,
-            "results_uri": run.results_uri,
-            "inputs_digest": outputs.plan["inputs_digest"],
-            "model_fingerprint": outputs.plan["model_fingerprint"],
-            "published_at": published_at,
-        },
-    )
-    return description
+    warnings = [*description["warnings"], *point_forward(s3, run, description)]
+    return {**description, "warnings": warnings}
 
 
 def _changes(

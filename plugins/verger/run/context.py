@@ -2,17 +2,21 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from verger.run.claim import Holder, claim_run
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import EU_REGIONS
+from verger.run.run_ids import check_run_id
 from verger.run.settings import Settings, shown
 from verger.storage.layout import BucketLayout, RunLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +31,23 @@ def run_settings(context: "Context") -> Settings:
 
 
 def run_layout(settings: Settings, context: "Context") -> RunLayout:
-    """The run's paths."""
-    return RunLayout(BucketLayout(settings.bucket, settings.images_prefix), str(context["run_id"]))
+    """The run's paths; fails the task for good when the run id is one of Verger's own."""
+    run_id = str(context["run_id"])
+    try:
+        check_run_id(run_id)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    return RunLayout(BucketLayout(settings.bucket, settings.images_prefix), run_id)
+
+
+def claim_folder(s3: "S3Client", deployment: Deployment, run: RunLayout, context: "Context") -> Holder:
+    """Claim the run's folder before anything is written there; fails the task for good when it is another's."""
+    holder = Holder(deployment.name, context["ti"].dag_id, run.run_id)
+    try:
+        claim_run(s3, run, holder, datetime.now(UTC).isoformat(timespec="seconds"))
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    return holder
 
 
 @dataclass(frozen=True)

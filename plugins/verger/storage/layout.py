@@ -107,6 +107,16 @@ class RunLayout:
         return self.run_file("answers")
 
     @property
+    def claim(self) -> S3Address:
+        """Whose the run's folder is."""
+        return self.run_file("claim.json")
+
+    @property
+    def published(self) -> S3Address:
+        """That the run has published, and which run `latest.json` pointed to then."""
+        return self.run_file("published.json")
+
+    @property
     def left_out_of_source(self) -> S3Address:
         """What was copied from the run's source, and what was left out of it."""
         return self.run_file("sync.json")

@@ -31,7 +31,7 @@ def test_a_cluster_imports_jobs_and_rules_from_the_zip_alone(project: Path, tmp_
     """On a node there is neither the checkout nor Airflow's side."""
     zipped = tmp_path / "spark_jobs.zip"
     zipped.write_bytes(collect_code(project)["spark_jobs.zip"])
-    script = "import spark_jobs.featurize_step, verger_rules.answers as a; print(a.__file__)"
+    script = "import spark_jobs.steps.featurize_step, verger_rules.answers as a; print(a.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(zipped)}, capture_output=True, text=True, check=True,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -117,7 +118,8 @@ def test_the_settings_are_refused_where_the_account_is_too_small_but_not_on_this
 ) -> None:
     s3 = boto3.client("s3", endpoint_url=local_emr.meta.endpoint_url, region_name="eu-west-1")
     s3.create_bucket(Bucket="quota-fruits", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    context: Any = {"params": {"bucket": "quota-fruits", "region": "eu-west-1"}}
+    params = {"bucket": "quota-fruits", "region": "eu-west-1"}
+    context: Any = {"params": params, "run_id": "manual__1", "ti": SimpleNamespace(dag_id="fruits_features")}
     monkeypatch.setattr(tasks, "quotas_client", lambda *_: Account(on_demand=5))
     monkeypatch.setattr(tasks, "load_prices", lambda: prices)
     tasks.check_settings(Deployment(home=project), context)

@@ -21,7 +21,7 @@ from tests.stored_tables import Row, parquet, place_of, put_chunk, read_object
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 FINGERPRINT = "f" * 16
-PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": FINGERPRINT}
+PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": FINGERPRINT, "created_at": "2026-11-21T11:00:00+00:00"}
 FEATURIZE = {
     "weights": "random",
     "featurized": 3,

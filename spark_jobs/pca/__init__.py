@@ -1,0 +1,1 @@
+"""From features to the matrix: blocks, sums, components, files."""

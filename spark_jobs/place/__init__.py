@@ -1,0 +1,1 @@
+"""Where a step's partitions run: Spark, and what YARN gives it."""

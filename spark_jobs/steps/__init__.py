@@ -1,0 +1,1 @@
+"""The steps, from their arguments to their metrics: what the driver does."""

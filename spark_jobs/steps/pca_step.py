@@ -1,0 +1,178 @@
+"""The PCA step from its arguments to `pca.json`."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from verger_rules.answers import has_features
+from verger_rules.layout import progress_address, table_folder
+from verger_rules.model import FEATURES
+
+from spark_jobs.job_errors import RefusedError
+from spark_jobs.pca.block_passes import BlockPasses, block_passes
+from spark_jobs.pca.feature_blocks import FeatureRows, rows_of_answers
+from spark_jobs.pca.pca_model import PcaModel, check_k, choose_k, fit
+from spark_jobs.pca.pca_model_files import load_model, save_model
+from spark_jobs.pca.pca_warnings import warnings_of
+from spark_jobs.pca.results_writer import (
+    matrix_rows,
+    write_explained_variance,
+    write_matrix,
+    write_rejects,
+)
+from spark_jobs.place.spark_context import open_context
+from spark_jobs.steps.featurize_report import Outcome, outcome_of
+from spark_jobs.steps.pca_arguments import PcaArguments
+from spark_jobs.steps.progress import StepReporter
+from spark_jobs.store.answers_store import read_answers
+from spark_jobs.store.object_store import StoreSettings, read_json, store_settings, write_json
+
+
+@dataclass(frozen=True)
+class PcaInput:
+    """What a run's answers say.
+
+    Attributes:
+        images: those with features, in path order: columns path, label.
+        rows: where their features lie.
+        outcome: how many of the listed images have features, and why the others have none.
+    """
+
+    images: pa.Table
+    rows: FeatureRows
+    outcome: Outcome
+
+
+def pca(args: PcaArguments) -> None:
+    """Fit (or load) the model, project every image with features, write the results, then `pca.json`.
+
+    Raises:
+        RefusedError: the input, k or the fitted model is not acceptable.
+        StepFailedError: an image has no answer yet, or the store fails.
+    """
+    started = time.monotonic()
+    settings = store_settings()
+    progress = progress_address(args.metrics_uri)
+    with StepReporter("pca", args.run_id, partial(write_json, settings, progress), "read") as reporter:
+        report = reduced(args, settings, reporter, started)
+    write_json(settings, args.metrics_uri, report)
+    reached = report["variance_reached"]
+    print(f"pca: done, {report['rows']} images, {report['k']} components, {reached:.2%} of the variance", flush=True)
+
+
+def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter, started: float) -> dict[str, Any]:
+    """Do the step's work, phase by phase; the content of `pca.json`."""
+    given = read_input(args, settings)
+    check_request(args, given)
+    open_pca_context = partial(open_context, f"verger pca {args.run_id}")
+    with block_passes(settings, given.rows, open_pca_context) as passes:
+        read = time.monotonic()
+        reporter.enter("fit")
+        found = fitted_model(args, settings, passes)
+        kept = choose_k(found, args.k, args.variance)
+        warnings = told(warnings_of(found, kept, args.variance))
+        model = found.cut(kept)
+        fitted = time.monotonic()
+        reporter.enter("write")
+        rows = write_results(args, settings, given, found, model, scored(passes, model, given.images))
+    ended = time.monotonic()
+    seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
+    return metrics(args, settings, given, model, rows, seconds) | {"warnings": warnings}
+
+
+def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
+    """Read what featurize decided."""
+    answers = read_answers(settings, args.answers_uri)
+    outcome = outcome_of(answers)
+    images = answers.filter(has_features(answers)).select(["path", "label"]).combine_chunks()
+    print(f"pca: {outcome.listed} images listed, {outcome.featurized} with features", flush=True)
+    folder = table_folder(args.features_uri, args.model_fingerprint)
+    return PcaInput(images, rows_of_answers(answers, folder), outcome)
+
+
+def check_request(args: PcaArguments, given: PcaInput) -> None:
+    """Refuse what cannot be done before Spark starts."""
+    if given.outcome.featurized == 0:
+        raise RefusedError(f"None of the {given.outcome.listed} images of the manifest has features")
+    if args.fitted_model_uri is None:
+        check_k(args.k, given.outcome.featurized, FEATURES)
+
+
+def fitted_model(args: PcaArguments, settings: StoreSettings, passes: BlockPasses) -> PcaModel:
+    """All components found in these images, or the stored model that was asked for."""
+    if args.fitted_model_uri is not None:
+        return load_model(settings, args.fitted_model_uri, args.model_fingerprint)
+    return fit(passes.moments(), standardize=args.standardize)
+
+
+def told(warnings: list[str]) -> list[str]:
+    """Say loudly what the reader of the matrix should know."""
+    for warning in warnings:
+        print(f"pca: WARNING: {warning}", flush=True)
+    return warnings
+
+
+def scored(passes: BlockPasses, model: PcaModel, images: pa.Table) -> Iterator[pa.Table]:
+    """The matrix in path order, block by block: the same row groups, and so the same bytes, in any cluster."""
+    start = 0
+    for scores in passes.scores(model):
+        yield matrix_rows(images.slice(start, len(scores)), scores)
+        start += len(scores)
+
+
+def write_results(
+    args: PcaArguments,
+    settings: StoreSettings,
+    given: PcaInput,
+    found: PcaModel,
+    model: PcaModel,
+    matrix: Iterator[pa.Table],
+) -> int:
+    """Write the files of `results/<slug>/` that this step owes; the rows of the matrix."""
+    rows = write_matrix(settings, args.output_uri, model.k, given.images.num_rows, matrix)
+    write_explained_variance(settings, args.output_uri, found, model.k)
+    write_rejects(settings, args.output_uri, given.outcome.rejects)
+    save_model(settings, args.output_uri.child("pca_model"), model, args.model_fingerprint)
+    return rows
+
+
+def metrics(
+    args: PcaArguments, settings: StoreSettings, given: PcaInput, model: PcaModel, rows: int, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """The content of `pca.json`."""
+    return {
+        "run_id": args.run_id,
+        "model_fingerprint": args.model_fingerprint,
+        "weights": weights_of_run(args, settings),
+        "listed": given.outcome.listed,
+        "featurized": given.outcome.featurized,
+        "rejected": given.outcome.rejected,
+        "rows": rows,
+        "k": model.k,
+        "requested": args.requested,
+        "variance_reached": float(model.explained_variance_ratio.sum()),
+        "explained_variance_ratio": [float(share) for share in model.explained_variance_ratio],
+        "explained_variance_total": total_variance(model),
+        "standardize": model.standardize,
+        "fitted": True if args.fitted_model_uri is None else args.fitted_model_uri.uri,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "finished_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def total_variance(model: PcaModel) -> float:
+    """The variance of all components together, kept or not."""
+    share = model.explained_variance_ratio.sum()
+    return float(model.explained_variance.sum() / share) if share else 0.0
+
+
+def weights_of_run(args: PcaArguments, settings: StoreSettings) -> str:
+    """Where the image model's weights came from, as featurize noted beside our metrics; `unknown` without its note."""
+    try:
+        return str(read_json(settings, args.metrics_uri.parent.child("featurize.json"))["weights"])
+    except (RefusedError, KeyError):
+        return "unknown"
