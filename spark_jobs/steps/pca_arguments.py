@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verger_rules.addresses import S3Address
+from verger_rules.model import FEATURES
 
 from spark_jobs.steps.argument_types import (
     JobArgumentParser,
@@ -15,7 +16,7 @@ from spark_jobs.steps.argument_types import (
     whole_number,
 )
 
-MAX_K = 1280
+MAX_K = FEATURES
 DEFAULT_K = 10
 
 

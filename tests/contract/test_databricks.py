@@ -16,6 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
+from verger.artifacts.code_bundle import job_packages
 from verger.artifacts.model_store import Model
 from verger.cluster import steps
 from verger.run import settings
@@ -109,6 +110,13 @@ def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     project = tomllib.loads((PROJECT / "databricks_wheel/pyproject.toml").read_text("utf-8"))["project"]
     assert {task["python_wheel_task"]["package_name"] for task in JOB["tasks"]} == {project["name"]}
     return {name: importlib.metadata.EntryPoint(name, value, "") for name, value in project["scripts"].items()}
+
+
+def test_the_wheel_holds_the_same_packages_as_the_zip_of_a_cluster() -> None:
+    wheel = tomllib.loads((PROJECT / "databricks_wheel/pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    held = wheel["targets"]["wheel"]["force-include"]
+    packages = {(PROJECT / "databricks_wheel" / source).resolve(): name for source, name in held.items()}
+    assert packages == {package: package.name for package in job_packages(PROJECT)}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,4 +1,4 @@
-"""What failed programs say is read alike by jobs, local EMR and Airflow's tasks: the innermost cause."""
+"""What failed programs say is read alike by Verger and the local EMR, which knows nothing of it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verger_rules.innermost_cause import innermost_cause
 
-PLACES = ("spark_jobs", "local_emr", "plugins/verger/cluster")
+PLACES = ("plugins/verger_rules", "local_emr")
 
 OF_A_WORKER = """Traceback (most recent call last):
   File "/tmp/featurize.py", line 30, in <module>
@@ -91,5 +91,5 @@ def test_any_text_has_one_cause_or_none(text: str) -> None:
     assert len(innermost_cause(text).splitlines()) <= 1
 
 
-def test_the_three_readers_are_the_same(project: Path) -> None:
+def test_both_readers_are_the_same(project: Path) -> None:
     assert len({(project / place / "innermost_cause.py").read_text("utf-8") for place in PLACES}) == 1

@@ -14,21 +14,19 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 from PIL import Image
-from verger.plan.feature_table import Commit
 from verger.publish.explorer import site
 from verger.publish.explorer.data import RunFiles, write_data
 from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.schemas import ANSWERS, TABLE_FILE
 
 BUCKET = "fruits"
 IMAGES = f"s3://{BUCKET}/images/"
 RUN_ID = "manual__2026-11-21T10:00:00+00:00"
 PREVIOUS_RUN_ID = "manual__2026-11-20T10:00:00+00:00"
-FEATURE_SCHEMA = pa.schema(
-    [
-        ("path", pa.string()), ("etag", pa.string()), ("label", pa.string()),
-        ("width", pa.int32()), ("height", pa.int32()), ("thumbnail", pa.binary()),
-    ]
-)  # fmt: skip
+MODEL = "0123456789abcdef"
+PICTURES_FILE = "outcome=featurized/earlier/00000/0.parquet"
+#: Of a file of the feature table, what the explorer may need.
+TABLE_SCHEMA = pa.schema([TABLE_FILE.field(name) for name in ("path", "etag", "width", "height", "thumbnail")])
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def run_facts(pictures: Pictures, *, weights: str = "imagenet") -> dict[str, Any
         },
         "plan": {"same_bytes": {"images": 2, "examples": [[IMAGES + pictures.names[0], f"{IMAGES}twice/<b>1.jpg"]]}},
         "pca": {"k": k, "variance_reached": 0.8125, "seconds": {"total": 21.0}},
-        "model": {"fingerprint": "0123456789abcdef", "weights": weights},
+        "model": {"fingerprint": MODEL, "weights": weights},
         "cluster": {
             "id": "j-1", "release_label": "emr-spark-8.1.0",
             "created_at": "2026-11-21T10:01:00+00:00", "ready_at": "2026-11-21T10:06:00+00:00",
@@ -130,7 +128,7 @@ def changes_of(pictures: Pictures) -> dict[str, Any]:
 
 
 def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
-    """Lay a run into `root` as its bucket: manifest, feature table, matrix and what explains it.
+    """Lay a run into `root` as its bucket: manifest, answers, feature table, matrix and what explains it.
 
     One picture of `every` has a thumbnail.
     """
@@ -141,29 +139,22 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
     matrix = pa.table({"path": paths, "label": pictures.labels, **scores})
     _parquet(root, run.result_file("matrix.parquet").key, matrix)
     drawn = {label: jpeg(pictures.colours.get(label, colour_of(label))) for label in set(pictures.labels)}
-    features = pa.table(
-        {
-            "path": paths,
-            "etag": etags,
-            "label": pictures.labels,
-            "width": [640] * len(paths),
-            "height": [480] * len(paths),
-            "thumbnail": [None if at % every else drawn[label] for at, label in enumerate(pictures.labels)],
-        },
-        schema=FEATURE_SCHEMA,
-    )
-    _parquet(root, "features/model=m/part.parquet", features)
-    rejects = [(IMAGES + name, reason) for name, reason in pictures.rejects]
+    thumbnails = [None if at % every else drawn[label] for at, label in enumerate(pictures.labels)]
+    put_pictures(root, PICTURES_FILE, [Stored(*row) for row in zip(paths, thumbnails, strict=True)])
+    answers = [
+        *({"path": path, "label": label, "etag": etag, "file": PICTURES_FILE, "row": row}
+          for row, (path, label, etag) in enumerate(zip(paths, pictures.labels, etags, strict=True))),
+        *({"path": IMAGES + name, "label": "x", "etag": "r", "stage": "decode", "reason": reason,
+           "detail": "it ended early"} for name, reason in pictures.rejects),
+    ]  # fmt: skip
+    answers.sort(key=lambda answer: str(answer["path"]))
     manifest = pa.table(
         {
-            "path": paths + [path for path, _ in rejects],
-            "etag": etags + ["r"] * len(rejects),
-            "size": pa.array([12_345] * (len(paths) + len(rejects)), pa.int64()),
+            "path": [answer["path"] for answer in answers],
+            "etag": [answer["etag"] for answer in answers],
+            "size": pa.array([12_345] * len(answers), pa.int64()),
         }
     )
-    header = "path,label,stage,reason,detail\n"
-    lines = "".join(f'"{path}",x,decode,{reason},it ended early\n' for path, reason in rejects)
-    (root / BUCKET / run.result_file("rejects.csv").key).write_text(header + lines, encoding="utf-8")
     k = len(scores)
     shares = [0.5 * 0.5**at for at in range(k + 3)]
     rows = "".join(f"{at + 1},1.0,{share},0.5,{str(at < k).lower()}\n" for at, share in enumerate(shares))
@@ -175,10 +166,27 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
     return RunFiles(
         filesystem=pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem()),
         run=run,
-        commits=[Commit("other.00000", ("features/model=m/part.parquet",), (), ())],
+        table=run.layout.feature_table(MODEL),
+        answers=pa.Table.from_pylist(answers, schema=ANSWERS),
         manifest=manifest,
         before=before if pictures.new else None,
     )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A row of the feature table."""
+
+    path: str
+    thumbnail: bytes | None
+    width: int = 640
+    height: int = 480
+
+
+def put_pictures(root: Path, name: str, rows: Sequence[Stored]) -> None:
+    """Write a file of the feature table."""
+    table = pa.Table.from_pylist([{"etag": "1", **vars(row)} for row in rows], schema=TABLE_SCHEMA)
+    _parquet(root, f"features/model={MODEL}/{name}", table)
 
 
 def write_site(folder: Path, pictures: Pictures, *, weights: str = "imagenet", every: int = 1) -> Path:

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
-from verger.plan.feature_table import DECODER_VERSION, Commit
-from verger.publish.explorer import neighbours, site
+from verger.publish.explorer import neighbours, site, thumbnails
 from verger.publish.explorer.change_flags import CHANGED, NEW, SAME, change_of_each
 from verger.publish.explorer.data import write_data
-from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, sheet_name
+from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, sheet_name, write_sheets
+from verger.storage.layout import BucketLayout
+from verger_rules.schemas import ANSWERS
 
 from tests.explorer import explorer_world as world
 
@@ -32,11 +36,11 @@ def read_points(folder: Path) -> pa.Table:
     return pq.read_table(folder / "points.parquet")
 
 
-def colour_in_sheet(folder: Path, slot: int) -> tuple[int, ...]:
-    """The colour in the middle of a slot's cell."""
+def colour_in_sheet(folder: Path, slot: int, inside: int = 20) -> tuple[int, ...]:
+    """The colour so many pixels inside a slot's cell."""
     cell = slot % PER_SHEET
     with Image.open(folder / sheet_name(slot // PER_SHEET)) as sheet:
-        found = sheet.getpixel((cell % COLUMNS * CELL + 20, cell // COLUMNS * CELL + 20))
+        found = sheet.getpixel((cell % COLUMNS * CELL + inside, cell // COLUMNS * CELL + inside))
     assert isinstance(found, tuple)
     return found
 
@@ -60,88 +64,95 @@ def test_each_row_has_its_own_thumbnail_its_scores_and_its_size(tmp_path: Path, 
     assert [bar["kept"] for bar in about["scree"]] == [True] * 5 + [False] * 3
 
 
-def test_rejects_are_read_as_they_were_before_they_were_made_harmless(tmp_path: Path, pictures: world.Pictures) -> None:
+def test_rejects_are_told_as_they_are_and_not_as_a_spreadsheet_gets_them(tmp_path: Path) -> None:
+    pictures = replace(world.groups({"apple": 2}), rejects=[('mixed/a,\n"b"', "=1+1")])
     data = tmp_path / "data"
     data.mkdir()
-    files = world.write_bucket(tmp_path, pictures)
-    csv = tmp_path / world.BUCKET / files.run.result_file("rejects.csv").key
-    csv.write_text('path,label,stage,reason,detail\n"a,\n""b""",\'=1+1,decode,corrupt,\n', encoding="utf-8")
-    write_data(data, files)
+    write_data(data, world.write_bucket(tmp_path, pictures))
     assert pq.read_table(data / "rejects.parquet").to_pylist() == [
-        {"path": 'a,\n"b"', "label": "=1+1", "stage": "decode", "reason": "corrupt", "detail": ""}
+        {
+            "path": f'{world.IMAGES}mixed/a,\n"b"',
+            "label": "x",
+            "stage": "decode",
+            "reason": "=1+1",
+            "detail": "it ended early",
+        }
     ]
+
+
+def test_a_run_without_rejects_has_an_empty_list_of_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data(data, world.write_bucket(tmp_path, world.groups({"apple": 2})))
+    found = pq.read_table(data / "rejects.parquet")
+    assert (found.num_rows, found.column_names) == (0, ["path", "label", "stage", "reason", "detail"])
 
 
 def test_a_picture_without_a_usable_thumbnail_has_none_and_the_rest_keep_theirs(tmp_path: Path) -> None:
     pictures = world.groups({"apple": 6})
     files = world.write_bucket(tmp_path, pictures)
-    path = tmp_path / world.BUCKET / "features/model=m/part.parquet"
-    rows = pq.read_table(path).to_pylist()
     large = io.BytesIO()
     Image.new("RGB", (4000, 10)).save(large, format="JPEG")
     png = io.BytesIO()
     Image.new("RGB", (8, 8)).save(png, format="PNG")
-    for row, thumbnail in zip(rows, [None, b"", b"no picture", large.getvalue(), png.getvalue()], strict=False):
-        row["thumbnail"] = thumbnail
-    pq.write_table(pa.Table.from_pylist(rows, schema=world.FEATURE_SCHEMA), path)
+    thumbnails = [None, b"", b"no picture", large.getvalue(), png.getvalue(), world.jpeg((9, 9, 9))]
+    paths = files.answers["path"].to_pylist()
+    world.put_pictures(
+        tmp_path, world.PICTURES_FILE, [world.Stored(*row) for row in zip(paths, thumbnails, strict=True)]
+    )
     data = tmp_path / "data"
     data.mkdir()
     write_data(data, files)
     assert read_points(data)["slot"].to_pylist() == [-1, -1, -1, -1, -1, 0]
 
 
-def test_the_thumbnail_is_of_the_picture_as_it_is_now(tmp_path: Path) -> None:
-    """Of several rows of a picture the one with its etag counts, then one of this very run, and no other."""
-    pictures = world.groups({"apple": 3})
-    files = world.write_bucket(tmp_path, pictures)
-    etags = files.manifest["etag"].to_pylist()
-    paths = files.manifest["path"].to_pylist()
-    red, green, blue = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+#: Colours that a JPEG keeps apart.
+COLOURS = [(red, green, blue) for red in range(20, 256, 60) for green in range(20, 256, 60) for blue in (20, 120, 220)]
 
-    def put(name: str, rows: list[tuple[str, str, tuple[int, int, int]]]) -> str:
-        columns = [
-            {"path": path, "etag": etag, "label": "", "width": 1, "height": 1, "thumbnail": world.jpeg(colour)}
-            for path, etag, colour in rows
-        ]
-        key = f"features/model=m/{name}.parquet"
-        pq.write_table(pa.Table.from_pylist(columns, schema=world.FEATURE_SCHEMA), tmp_path / world.BUCKET / key)
-        return key
 
-    old = put("old", [(paths[0], "another", red), (paths[1], "another", red), (paths[2], "another", red)])
-    own = put("own", [(paths[1], "replaced meanwhile", blue), (paths[0], etags[0], green)])
-    commits = [Commit(f"{files.run.slug}.00000", (own,), (), ()), Commit("earlier.00000", (old,), (), ())]
+@given(
+    # For each row of the table, in its order: which picture it answers (none: a row of no interest), in which file.
+    rows=st.permutations([*range(9), *[None] * 5]).flatmap(
+        lambda order: st.tuples(st.just(order), st.lists(st.integers(0, 3), min_size=14, max_size=14))
+    ),
+    batch=st.integers(1, 6),
+)
+def test_each_picture_has_its_thumbnail_whatever_the_order_of_files_and_rows(
+    tmp_path_factory: pytest.TempPathFactory, rows: tuple[list[int | None], list[int]], batch: int
+) -> None:
+    """Rows of a file lie in the order in which workers ended, files are merged, and others' rows lie between."""
+    folder = tmp_path_factory.mktemp("run")
+    files: dict[str, list[world.Stored]] = {}
+    answers: dict[int, dict[str, object]] = {}
+    for at, (picture, number) in enumerate(zip(*rows, strict=True)):
+        name = f"outcome=featurized/{number}.parquet"
+        stored = files.setdefault(name, [])
+        if picture is not None:
+            answers[picture] = {"path": str(picture), "label": "", "etag": "1", "file": name, "row": len(stored)}
+        stored.append(world.Stored("", world.jpeg(COLOURS[at], (8 + at, 16)), 100 + at, 200 + at))
+    for name, stored in files.items():
+        world.put_pictures(folder, name, stored)
+    table = BucketLayout(world.BUCKET).feature_table(world.MODEL)
+    filesystem = pyarrow.fs.SubTreeFileSystem(str(folder), pyarrow.fs.LocalFileSystem())
+    wanted = pa.Table.from_pylist([answers[picture] for picture in range(9)], schema=ANSWERS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(thumbnails, "_BATCH", batch)
+        found = write_sheets(folder, filesystem, table, wanted)
+    assert (found.sheets, sorted(found.slot.tolist())) == (1, list(range(9)))
+    for at, picture in enumerate(rows[0]):
+        if picture is not None:
+            sizes = (found.width, found.height, found.thumbnail_width, found.thumbnail_height)
+            assert [int(size[picture]) for size in sizes] == [100 + at, 200 + at, 8 + at, 16]
+            assert np.allclose(colour_in_sheet(folder, found.slot[picture], 4), COLOURS[at], atol=12)
+
+
+def test_a_file_of_the_table_that_is_gone_is_told_by_its_name(tmp_path: Path) -> None:
+    files = world.write_bucket(tmp_path, world.groups({"apple": 2}))
     data = tmp_path / "data"
     data.mkdir()
-    write_data(data, replace(files, commits=commits))
-    slots = read_points(data)["slot"].to_pylist()
-    assert slots[2] == -1
-    assert np.allclose(colour_in_sheet(data, slots[0]), green, atol=6)
-    assert np.allclose(colour_in_sheet(data, slots[1]), blue, atol=6)
-
-
-@pytest.mark.parametrize("old_first", [True, False], ids=["in an earlier file", "in a later file"])
-def test_the_thumbnail_is_of_the_pixels_that_the_features_are_of(tmp_path: Path, *, old_first: bool) -> None:
-    """A picture that was decoded again has a row of before with the same etag, in a file that tells no decoder."""
-    pictures = world.groups({"apple": 2})
-    files = world.write_bucket(tmp_path, pictures)
-    pairs = list(zip(files.manifest["path"].to_pylist(), files.manifest["etag"].to_pylist(), strict=True))
-
-    def put(name: str, colour: tuple[int, int, int], **more: object) -> str:
-        rows = [
-            {"path": path, "etag": etag, "width": 1, "height": 1, "thumbnail": world.jpeg(colour), **more}
-            for path, etag in pairs
-        ]
-        key = f"features/model=m/{name}.parquet"
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / world.BUCKET / key)
-        return key
-
-    keys = [put("old", (250, 0, 0)), put("new", (0, 250, 0), decoder=DECODER_VERSION)]
-    found = keys if old_first else keys[::-1]
-    data = tmp_path / "data"
-    data.mkdir()
-    write_data(data, replace(files, commits=[Commit(f"r.{n:05d}", (key,), (), ()) for n, key in enumerate(found)]))
-    for slot in read_points(data)["slot"].to_pylist():
-        assert np.allclose(colour_in_sheet(data, slot), (0, 250, 0), atol=6)
+    (tmp_path / world.BUCKET / "features" / f"model={world.MODEL}" / world.PICTURES_FILE).unlink()
+    with pytest.raises(FileNotFoundError, match=world.PICTURES_FILE):
+        write_data(data, files)
 
 
 def test_neighbourhoods_are_those_of_an_exact_search() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 from verger_rules.addresses import S3Address, parse_uri
-from verger_rules.layout import run_folder, run_slug, table_folder
+from verger_rules.layout import progress_address, run_folder, run_slug, table_folder, worker_signs_folder
 from verger_rules.schemas import FEATURIZED, REJECTED
 
 from verger.cluster.progress import describe_progress
@@ -52,13 +52,12 @@ def step_work(step: Mapping[str, Any]) -> StepWork | None:
     if step["Status"]["State"] != "RUNNING" or started is None or not {"--metrics-uri", "--run-id"} <= options.keys():
         return None
     metrics = parse_uri(options["--metrics-uri"])
-    beside = metrics.key.removesuffix(".json")
     return StepWork(
         step_id=step["Id"],
         name=step["Name"],
         started=started,
-        progress=S3Address(metrics.bucket, f"{beside}.progress.json"),
-        written=(S3Address(metrics.bucket, f"{beside}.workers/"), *_results(options)),
+        progress=progress_address(metrics),
+        written=(worker_signs_folder(metrics).child(""), *_results(options)),
     )
 
 

@@ -27,6 +27,7 @@ from tests.local_emr.conftest import wait_until
 REGION: Final = "eu-west-1"
 RUN = "manual__1"
 MODEL = "0123456789abcdef"
+OUTCOMES = ("featurized", "rejected")
 
 
 @pytest.fixture
@@ -79,17 +80,21 @@ def test_a_step_that_beats_without_work_stands_still_and_any_work_moves_it(
     assert stall_seconds(store, work) >= 3590, "it never told anything"
     put(store, fruits, "runs/r/featurize.progress.json", {"phase": "compute", "idle_seconds": 1200})
     assert 1190 <= stall_seconds(store, work) < 1800, "the object is new, the work is not"
-    put(store, fruits, f"features/model={MODEL}/_commits/another-run.00001.json")
-    assert stall_seconds(store, work) >= 1190, "another run's commit is none of its"
+    put(store, fruits, f"features/model={MODEL}/outcome=featurized/another-run/00001/0.parquet")
+    put(store, fruits, f"features/model={MODEL}/_delta_log/00000000000000000007.json")
+    assert stall_seconds(store, work) >= 1190, "another run's files and commits are none of its"
     put(store, fruits, "runs/r/featurize.progress.json", {"phase": "compute", "idle_seconds": 0.5})
     assert stall_seconds(store, work) < 60
 
 
 @pytest.mark.parametrize(
     "key",
-    ["runs/r/featurize.workers/ip-10-0-0-1-77.json", f"features/model={MODEL}/_commits/{run_slug(RUN)}.00003.json"],
+    [
+        "runs/r/featurize.workers/ip-10-0-0-1-77.json",
+        *(f"features/model={MODEL}/outcome={outcome}/{run_slug(RUN)}/00003/0.parquet" for outcome in OUTCOMES),
+    ],
 )
-def test_workers_and_commits_are_signs_of_their_own(
+def test_workers_and_files_of_the_table_are_signs_of_their_own(
     local_emr: EMRClient, create_cluster: Callable[..., str], store: S3Client, fruits: str, key: str
 ) -> None:
     _, work = running(local_emr, create_cluster, fruits)

@@ -1,110 +1,81 @@
-"""What the feature table holds: exactly what was committed."""
+"""What the plan counts as done: exactly the rows of the feature table that were committed, by what made them."""
 
 import json
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from verger.plan.feature_table import (
-    DECODER_VERSION,
-    Commit,
-    list_commits,
-    parse_commit,
-    read_done_images,
-    visible_commits,
-)
-from verger.storage.aws_clients import arrow_filesystem
+from verger.plan.feature_table import DoneImages, read_done_images
+from verger.storage.aws_clients import arrow_filesystem, feature_table_place
 from verger.storage.layout import BucketLayout
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.delta_table import TableError, merge_small_files, open_table
 
-FINGERPRINT = "0123456789abcdef"
-
-
-def record(**changes: Any) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "run_id": "r",
-        "model_fingerprint": FINGERPRINT,
-        "chunk": 0,
-        "committed_at": "2026-11-21T12:00:00Z",
-        "features": {"rows": 0, "files": []},
-        "rejects": {"rows": 0, "files": []},
-        "replaces": [],
-        **changes,
-    }
+from tests.stored_tables import FINGERPRINT, Row, keys_below, place_of, put_chunk, put_files
 
 
-def put_rows(
-    s3: S3Client, bucket: str, key: str, rows: list[tuple[str, str]], decoders: list[int | None] | None = None
-) -> None:
-    """A file of the table; without decoders it is one of before they were told."""
-    sink = pa.BufferOutputStream()
-    table = pa.table(
-        {"path": [path for path, _ in rows], "etag": [etag for _, etag in rows], "other": [b"x" * 99] * len(rows)}
-    )
-    if decoders:
-        table = table.append_column("decoder", pa.array(decoders, pa.int32()))
-    pq.write_table(table, sink)
-    s3.put_object(Bucket=bucket, Key=key, Body=sink.getvalue().to_pybytes())
+def read_done(bucket: str) -> DoneImages:
+    folder = BucketLayout(bucket).feature_table(FINGERPRINT)
+    place = feature_table_place(None, "eu-west-1", folder)
+    return read_done_images(arrow_filesystem(None, "eu-west-1"), place)
+
+
+def test_a_model_without_a_table_has_nothing_done(s3: S3Client, bucket: str) -> None:
+    assert read_done(bucket) == DoneImages(frozenset(), frozenset())
+    assert keys_below(s3, bucket) == set(), "who reads makes no table"
 
 
 def test_only_committed_rows_are_done(s3: S3Client, bucket: str) -> None:
-    layout = BucketLayout(bucket)
-    features, rejects = layout.features_prefix(FINGERPRINT), layout.rejects_prefix(FINGERPRINT)
-    now = DECODER_VERSION
-    two = [("s3://b/é #1.jpg", "1"), ("s3://b/2.jpg", "2")]
-    put_rows(s3, bucket, f"{features}run=r/chunk=0/part-0.parquet", two, [now, now])
-    put_rows(s3, bucket, f"{rejects}run=r/chunk=0/part-0.parquet", [("s3://b/3.jpg", "3")], [now])
-    put_rows(s3, bucket, f"{features}run=r/chunk=1/part-0.parquet", [("s3://b/killed.jpg", "4")])
-    committed = record(
-        features={"rows": 2, "files": ["run=r/chunk=0/part-0.parquet"]},
-        rejects={"rows": 1, "files": ["run=r/chunk=0/part-0.parquet"]},
+    put_chunk(
+        s3,
+        bucket,
+        "r",
+        [Row("s3://b/é #1.jpg", "1"), Row("s3://b/2%20.jpg", "2"), Row("s3://b/3.jpg", "3", value=None)],
     )
-    s3.put_object(Bucket=bucket, Key=f"{layout.commits_prefix(FINGERPRINT)}r.00000.json", Body=json.dumps(committed))
-    done = read_done_images(arrow_filesystem(None, "eu-west-1"), bucket, list_commits(s3, layout, FINGERPRINT))
-    assert done.features == {("s3://b/é #1.jpg", "1"), ("s3://b/2.jpg", "2")}
+    put_files(s3, place_of(s3, bucket), "killed", 0, [Row("s3://b/killed.jpg", "4")])
+    done = read_done(bucket)
+    assert done.features == {("s3://b/é #1.jpg", "1"), ("s3://b/2%20.jpg", "2")}
     assert done.rejects == {("s3://b/3.jpg", "3")}
     assert done.answered(retry_rejects=True) == done.features
+    assert done.answered(retry_rejects=False) == done.features | done.rejects
     assert done.otherwise == frozenset()
 
 
-def test_rows_of_other_decoders_and_of_files_that_tell_none_answer_nothing(s3: S3Client, bucket: str) -> None:
-    layout = BucketLayout(bucket)
-    features, rejects = layout.features_prefix(FINGERPRINT), layout.rejects_prefix(FINGERPRINT)
-    rows = [(f"s3://b/{number}.jpg", str(number)) for number in range(8)]
-    now = DECODER_VERSION
-    put_rows(s3, bucket, f"{features}old.parquet", rows[:2])
-    put_rows(s3, bucket, f"{features}mixed.parquet", rows[2:6], [now, now - 1, now + 1, None])
-    put_rows(s3, bucket, f"{rejects}old.parquet", rows[6:7])
-    put_rows(s3, bucket, f"{rejects}new.parquet", rows[7:], [now])
-    committed = record(
-        features={"rows": 6, "files": ["old.parquet", "mixed.parquet"]},
-        rejects={"rows": 2, "files": ["old.parquet", "new.parquet"]},
-    )
-    s3.put_object(Bucket=bucket, Key=f"{layout.commits_prefix(FINGERPRINT)}r.00000.json", Body=json.dumps(committed))
-    done = read_done_images(arrow_filesystem(None, "eu-west-1"), bucket, list_commits(s3, layout, FINGERPRINT))
-    assert done.features == {rows[2]}
-    assert done.rejects == {rows[7]}
-    assert done.otherwise == {*rows[:2], *rows[3:7]}
-    assert done.answered(retry_rejects=False) == {rows[2], rows[7]}
-    assert done.paths == {path for path, _ in rows}
+def test_rows_of_other_decoders_answer_nothing_and_are_known(s3: S3Client, bucket: str) -> None:
+    rows = [
+        Row(f"s3://b/{number}.jpg", str(number), value=value, decoder=DECODER_VERSION + off)
+        for number, (value, off) in enumerate([(1.0, -1), (1.0, 0), (1.0, 1), (None, -1), (None, 0)])
+    ]
+    put_chunk(s3, bucket, "r", rows)
+    done = read_done(bucket)
+    pairs = [(row.path, row.etag) for row in rows]
+    assert (done.features, done.rejects) == ({pairs[1]}, {pairs[4]})
+    assert done.otherwise == {pairs[0], pairs[2], pairs[3]}
+    assert done.answered(retry_rejects=False) == {pairs[1], pairs[4]}
+    assert done.paths == {path for path, _ in pairs}
 
 
-def test_a_model_without_features_has_no_commits(s3: S3Client, bucket: str) -> None:
-    assert list_commits(s3, BucketLayout(bucket), FINGERPRINT) == []
+def test_a_picture_is_done_under_the_etag_that_it_was_read_under(s3: S3Client, bucket: str) -> None:
+    """It was replaced after it was listed: the manifest's etag is of bytes that nobody computed."""
+    put_chunk(s3, bucket, "r", [Row("s3://b/1.jpg", "listed", read_etag="read")])
+    assert read_done(bucket).features == {("s3://b/1.jpg", "read")}
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.lists(st.integers(0, 9), max_size=3)), unique_by=lambda c: c[0]))
-def test_a_replaced_commit_never_counts_and_every_other_one_does(commits: list[tuple[int, list[int]]]) -> None:
-    found = [Commit(f"c{name}", (), (), tuple(f"c{other}" for other in replaces)) for name, replaces in commits]
-    replaced = {f"c{other}" for _, replaces in commits for other in replaces}
-    assert {commit.name for commit in visible_commits(found)} == {commit.name for commit in found} - replaced
+def test_rows_of_several_chunks_and_merged_files_are_all_done(s3: S3Client, bucket: str) -> None:
+    for number in range(4):
+        put_chunk(s3, bucket, "r", [Row(f"s3://b/{number}.jpg"), Row(f"s3://b/reject {number}.jpg", value=None)])
+    before = read_done(bucket)
+    assert len(before.features) == len(before.rejects) == 4
+    table = open_table(place_of(s3, bucket))
+    assert table is not None
+    assert merge_small_files(table) == 8
+    assert read_done(bucket) == before
 
 
-@pytest.mark.parametrize("changes", [{"format": 2}, {"model_fingerprint": "another"}])
-def test_a_record_of_another_format_or_model_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="cannot read that feature table"):
-        parse_commit("r.00000", record(**changes), BucketLayout("b"), FINGERPRINT)
+def test_a_table_whose_log_cannot_be_read_is_one_clear_error(s3: S3Client, bucket: str) -> None:
+    put_chunk(s3, bucket, "r", [Row("s3://b/1.jpg")])
+    (log, *_) = sorted(key for key in keys_below(s3, bucket) if "/_delta_log/" in key and key.endswith(".json"))
+    s3.put_object(Bucket=bucket, Key=log, Body=json.dumps({"protocol": "of tomorrow"}).encode())
+    with pytest.raises(
+        TableError, match=f"the feature table s3://{bucket}/features/model={FINGERPRINT} cannot be read"
+    ):
+        read_done(bucket)

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger.plan import planning
-from verger.plan.feature_table import DECODER_VERSION, DoneImages
+from verger.plan.feature_table import DoneImages
 from verger.plan.planning import (
-    MANIFEST_SCHEMA,
     ListedImage,
     NoImagesError,
     Plan,
@@ -30,6 +29,8 @@ from verger.run.settings import SettingError, Settings
 from verger.storage.json_objects import read_json
 from verger.storage.layout import BucketLayout, RunLayout
 from verger.storage.left_out import SYSTEM_FOLDER
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.schemas import MANIFEST
 
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=1)
 HOSTILE_KEYS = [
@@ -154,7 +155,7 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
     s3.put_object(Bucket=bucket, Key="other/x.jpg", Body=b"x")
     images = list_images(s3, BucketLayout(bucket))
     table = pq.read_table(io.BytesIO(manifest_bytes(images)))
-    assert table.schema.remove_metadata() == MANIFEST_SCHEMA
+    assert table.schema.remove_metadata() == MANIFEST
     assert table["path"].to_pylist() == sorted(f"s3://{bucket}/{key}" for key in HOSTILE_KEYS)
     assert set(table["label"].to_pylist()) >= {"Apple Braeburn", "Pêche", "a+b", "100%", "hash#", "a=b", "", "🍎"}
     assert table["size"].to_pylist() == [

@@ -5,85 +5,30 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from mypy_boto3_s3 import S3Client
 from verger.plan.planning import write_left_out
 from verger.publish.reconciliation import CountsDisagreeError
-from verger.publish.results import StepOutputMissingError, describe_cluster, publish
-from verger.run.settings import Settings
-from verger.storage.aws_clients import arrow_filesystem
+from verger.publish.results import StepOutputMissingError, describe_cluster
 from verger.storage.json_objects import read_json, write_json
-from verger.storage.layout import BucketLayout, RunLayout
+from verger.storage.layout import RunLayout
 from verger.storage.left_out import SYSTEM_FOLDER, LeftOut, leave_out
 from verger.sync.synchronize import SyncPlan
 
-HOSTILE = "<img src=x onerror=alert(1)>"
-PLAN = {"listed": 4, "inputs_digest": "d", "model_fingerprint": "f" * 16, "created_at": "2026-11-21T11:00:00+00:00"}
-FEATURIZE = {
-    "weights": "random",
-    "featurized": 3,
-    "rejected": 1,
-    "total_featurized": 3,
-    "total_rejected": 1,
-    "images_per_second": 12.5,
-    "seconds": {"total": 8.0, "fetch": 1.0, "decode": 2.0, "infer": 3.0},
-    "reject_reasons": [{"stage": "decode", "reason": "truncated", "images": 1, "example": f"s3://b/{HOSTILE}.jpg"}],
-}
-PCA = {
-    "featurized": 3,
-    "rejected": 1,
-    "k": 2,
-    "explained_variance_ratio": [0.6, 0.3],
-    "variance_reached": 0.9,
-    "explained_variance_total": 286.04,
-    "seconds": {"total": 4.0},
-}
-CLUSTER = {"id": "j-1", "release_label": "emr-spark-8.1.0"}
-
-
-@pytest.fixture
-def run(bucket: str, s3: S3Client) -> RunLayout:
-    run = RunLayout(BucketLayout(bucket), "manual__1")
-    sink = pa.BufferOutputStream()
-    matrix = {
-        "path": ["a", "b", "c"],
-        "label": ["", HOSTILE, "_x$y$"],
-        "pc_1": [1.0, 2.0, 3.0],
-        "pc_2": [0.1, 0.2, 0.3],
-    }
-    pq.write_table(pa.table(matrix), sink)
-    address = run.result_file("matrix.parquet")
-    s3.put_object(Bucket=bucket, Key=address.key, Body=sink.getvalue().to_pybytes())
-    listed = pa.table(
-        {
-            "path": ["a", "b", "c", "d"],
-            "etag": ["1", "2", "3", "4"],
-            "label": ["", HOSTILE, "_x$y$", ""],
-            "size": pa.array([9] * 4, pa.int64()),
-        }
-    )
-    manifest = pa.BufferOutputStream()
-    pq.write_table(listed, manifest)
-    s3.put_object(Bucket=bucket, Key=run.run_file("manifest.parquet").key, Body=manifest.getvalue().to_pybytes())
-    for name, content in {"plan.json": PLAN, "featurize.json": FEATURIZE, "pca.json": PCA}.items():
-        write_json(s3, run.run_file(name), content)
-    return run
-
-
-def publish_now(s3: S3Client, run: RunLayout, source: str = "") -> dict[str, Any]:
-    return publish(
-        s3,
-        arrow_filesystem(None, "eu-west-1"),
-        run,
-        Settings(bucket=run.layout.bucket, region="eu-west-1", source=source),
-        cluster=CLUSTER,
-        regions={"bucket": "eu-west-1"},
-        published_at="2026-11-21T12:00:00+00:00",
-    )
+from tests.stored_tables import keys_below
+from tests.verger.publish.stored_run import (
+    FEATURIZE,
+    FINGERPRINT,
+    HOSTILE,
+    PCA,
+    PLAN,
+    answers_of,
+    publish_now,
+    put_answers,
+    put_table,
+)
 
 
 def test_the_pointer_moves_to_a_run_whose_counts_agree(s3: S3Client, run: RunLayout) -> None:
@@ -110,10 +55,8 @@ def test_what_pca_warns_of_is_told_in_run_json_report_and_explorer(s3: S3Client,
     warning = "Nothing varies: all 3 images that the components were fitted on have the same features"
     nothing = {"k": 1, "explained_variance_ratio": [0.0], "variance_reached": 0.0, "explained_variance_total": 0.0}
     write_json(s3, run.run_file("pca.json"), {**PCA, **nothing, "warnings": [warning]})
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"path": ["a", "b", "c"], "label": ["", "x", "y"], "pc_1": [0.0] * 3}), sink)
-    address = run.result_file("matrix.parquet")
-    s3.put_object(Bucket=address.bucket, Key=address.key, Body=sink.getvalue().to_pybytes())
+    matrix = pa.table({"path": ["a", "b", "c"], "label": ["", "x", "y"], "pc_1": [0.0] * 3})
+    put_table(s3, run.result_file("matrix.parquet"), matrix)
     assert publish_now(s3, run)["warnings"][1:] == [warning]
 
     def content(name: str) -> bytes:
@@ -143,6 +86,7 @@ def test_a_token_in_the_source_s_address_is_in_no_result(s3: S3Client, run: RunL
 def test_what_changed_since_the_run_before_is_told(s3: S3Client, run: RunLayout) -> None:
     assert publish_now(s3, run)["changes"] is None
     second = replace(run, run_id="manual__2")
+    put_answers(s3, second, answers_of(s3, second))
     for name in ("plan.json", "featurize.json", "pca.json"):
         content = read_json(s3, run.run_file(name))
         assert content
@@ -178,6 +122,16 @@ def test_the_pointer_stays_when_the_list_of_pictures_is_missing(s3: S3Client, ru
     with pytest.raises(StepOutputMissingError, match=r"manifest\.parquet is missing"):
         publish_now(s3, run)
     assert read_json(s3, run.layout.latest) is None
+
+
+def test_the_pointer_stays_when_a_file_of_the_feature_table_is_gone(s3: S3Client, run: RunLayout) -> None:
+    """An erasure was faster. Where the thumbnail cannot be read, the features are gone as well."""
+    write_json(s3, run.layout.latest, {"run_id": "before"})
+    (featurized,) = keys_below(s3, run.layout.bucket, f"features/model={FINGERPRINT}/outcome=featurized/")
+    s3.delete_object(Bucket=run.layout.bucket, Key=featurized)
+    with pytest.raises(StepOutputMissingError, match=f"{featurized}.*Clear add_featurize_step"):
+        publish_now(s3, run)
+    assert read_json(s3, run.layout.latest) == {"run_id": "before"}
 
 
 def test_the_explorer_reads_the_same_run_on_a_disk(s3: S3Client, run: RunLayout) -> None:
