@@ -109,8 +109,8 @@ ln -sfn "$environment" "$work/venv"
 mv -T "$work/venv" "$prefix/venv"
 # What the jobs load shared libraries by: `import PIL` or `import ai_edge_litert` alone would load none, and succeed on a
 # node whose C or C++ library is too old for them.
-modules="$modules, numpy, obstore.store, PIL.Image, PIL._imaging, PIL._webp, PIL._avif, PIL._imagingcms, simplejpeg"
-modules="$modules, pyarrow.compute, pyarrow.csv, pyarrow.parquet"
+modules="$modules, deltalake, numpy, obstore.store, PIL.Image, PIL._imaging, PIL._webp, PIL._avif, PIL._imagingcms"
+modules="$modules, pyarrow.compute, pyarrow.csv, pyarrow.parquet, simplejpeg"
 if ! problem=$("$prefix/venv/bin/python" -c "import $modules" 2>&1); then
     echo "$problem" >&2
     fail "the packages cannot be imported: $(tail -n 1 <<<"$problem")"

@@ -73,7 +73,7 @@ def join_answers(files: Sequence[pa.Table]) -> pa.Table:
     """The answers from their files, in order. Raises AnswersError."""
     try:
         together = pa.concat_tables([file.select(ANSWERS.names).cast(ANSWERS) for file in files])
-    except (pa.ArrowInvalid, KeyError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
         raise AnswersError(f"they do not have the columns {', '.join(ANSWERS.names)}: {error}") from error
     return check_answers(together.combine_chunks(), together["path"])
 
@@ -81,7 +81,7 @@ def join_answers(files: Sequence[pa.Table]) -> pa.Table:
 def check_answers(answers: pa.Table, paths: pa.ChunkedArray) -> pa.Table:
     """The same answers; raises AnswersError unless each of some paths, which ascend, has exactly one."""
     found = answers["path"]
-    if len(found) != len(paths) or not pc.all(pc.equal(found, paths)).as_py():
+    if not found.equals(paths):
         raise AnswersError(disagreement(paths, found, "listed", "answered"))
     unordered = pc.greater_equal(found.slice(0, max(0, len(found) - 1)), found.slice(1))
     if pc.any(unordered).as_py():

@@ -27,7 +27,7 @@ def arguments(project: Path, prefix: Path) -> list[str]:
 
 
 def test_the_node_s_python_has_what_the_jobs_import_and_no_spark_or_tensorflow(prefix: Path) -> None:
-    check = "import ai_edge_litert, numpy, obstore, PIL, pyarrow, importlib.util as u; "
+    check = "import ai_edge_litert, deltalake, numpy, obstore, PIL, pyarrow, importlib.util as u; "
     check += "assert not u.find_spec('pyspark') and not u.find_spec('tensorflow')"
     subprocess.run([str(prefix / "venv" / "bin" / "python"), "-c", check], check=True)
 
@@ -48,7 +48,8 @@ print(*sorted(set(re.findall(r'site-packages/([^ \\n]+[.]so[^ \\n]*)', maps))), 
 
 def loaded_libraries(prefix: Path, script: str, folder: Path) -> set[str]:
     command = [str(prefix / "venv" / "bin" / "python"), "-c", script + LOADED]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    paths = {"PYTHONPATH": f"{folder}:{folder / 'plugins'}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **paths})
     return set(done.stdout.splitlines())
 
 
@@ -65,13 +66,11 @@ def test_the_bootstrap_s_last_check_loads_every_shared_library_that_the_jobs_loa
 import io
 from PIL import Image
 from ai_edge_litert.interpreter import Interpreter
+from spark_jobs.pca import feature_blocks, moments, pca_model_files, results_writer
+from spark_jobs.steps import manifest, model_files, table_upkeep
+from spark_jobs.store import answers_store, object_store, remote_file, table_file, table_store
 from spark_jobs.worker import decode, fetch, infer
-from spark_jobs.pca import feature_blocks, moments
-from spark_jobs.steps import manifest, model_files
-from spark_jobs.store import object_store
-from spark_jobs.pca import pca_model_files, results_writer
-from spark_jobs.store import remote_file, table_file
-from spark_jobs import sweeping
+from verger_rules import answers, csv_text
 for kind in decode.FORMATS:
     stored = io.BytesIO()
     Image.new('RGB', (300, 240), (200, 30, 40)).save(stored, kind)
@@ -85,7 +84,13 @@ for kind in decode.FORMATS:
 
 @pytest.mark.parametrize(
     "library",
-    ["ai_edge_litert/_pywrap*interpreter*.so", "PIL/_imaging.*.so", "obstore/_obstore*.so", "pyarrow/_parquet.*.so"],
+    [
+        "ai_edge_litert/_pywrap*interpreter*.so",
+        "PIL/_imaging.*.so",
+        "obstore/_obstore*.so",
+        "pyarrow/_parquet.*.so",
+        "deltalake/_internal*.so",
+    ],
 )
 def test_a_library_that_does_not_load_on_this_node_fails_the_bootstrap_with_its_name(
     project: Path, prefix: Path, library: str

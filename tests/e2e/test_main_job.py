@@ -159,8 +159,9 @@ def test_other_settings_of_the_matrix_are_a_change(verger: Verger, first_run: Ru
 class KillFeaturize:
     """Kills the featurize step with SIGKILL as soon as its first chunk is committed."""
 
-    def __init__(self, verger: Verger) -> None:
+    def __init__(self, verger: Verger, fingerprint: str) -> None:
         self.verger = verger
+        self.log = f"{verger.layout.feature_table(fingerprint).key}/_delta_log/"
         self.killed: list[int] = []
 
     def __call__(self, view: RunView) -> None:
@@ -168,8 +169,10 @@ class KillFeaturize:
         if self.killed or not view.run_id:
             return
         slug = RunLayout(self.verger.layout, view.run_id).slug
-        listed = self.verger.stack.s3().list_objects_v2(Bucket=self.verger.layout.bucket, Prefix="features/")
-        if any(f"_commits/{slug}." in entry["Key"] for entry in listed.get("Contents", ())):
+        s3, bucket = self.verger.stack.s3(), self.verger.layout.bucket
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=self.log).get("Contents", ())
+        last = max((entry["Key"] for entry in listed if entry["Key"].endswith(".json")), default=None)
+        if last and f'"appId":"{slug}"'.encode() in s3.get_object(Bucket=bucket, Key=last)["Body"].read():
             self.killed = list(step_processes(self.verger.folder, "featurize.py"))
             for pid in self.killed:
                 os.kill(pid, signal.SIGKILL)
@@ -196,7 +199,7 @@ def test_a_killed_featurize_fails_the_run_and_the_next_one_picks_up(
     assert first_run.state == "success"
     draw(pictures / "many", 600, seed=3)
     before = verger.latest()
-    kill = KillFeaturize(verger)
+    kill = KillFeaturize(verger, verger.metrics(first_run, "plan.json")["model_fingerprint"])
     killed = verger.run(kill, source=str(pictures), k=5, max_reject_rate=0.2, chunk_images=100)
     assert kill.killed
     assert killed.state == "failed"

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from verger.storage.layout import RunLayout
+from verger_rules.layout import run_folder
+from verger_rules.schemas import FEATURIZED
 
 from tests.e2e.fault_rows import arm, assert_ended_well, assert_no_cluster_alive, struck
 from tests.e2e.installation import Verger, draw, installed
@@ -46,11 +48,15 @@ def first_run(verger: Verger, pictures: Path) -> RunView:
 
 
 def rows_below(verger: Verger, prefix: str) -> pa.Table:
-    """Every feature row below a prefix, by path."""
+    """Every row below a prefix but for who computed it and when, by path."""
     s3, bucket = verger.stack.s3(), verger.layout.bucket
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())]
     bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys if key.endswith(".parquet")]
-    return pa.concat_tables([pq.read_table(io.BytesIO(body)) for body in bodies]).sort_by("path")
+    return (
+        pa.concat_tables([pq.read_table(io.BytesIO(body)) for body in bodies])
+        .drop_columns(["run", "computed_at"])
+        .sort_by("path")
+    )
 
 
 def step_logs(verger: Verger) -> list[str]:
@@ -97,11 +103,15 @@ def test_its_features_are_those_of_one_jvm_to_the_last_bit(
     run = RunLayout(verger.layout, first_run.run_id)
     fingerprint = verger.metrics(first_run, "featurize.json")["model_fingerprint"]
     environment = local_stack.cleared(os.environ) | verger.stack.environment
-    environment |= {"PYTHONPATH": str(project), "SPARK_LOCAL_IP": "127.0.0.1", "AWS_ALLOW_HTTP": "true"}
+    environment |= {
+        "PYTHONPATH": f"{project}:{project / 'plugins'}",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "AWS_ALLOW_HTTP": "true",
+    }
     python = settings.environments / "spark" / "bin" / "python"
     arguments = [
         *("--manifest-uri", run.run_file("manifest.parquet").uri, "--run-id", "one jvm"),
-        *("--features-uri", f"s3://{bucket}/one-jvm/features", "--rejects-uri", f"s3://{bucket}/one-jvm/rejects"),
+        *("--features-uri", f"s3://{bucket}/one-jvm/features", "--answers-uri", f"s3://{bucket}/one-jvm/answers"),
         *("--model-uri", f"s3://{bucket}/models/{fingerprint}", "--metrics-uri", f"s3://{bucket}/one-jvm/f.json"),
     ]
     command = [
@@ -112,9 +122,9 @@ def test_its_features_are_those_of_one_jvm_to_the_last_bit(
     ]
     environment["PYSPARK_PYTHON"] = str(python)
     subprocess.run([*command, *arguments], env=environment, check=True, cwd=tmp_path, timeout=600)
-    ours = rows_below(verger, f"features/model={fingerprint}/run=")
+    ours = rows_below(verger, f"{verger.layout.feature_table(fingerprint).key}/{run_folder(FEATURIZED, run.slug)}/")
     assert ours.num_rows == GOOD
-    assert ours.equals(rows_below(verger, "one-jvm/features/"))
+    assert ours.equals(rows_below(verger, f"one-jvm/features/model={fingerprint}/outcome={FEATURIZED}/"))
 
 
 @pytest.mark.parametrize(
