@@ -159,7 +159,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark spark_emr local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
+environments: $(foreach e,airflow spark spark_emr local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn delta,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 

@@ -30,6 +30,8 @@ VACUUM_VERSIONS = 100
 _LOG_DAYS = 30
 _NO_DAYS = 0
 _LOG_RETENTION = "delta.logRetentionDuration"
+#: What may pass is tried again by time, not by number: ten attempts were over within half a minute.
+_PATIENCE: Mapping[str, str] = {"max_retries": "1000", "retry_timeout": "180s"}
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 PROPERTIES: Mapping[str, str] = {
@@ -75,7 +77,7 @@ def store_options(region: str, endpoint: str | None, credentials: Mapping[str, s
         endpoint: of a server that is not AWS; None for AWS.
         credentials: AWS_ACCESS_KEY_ID and the like; None for the process's own.
     """
-    options = {"AWS_REGION": region, "timeout": "120s", "connect_timeout": "5s"}
+    options = {"AWS_REGION": region, "timeout": "120s", "connect_timeout": "5s", **_PATIENCE}
     if endpoint:
         options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
     return options | dict(credentials or {})

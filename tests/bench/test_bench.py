@@ -16,7 +16,7 @@ import pytest
 
 from tools.benchmarks.comparison import per_image_seconds
 from tools.benchmarks.measured_process import BenchError, run_measured
-from tools.benchmarks.tables import MEANINGS
+from tools.benchmarks.tables import MEANINGS, costs_table
 from tools.local_run import processes
 
 KEYS = ("featurize_vs_keras_udf", "featurize_vs_bare_loop_all_cores", "featurize_slow_s3_vs_fast_s3", "pca_vs_spark_ml")
@@ -88,6 +88,22 @@ def test_the_slow_proxy_passes_everything_on_and_makes_each_answer_wait(project:
         proxy.stop()
         server.shutdown()
         server.server_close()
+
+
+def test_the_costs_of_a_table_are_those_of_the_rows_that_were_asked_for(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.benchmarks.table_costs", "--rows", "3000", "--runs", "3"]
+    environment = {**os.environ, "PYTHONPATH": f"{project}:{project / 'plugins'}"}
+    run = run_measured("table costs", [*command, "--folder", str(tmp_path)], environment, tmp_path / "log")
+    costs = run.result()
+    large, small = costs["large"], costs["small_runs"]
+    assert (large["opening"]["rows"], large["opening"]["files"], large["opening"]["to_do"]) == (3000, 3, 30)
+    assert (large["erase_one"]["rows"], large["erase_one"]["rewritten"]["files"]) == (1, 1)
+    assert large["erase_label"]["rows"] == 2999
+    assert large["bytes_a_row"]["features"] > 4000
+    assert large["bytes_a_row"]["keys"] < 100
+    assert (small["opening"]["files"], small["opening_merged"]["files"]) == (3, 1)
+    assert small["opening"]["to_do"] == small["opening_merged"]["to_do"] == 1
+    assert "| erase 1 picture | 1 |" in costs_table(costs)
 
 
 def test_memory_is_that_of_all_processes_together(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_a_failed_step_s_own_words_come_by_mail_and_its_cost_is_counted(
     assert not any("results of" in subject for subject in mails)
 
 
+@pytest.mark.long
 def test_a_finished_cluster_is_held_for_the_minutes_asked_and_then_ended(mailing: Verger, published: RunView) -> None:
     first = mailing.metrics(published, "cost.json")["clusters"][0]["cluster_id"]
     view = mailing.run(k=2, max_reject_rate=1, force=True, keep_for_demo_minutes=1, like_cluster_id=first)
@@ -133,6 +134,7 @@ def test_a_finished_cluster_is_held_for_the_minutes_asked_and_then_ended(mailing
     assert cost["idle_minutes"] >= 0.9
 
 
+@pytest.mark.long
 def test_the_mails_of_a_cluster_that_was_held_are_the_usual_ones(inbox: Inbox) -> None:
     assert [("is ready" in mail["Subject"], "results of" in mail["Subject"]) for mail in inbox.take()] == [
         (True, False),

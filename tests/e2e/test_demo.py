@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from tests.e2e.installation import draw
 from tools import local_stack
@@ -117,6 +120,20 @@ def test_what_was_left_out_is_counted_and_named_beside_the_rejects(demo: Demo, f
     assert "label/.ipynb_checkpoints/" in (demo.out / "report.html").read_text()
     paths = pq.read_table(demo.out / "matrix.parquet")["path"].to_pylist()
     assert sum(SCREENSHOT in path for path in paths) == 1
+
+
+def test_duckdb_and_polars_read_the_demos_table(demo: Demo, first: tuple[int, str, str]) -> None:
+    """Its S3 server keeps objects as files: its table is a folder. From S3 it is read in tests/docs."""
+    (log,) = (demo.folder / "state" / "s3").rglob("_delta_log")
+    sql = duckdb.connect().register("images", DeltaTable(log.parent).to_pyarrow_dataset())
+    counted = sql.execute("SELECT outcome, count(*), count(features), count(stage) FROM images GROUP BY ALL").fetchall()
+    assert counted == [("featurized", PICTURES, PICTURES, 0)], first
+    labels = dict(sql.execute("SELECT label, count(*) FROM images GROUP BY ALL").fetchall())
+    assert sum(labels.values()) == PICTURES
+    table = pl.scan_delta(str(log.parent), use_pyarrow=True)
+    assert dict(table.group_by("label").len().collect().iter_rows()) == labels
+    lengths = table.select(pl.col("features").list.len().unique()).collect()
+    assert lengths.to_series().to_list() == [1280]
 
 
 def test_random_weights_are_told_loudly(demo: Demo, first: tuple[int, str, str]) -> None:

@@ -46,6 +46,7 @@ EARLY = [
     pytest.param(
         FailingRow({"fault": "no_capacity"}, "wait_for_cluster", "sufficient m6i.xlarge capacity", "INTERNAL_ERROR"),
         id="no capacity",
+        marks=[pytest.mark.long],
     ),
     pytest.param(
         # The words are those of the action's own stderr.

@@ -76,7 +76,10 @@ LAYERS = {
         "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "serve", "mail",
         "cost", "preflight", "tasks", "housekeeping", "cluster_tasks",
     ),
+    "spark_jobs": ("job_errors", "store", "worker", "place", "pca", "steps", "entry_points"),
 }  # fmt: skip
+#: Where each package lies.
+HOME = {"verger_rules": "plugins", "verger": "plugins", "spark_jobs": "."}
 PARTS = [(package, part) for package, parts in LAYERS.items() for part in parts]
 
 
@@ -99,8 +102,8 @@ def imported_parts(source: str, package: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(("package", "part"), PARTS)
 def test_the_parts_of_a_package_know_one_another_in_one_direction_only(package: str, part: str) -> None:
-    folder = PROJECT / "plugins" / package / part
-    modules = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    folder = PROJECT / HOME[package] / package / part
+    modules = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     may = set(LAYERS[package][: LAYERS[package].index(part) + 1])
     wrong = {
         f"{module.name} imports {name}"
@@ -113,7 +116,7 @@ def test_the_parts_of_a_package_know_one_another_in_one_direction_only(package: 
 
 @pytest.mark.parametrize("package", LAYERS)
 def test_every_part_of_a_package_has_its_place_in_the_order(package: str) -> None:
-    inside = [path for path in (PROJECT / "plugins" / package).iterdir() if not path.name.startswith("__")]
+    inside = [path for path in (PROJECT / HOME[package] / package).iterdir() if not path.name.startswith("__")]
     parts = {path.stem for path in inside if path.is_dir() or path.suffix == ".py"}
     assert parts == set(LAYERS[package])
 

@@ -37,8 +37,8 @@ def test_each_stage_tells_its_time_and_its_memory(project: Path, module: str, st
     assert all(seconds >= 0 for seconds in found["seconds"].values())
     assert found["peak_bytes"] > found["start_bytes"] > 10_000_000
     expected = {
-        "plan": {"to_do": 25, "pages": 3, "done_files": 1},
-        "featurize_driver": {"to_do": 25, "answered": 2475, "chunks": 1},
+        "plan": {"to_do": 25, "pages": 3, "done_files": 3},
+        "featurize_driver": {"to_do": 25, "answered": 2500, "chunks": 1},
         "pca_driver": {"tasks": 3},
         "sums": {"packed_bytes": 8 * (1280 + 1280 * 1281 // 2)},
         "draw": {},

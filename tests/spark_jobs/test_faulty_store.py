@@ -1,6 +1,7 @@
 """The object store loses answers, answers 409, refuses to write for a while: nothing is lost, doubled or misnamed."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -157,6 +158,22 @@ def test_a_store_that_is_read_only_for_longer_than_ten_attempts_ends_no_write(
     writing.join()
     assert faults.refused >= 13
     assert lying(s3, record) == OURS
+
+
+def test_a_store_that_is_read_only_for_longer_than_ten_attempts_ends_no_commit(
+    proxy: tuple[StoreSettings, Faults], place: TablePlace, s3: S3Client, bucket: str
+) -> None:
+    faults = proxy[1]
+    ours = put_files(s3, place, SLUG, 0, rows(3))
+    faults.read_only.set()
+    with ThreadPoolExecutor(1) as pool:
+        committing = pool.submit(commit_chunk, place, SLUG, 0, ours)
+        while faults.refused < 13 and not committing.done():
+            time.sleep(0.1)
+        faults.read_only.clear()
+        assert committing.result()
+    assert faults.refused >= 13
+    assert visible_rows(s3, bucket).num_rows == 4
 
 
 def test_a_table_file_that_cannot_be_stored_is_one_expected_error_that_names_address_and_cause(

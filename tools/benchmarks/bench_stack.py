@@ -64,7 +64,7 @@ class BenchStack:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
         return kept | {
             "LC_ALL": "C.UTF-8",
-            "PYTHONPATH": str(self.project),
+            "PYTHONPATH": f"{self.project}:{self.project / 'plugins'}",
             "AWS_ENDPOINT_URL_S3": endpoint,
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ALLOW_HTTP": "true",

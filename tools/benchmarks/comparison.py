@@ -29,6 +29,7 @@ class Sizes:
         photographs, large_photographs: of 12 and of 50 megapixels.
         fetch_threads, batch_sizes: tried one after the other, to see what sets the limit.
         bare_images, bare_photographs: of the bare loop.
+        tables: rows of one feature table and small runs of another, to open, erase from and merge.
         repeats: of the comparisons that decide.
         bare_repeats: how often the bare loop goes over its pictures.
     """
@@ -43,6 +44,7 @@ class Sizes:
     batch_sizes: tuple[int, ...] = (4, 16)
     bare_images: int = 600
     bare_photographs: int = 40
+    tables: tuple[int, int] = (1_000_000, 300)
     repeats: int = 2
     bare_repeats: int = 3
 
@@ -72,6 +74,7 @@ QUICK = Sizes(
     batch_sizes=(2,),
     bare_images=16,
     bare_photographs=2,
+    tables=(3000, 3),
     repeats=1,
     bare_repeats=1,
 )
@@ -105,6 +108,8 @@ class Comparison:
         yield "pca", self.pca()
         yield "photographs", self.large_pictures()
         yield "limits", self.limits()
+        self.say("feature tables of {:,} rows and of {} small runs".format(*self.sizes.tables))
+        yield "tables", self.bench.table_costs(*self.sizes.tables)
 
     def whole_job(self) -> dict[str, Any]:
         """Both steps with their JVM starts, and featurize's work done the usual way."""

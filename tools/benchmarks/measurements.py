@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from verger.artifacts.code_bundle import zip_package
+from verger.artifacts.code_bundle import job_packages, zip_packages
+from verger_rules.addresses import S3Address
+from verger_rules.layout import table_folder
+from verger_rules.schemas import FEATURIZED
 
 from tools.benchmarks.bench_stack import BUCKET, BenchStack
 from tools.benchmarks.measured_process import Measured, processor_seconds, run_measured
@@ -113,7 +116,7 @@ class Bench:
         arguments = {
             "--manifest-uri": manifest,
             "--features-uri": f"s3://{BUCKET}/{name}/features",
-            "--rejects-uri": f"s3://{BUCKET}/{name}/rejects",
+            "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
             "--model-uri": f"s3://{BUCKET}/models/{self.fingerprint}",
             "--metrics-uri": f"s3://{BUCKET}/{metrics}",
             "--run-id": name,
@@ -139,9 +142,8 @@ class Bench:
         """Run the step on the table that `featurize` of this name left; the process and `pca.json`."""
         metrics = f"runs/{name}/pca.json"
         arguments = {
-            "--manifest-uri": f"s3://{BUCKET}/runs/{name}/manifest.parquet",
+            "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
             "--features-uri": f"s3://{BUCKET}/{name}/features",
-            "--rejects-uri": f"s3://{BUCKET}/{name}/rejects",
             "--model-fingerprint": self.fingerprint,
             "--output-uri": f"s3://{BUCKET}/{name}/results",
             "--metrics-uri": f"s3://{BUCKET}/{metrics}",
@@ -154,7 +156,8 @@ class Bench:
     def spark_ml_pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:
         """Fit Spark's own PCA on the same table."""
         program = str(self.stack.project / "tools" / "benchmarks" / "spark_ml_pca.py")
-        uri = f"s3://{BUCKET}/{name}/features/model={self.fingerprint}/run={self._run_folder(name)}"
+        # The table is this run's alone and nothing was merged: every file of the folder is in the table.
+        uri = table_folder(S3Address(BUCKET, f"{name}/features"), self.fingerprint).child(f"outcome={FEATURIZED}").uri
         process = self.stack.submit(
             f"spark-ml-{name}",
             [program, "--features-uri", uri, "--k", str(k)],
@@ -182,21 +185,25 @@ class Bench:
         )
         return process, int(process.result())
 
+    def table_costs(self, rows: int, runs: int) -> dict[str, Any]:
+        """Opening, erasing and merging a feature table of so many rows, and one of so many small runs, on a folder."""
+        stack = self.stack
+        options = {"--rows": str(rows), "--runs": str(runs), "--folder": str(stack.work / "tables")}
+        command = [str(stack.python("spark")), "-m", "tools.benchmarks.table_costs", *_words(options)]
+        run = run_measured("table_costs", command, stack.environment(stack.fast), stack.logs / "table_costs.log")
+        costs: dict[str, Any] = run.result()
+        return costs
+
     def _step(self, name: str) -> list[str]:
         """The options and the entry point of one of our steps."""
-        package = self.stack.project / "spark_jobs"
+        packages = job_packages(self.stack.project)
         archive = self.stack.work / "spark_jobs.zip"
-        archive.write_bytes(zip_package(package))
+        archive.write_bytes(zip_packages(*packages))
         # As on EMR: the entry point lies alone, its modules come out of the archive.
         entry_point = self.stack.work / "entry" / f"{name}.py"
         entry_point.parent.mkdir(exist_ok=True)
-        entry_point.write_bytes((package / f"{name}.py").read_bytes())
+        entry_point.write_bytes((packages[0] / "entry_points" / f"{name}.py").read_bytes())
         return ["--py-files", str(archive), str(entry_point)]
-
-    def _run_folder(self, name: str) -> str:
-        prefix = f"{name}/features/model={self.fingerprint}/run="
-        found = self.stack.s3().list_objects_v2(Bucket=BUCKET, Prefix=prefix, MaxKeys=1)
-        return found["Contents"][0]["Key"].removeprefix(prefix).partition("/")[0]
 
     def _read_json(self, key: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self.stack.s3().get_object(Bucket=BUCKET, Key=key)["Body"].read())

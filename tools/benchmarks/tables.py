@@ -53,6 +53,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         _scaling_table(figures["scaling"]),
         _pca_table(figures["pca"]),
         _limits_table(figures["limits"]),
+        costs_table(figures["tables"]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -160,3 +161,33 @@ def _limits_table(limits: dict[str, Any]) -> str:
         for threads, run in limits["slow_s3_by_fetch_threads"].items()
     ]
     return _table(("what sets the limit", ""), rows)
+
+
+def costs_table(costs: dict[str, Any]) -> str:
+    """Opening, erasing and merging."""
+    small, large = costs["small_runs"], costs["large"]
+    opened = (
+        ("many small runs", small["opening"]),
+        ("the same, merged", small["opening_merged"]),
+        ("one large run", large["opening"]),
+    )
+    rows = [
+        (f"open and find what is to do: {name}, {found['rows']:,} rows", f"{found['files']:,}", "", _seconds(found))
+        for name, found in opened
+    ]
+    changes = (
+        ("merge the small runs' files", small["merging"]),
+        (f"erase {large['erase_one']['rows']:,} picture", large["erase_one"]),
+        (f"erase a label of {large['erase_label']['rows']:,} pictures", large["erase_label"]),
+    )
+    rows += [
+        (name, f"{found['rewritten']['files']:,}", f"{found['rewritten']['bytes'] / 1e6:,.1f}", _seconds(found))
+        for name, found in changes
+    ]
+    return _table(("the feature table, on a folder", "files", "MB rewritten", "seconds"), rows)
+
+
+def _seconds(found: dict[str, Any]) -> str:
+    seconds = found["seconds"]
+    parts = seconds.items() if isinstance(seconds, dict) else [("in all", seconds)]
+    return ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in parts)

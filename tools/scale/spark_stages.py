@@ -8,35 +8,40 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from spark_jobs.commit_records import CommitRecord, TableFiles, to_json
-from spark_jobs.committed_rows import CommittedFile, CommittedRows, answering_rows, rows_to_do
 from verger_rules.addresses import S3Address
+from verger_rules.answering import answering_rows, rows_to_do
+from verger_rules.answers import make_answers
 from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.delta_table import TableFile
+from verger_rules.layout import chunk_folder, table_folder
 from verger_rules.model import FEATURES
-from verger_rules.schemas import MANIFEST
+from verger_rules.schemas import FEATURIZED, KEYS, MANIFEST
+from verger_rules.table_keys import TableKeys
 
 from spark_jobs.pca.block_passes import MERGED_AT_ONCE
-from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, block_tasks
+from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, block_tasks, rows_of_answers
 from spark_jobs.pca.moments import merge, moments_of, pack
 from spark_jobs.pca.pca_model import fit
-from spark_jobs.pca.results_writer import matrix_rows, matrix_schema, to_csv
-from spark_jobs.steps.chunking import chunks, partition_bounds
+from spark_jobs.pca.results_writer import matrix_rows, to_csv
+from spark_jobs.steps.chunking import PARTITION_IMAGES, chunks, partition_bounds
 from spark_jobs.steps.manifest import check_manifest
 from spark_jobs.worker.partition_work import to_ipc
 from tools.scale import synthetic
 from tools.scale.stage_process import Stopwatch, run_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-RUN = "scheduled__2026-11-21T00:00:00+00:00"
+RUN = "scheduled__2026-11-21T00-00-00-00-00-0a1b2c3d"
+COMPUTED_AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHUNK_IMAGES = 20_000
-FILE_ROWS = 4096
+FILE_BYTES = 7_000_000
 #: Ten nodes of four vCPU: the most that a run takes unless told otherwise.
 SLOTS = 40
 COMPONENTS = 10
@@ -62,27 +67,33 @@ def read_stored(content: bytes) -> pa.Table:
     return check_manifest(table.sort_by("path").combine_chunks(), "the manifest")
 
 
-def committed(manifest: pa.Table, images: int) -> CommittedRows:
+def committed(manifest: pa.Table, images: int) -> TableKeys:
     """The keys of the first images' rows, as they lie in files of their chunks."""
-    count = -(-images // FILE_ROWS)
-    files = tuple(_file(number) for number in range(count))
+    files = tuple(_file(number) for number in range(-(-images // PARTITION_IMAGES)))
     rows = np.arange(images, dtype=np.int64)
-    keys = manifest.select(["path", "etag"]).slice(0, images).combine_chunks()
-    keys = keys.append_column("decoder", pa.array(np.full(keys.num_rows, DECODER_VERSION, np.int32)))
-    return CommittedRows(files, keys, rows // FILE_ROWS, rows % FILE_ROWS)
+    listed = manifest.slice(0, images).combine_chunks()
+    columns = {
+        "path": listed["path"],
+        "read_etag": listed["etag"],
+        "decoder": np.full(images, DECODER_VERSION, np.int32),
+        "run": pa.array([RUN]).take(pa.array(np.zeros(images, np.int64))),
+        "computed_at": pa.array([COMPUTED_AT], KEYS.field("computed_at").type).take(pa.array(rows * 0)),
+    }
+    return TableKeys(files, pa.table(columns, KEYS), rows // PARTITION_IMAGES, rows % PARTITION_IMAGES)
 
 
-def _file(number: int) -> CommittedFile:
-    chunk = number * FILE_ROWS // CHUNK_IMAGES
-    name = f"run=scheduled__2026-11-21T00-00-00-00-00-0a1b2c3d/chunk={chunk}/part-{number:05d}-{'0' * 32}-c000.parquet"
-    table = TableFiles(FILE_ROWS, (name,))
-    record = CommitRecord(RUN, "f" * 16, chunk, "2026-11-21T12:00:00Z", table, TableFiles(0, ()))
-    address = S3Address(synthetic.BUCKET, f"features/model={'f' * 16}/{name}")
-    return CommittedFile(address, record, is_features=True)
+def _file(number: int) -> TableFile:
+    folder = chunk_folder(FEATURIZED, RUN, number * PARTITION_IMAGES // CHUNK_IMAGES)
+    return TableFile(f"{folder}/{number:05d}-{'0' * 32}.parquet", FEATURIZED, PARTITION_IMAGES, FILE_BYTES)
+
+
+def no_rejects(name: str, _: Sequence[str]) -> pa.Table:
+    """Reads the reasons of a file's rejects, of which there are none here."""
+    raise FileNotFoundError(name)
 
 
 def featurize_driver(images: int) -> dict[str, Any]:
-    """What featurize's driver does beside Spark: read the list, subtract what is done, cut chunks."""
+    """What featurize's driver does beside Spark: read the list, subtract what is done, cut chunks, decide answers."""
     content = stored_manifest(images)
     watch = Stopwatch()
     manifest = read_stored(content)
@@ -90,22 +101,25 @@ def featurize_driver(images: int) -> dict[str, Any]:
     table = committed(manifest, images * 99 // 100)
     watch.lap()
     todo = rows_to_do(manifest, table, RUN, retry_rejects=False)
-    answers = answering_rows(manifest, table, RUN)
     subtracting = watch.lap()
     # A first run has everything to do: every chunk is cut, and one broadcast.
     cut = list(chunks(manifest, CHUNK_IMAGES))
     bounds = partition_bounds(cut[0]["size"].to_numpy(), SLOTS)
     broadcast = to_ipc(cut[0])
-    records = [to_json(file.record) for file in table.files]
+    cutting = watch.lap()
+    table = committed(manifest, images)
+    watch.lap()
+    answers = make_answers(manifest, table, answering_rows(manifest, table, RUN), no_rejects)
+    stored = _parquet_bytes(answers)
     return {
         "to_do": todo.num_rows,
-        "answered": int((answers >= 0).sum()),
+        "answered": answers.num_rows,
+        "answers_bytes": stored,
         "chunks": len(cut),
         "partitions_a_chunk": len(bounds) - 1,
         "broadcast_bytes": len(broadcast),
         "manifest_table_bytes": manifest.nbytes,
-        "record_bytes": len(str(records[0])) if records else 0,
-        "seconds": {"read": reading, "subtract": subtracting, "cut": watch.lap()},
+        "seconds": {"read": reading, "subtract": subtracting, "cut": cutting, "decide": watch.lap()},
     }
 
 
@@ -113,9 +127,10 @@ def pca_driver(images: int) -> dict[str, Any]:
     """What pca's driver does beside Spark: find each image's row, describe the tasks, write the matrix."""
     manifest = read_stored(stored_manifest(images))
     table = committed(manifest, images)
+    answers = make_answers(manifest, table, np.arange(images, dtype=np.int64), no_rejects)
     watch = Stopwatch()
-    rows = answering_rows(manifest, table, RUN)
-    tasks = block_tasks(table, rows, SLOTS)
+    rows = rows_of_answers(answers, table_folder(S3Address(synthetic.BUCKET, "features"), "f" * 16))
+    tasks = block_tasks(rows, SLOTS)
     described = pickle.dumps(tasks)
     planning = watch.lap()
     labels = manifest.select(["path", "label"])
@@ -139,10 +154,9 @@ def _pieces(images: pa.Table, length: int) -> Iterator[pa.Table]:
         yield matrix_rows(piece, generator.standard_normal((piece.num_rows, COMPONENTS)))
 
 
-def _parquet_bytes(piece: pa.Table) -> int:
+def _parquet_bytes(rows: pa.Table) -> int:
     buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, matrix_schema(COMPONENTS), compression="zstd") as writer:
-        writer.write_table(piece)
+    pq.write_table(rows, buffer, compression="zstd")
     return buffer.tell()
 
 

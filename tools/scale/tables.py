@@ -15,7 +15,7 @@ GIB = 2**30
 MANY = 10_000
 #: As the listing's answers come: one after the other.
 PAGE = 1000
-FILE_ROWS = 4096
+FILE_ROWS = 1024
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -54,6 +54,7 @@ def steps(result: Mapping[str, Any]) -> str:
         ("read what is done", "plan_run", "plan", ("read_done",)),
         ("subtract and count", "plan_run", "plan", ("subtract",)),
         ("read the manifest, subtract", "featurize, driver", "featurize_driver", ("read", "subtract")),
+        ("decide and write the answers", "featurize, driver", "featurize_driver", ("decide",)),
         ("describe the tasks", "pca, driver", "pca_driver", ("describe_tasks",)),
         ("write the matrix, k = 10", "pca, driver", "pca_driver", ("write_matrix",)),
         ("draw the map", "publish_results", "draw", ("draw",)),
@@ -89,7 +90,8 @@ def files(result: Mapping[str, Any]) -> str:
     rows = [
         ("manifest.parquet", *(size(at(n, plan, lambda run: float(run["manifest_bytes"]))) for n in TARGETS)),
         ("the same in the driver's memory", *(size(at(n, driver, _of("manifest_table_bytes"))) for n in TARGETS)),
-        ("commit records of one run", *(f"{-(-n // 20_000):,}" for n in TARGETS)),
+        ("answers", *(size(at(n, driver, _of("answers_bytes"))) for n in TARGETS)),
+        ("commits of one run", *(f"{-(-n // 20_000):,}" for n in TARGETS)),
         ("files of features", *(f"{-(-n // FILE_ROWS):,}" for n in TARGETS)),
         ("matrix.csv, k = 10", *(size(at(n, pca, _of("matrix_csv_bytes"))) for n in TARGETS)),
         ("tasks of pca", *(f"{at(n, pca, _of('tasks')):,.0f}" for n in TARGETS)),
