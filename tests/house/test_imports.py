@@ -121,6 +121,7 @@ def test_every_part_of_a_package_has_its_place_in_the_order(package: str) -> Non
     assert parts == set(LAYERS[package])
 
 
+@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Airflow's own
 def test_airflow_looks_for_plugins_in_none_of_our_packages() -> None:
     """It would run each module of theirs in every one of its processes."""
     found = {Path(path).name for path in find_path_from_directory(str(PROJECT / "plugins"), ".airflowignore", "glob")}
