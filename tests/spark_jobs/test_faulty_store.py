@@ -127,7 +127,7 @@ def test_many_writers_at_once_lose_and_double_nothing(s3: S3Client, bucket: str)
 def test_a_store_that_never_answers_is_one_clear_error_with_the_address(
     proxy: tuple[StoreSettings, Faults], place: TablePlace, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta_table, "_PAUSES", (0.0,))
+    monkeypatch.setattr(delta_table, "PAUSES", (0.0,))
     ours = put_files(s3, place, SLUG, 0, rows(1))
     proxy[1].conflict = 10_000
     with pytest.raises(TableError, match=r"chunk 0 was not committed to s3://.*/features/model=0123456789abcdef: "):
