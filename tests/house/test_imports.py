@@ -70,6 +70,7 @@ def test_an_import_inside_a_function_counts() -> None:
 LAYERS = {
     "verger_rules": (
         "decoder_version", "model", "innermost_cause", "csv_text", "addresses", "layout", "schemas", "delta_table",
+        "table_erasure",
         "table_keys", "answering", "answers",
     ),
     "verger": (
