@@ -1,6 +1,10 @@
 """The small programs of the images: health, login, the default model."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,3 +71,25 @@ def test_the_default_is_found_only_when_it_is_whole(program: ModuleType, tmp_pat
     assert program.read_default(models) is None
     (tmp_path / "default.json").write_text(json.dumps({"fingerprint": "0" * 16}))
     assert program.read_default(models) is None, "the model that it points to is not there"
+
+
+def test_the_model_s_image_has_all_that_preparing_a_model_imports(project: Path, tmp_path: Path) -> None:
+    """Of our packages an image has what its Dockerfile copies, and on the path what it says."""
+    python = project / ".venv" / "model" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("the environment `model` is not there: make .venv/model/.ready")
+    words = (project / "docker" / "model" / "Dockerfile").read_text("utf-8")
+    for source, target in re.findall(r"^COPY ((?!requirements|docker/uv|--)\S+) (\S+)$", words, re.MULTILINE):
+        shutil.copytree(project / source, tmp_path / target)
+    (path,) = re.findall(r"PYTHONPATH=(\S+)", words)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path.replace("/opt/verger", str(tmp_path))}
+    for name in ("docker/model/prepare_default.py", "tools/prepare_model.py"):
+        done = subprocess.run(
+            [python, tmp_path / name, "--help"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

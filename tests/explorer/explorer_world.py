@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,13 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
     drawn = {label: jpeg(pictures.colours.get(label, colour_of(label))) for label in set(pictures.labels)}
     thumbnails = [None if at % every else drawn[label] for at, label in enumerate(pictures.labels)]
     put_pictures(root, PICTURES_FILE, [Stored(*row) for row in zip(paths, thumbnails, strict=True)])
-    answers = [
+    answers: list[dict[str, Any]] = [
         *({"path": path, "label": label, "etag": etag, "file": PICTURES_FILE, "row": row}
           for row, (path, label, etag) in enumerate(zip(paths, pictures.labels, etags, strict=True))),
         *({"path": IMAGES + name, "label": "x", "etag": "r", "stage": "decode", "reason": reason,
            "detail": "it ended early"} for name, reason in pictures.rejects),
     ]  # fmt: skip
-    answers.sort(key=lambda answer: str(answer["path"]))
+    answers.sort(key=itemgetter("path"))
     manifest = pa.table(
         {
             "path": [answer["path"] for answer in answers],

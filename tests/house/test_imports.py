@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow._shared.module_loading import find_path_from_directory
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +70,7 @@ def test_an_import_inside_a_function_counts() -> None:
 LAYERS = {
     "verger_rules": (
         "decoder_version", "model", "innermost_cause", "csv_text", "addresses", "layout", "schemas", "delta_table",
+        "table_erasure",
         "table_keys", "answering", "answers",
     ),
     "verger": (
@@ -118,6 +120,13 @@ def test_every_part_of_a_package_has_its_place_in_the_order(package: str) -> Non
     inside = [path for path in (PROJECT / HOME[package] / package).iterdir() if not path.name.startswith("__")]
     parts = {path.stem for path in inside if path.is_dir() or path.suffix == ".py"}
     assert parts == set(LAYERS[package])
+
+
+@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Airflow's own
+def test_airflow_looks_for_plugins_in_none_of_our_packages() -> None:
+    """It would run each module of theirs in every one of its processes."""
+    found = {Path(path).name for path in find_path_from_directory(str(PROJECT / "plugins"), ".airflowignore", "glob")}
+    assert {name for name in found if name.endswith(".py")} == {"verger_plugin.py"}
 
 
 @pytest.mark.parametrize("word", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])

@@ -48,7 +48,8 @@ def test_rows_of_other_decoders_answer_nothing_and_are_known(s3: S3Client, bucke
     put_chunk(s3, bucket, "r", rows)
     done = read_done(bucket)
     pairs = [(row.path, row.etag) for row in rows]
-    assert (done.features, done.rejects) == ({pairs[1]}, {pairs[4]})
+    assert done.features == {pairs[1]}
+    assert done.rejects == {pairs[4]}
     assert done.otherwise == {pairs[0], pairs[2], pairs[3]}
     assert done.answered(retry_rejects=False) == {pairs[1], pairs[4]}
     assert done.paths == {path for path, _ in pairs}
