@@ -3,13 +3,14 @@
 import base64
 import mimetypes
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verger_rules.addresses import S3Address
 
 from verger.publish.explorer.data import RunFiles, write_data
+from verger.publish.run_description import RUN_SCRIPT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,15 +29,28 @@ _TYPES = {
 
 
 def publish_explorer(s3: "S3Client", files: RunFiles) -> None:
-    """Put the explorer under `results/<slug>/explorer/`, its `index.html` last."""
+    """Put the explorer under `results/<slug>/explorer/`, its `index.html` last; then delete what it no longer shows.
+
+    An earlier publishing of the run may have had more sheets, and pictures in them that have been erased since.
+    """
     with tempfile.TemporaryDirectory(prefix="verger-explorer-") as name:
         data = Path(name)
         write_data(data, files)
         write_script(data / "offline.js", [data / file for file in FETCHED])
         for path in sorted(data.iterdir()):
             _upload(s3, path, files.run.result_file(f"{FOLDER}/data/{path.name}"))
+        written = {path.name for path in data.iterdir()}
     for path in sorted(PAGE.iterdir(), key=lambda path: path.suffix == ".html"):
         _upload(s3, path, files.run.result_file(f"{FOLDER}/{path.name}"))
+    _delete_others(s3, files.run.result_file(f"{FOLDER}/data/"), {*written, RUN_SCRIPT.rpartition("/")[2]})
+
+
+def _delete_others(s3: "S3Client", folder: S3Address, kept: Collection[str]) -> None:
+    """Delete the objects of a folder, whose key ends in `/`, but for those of some names."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key):
+        for entry in page.get("Contents", ()):
+            if entry["Key"].removeprefix(folder.key) not in kept:
+                s3.delete_object(Bucket=folder.bucket, Key=entry["Key"])
 
 
 def write_script(script: Path, files: Iterable[Path]) -> None:
