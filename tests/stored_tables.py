@@ -123,7 +123,8 @@ def visible_rows(s3: S3Client, bucket: str, fingerprint: str = FINGERPRINT) -> p
     ]
     if not tables:
         return TABLE_FILE.append(pa.field(OUTCOME, pa.string())).empty_table()
-    return pa.concat_tables([table.cast(tables[0].schema) for table in tables]).sort_by("path")
+    wanted = TABLE_FILE.append(pa.field(OUTCOME, pa.string()))
+    return pa.concat_tables([table.cast(wanted) for table in tables]).sort_by("path")
 
 
 def read_object(s3: S3Client, address: S3Address) -> pa.Table:

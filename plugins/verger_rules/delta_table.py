@@ -28,16 +28,17 @@ CHECKPOINT_VERSIONS = 20
 #: Versions of the log between two looks for files that nobody names.
 VACUUM_VERSIONS = 100
 _LOG_DAYS = 30
-_NO_DAYS = 0
-_LOG_RETENTION = "delta.logRetentionDuration"
-_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+#: The property that says for how long the log tells of earlier versions.
+LOG_RETENTION = "delta.logRetentionDuration"
+#: Seconds before a change of the table that met another one is tried again.
+PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 PROPERTIES: Mapping[str, str] = {
     # Statistics would put the smallest and the largest path of each file into the log.
     "delta.dataSkippingNumIndexedCols": "0",
     "delta.targetFileSize": str(FILE_BYTES),
     "delta.checkpointInterval": str(CHECKPOINT_VERSIONS),
-    _LOG_RETENTION: f"interval {_LOG_DAYS} days",
+    LOG_RETENTION: f"interval {_LOG_DAYS} days",
 }
 
 
@@ -88,13 +89,13 @@ def open_table(place: TablePlace) -> DeltaTable | None:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise TableError(f"the feature table {place.folder.uri} cannot be read: {_said(error)}") from error
+        raise TableError(f"the feature table {place.folder.uri} cannot be read: {said(error)}") from error
 
 
 def open_or_create(place: TablePlace) -> DeltaTable:
     """The table as it is now, made if there is none; of two who make it at once, one does. Raises TableError."""
     failure: Exception | None = None
-    for pause in (*_PAUSES, 0.0):
+    for pause in (*PAUSES, 0.0):
         if (table := open_table(place)) is not None:
             return table
         try:
@@ -109,7 +110,7 @@ def open_or_create(place: TablePlace) -> DeltaTable:
         except (DeltaError, OSError) as error:
             failure = error
             time.sleep(pause)
-    raise TableError(f"the feature table {place.folder.uri} cannot be made: {_said(failure)}") from failure
+    raise TableError(f"the feature table {place.folder.uri} cannot be made: {said(failure)}") from failure
 
 
 def live_files(table: DeltaTable | None) -> list[TableFile]:
@@ -142,7 +143,7 @@ def commit_chunk(place: TablePlace, slug: str, chunk: int, files: Sequence[Table
         TableError: the store did not take it, however often it was tried.
     """
     failure: Exception | None = None
-    for pause in (*_PAUSES, 0.0):
+    for pause in (*PAUSES, 0.0):
         table = open_or_create(place)
         if next_chunk(table, slug) > chunk:
             return {file.name for file in files} <= {file.name for file in live_files(table)}
@@ -159,7 +160,7 @@ def commit_chunk(place: TablePlace, slug: str, chunk: int, files: Sequence[Table
             time.sleep(pause)
         else:
             return True
-    raise TableError(f"chunk {chunk} was not committed to {place.folder.uri}: {_said(failure)}") from failure
+    raise TableError(f"chunk {chunk} was not committed to {place.folder.uri}: {said(failure)}") from failure
 
 
 def _add(file: TableFile) -> AddAction:
@@ -194,13 +195,6 @@ def vacuum(table: DeltaTable, grace_hours: int) -> int:
     return len(deleted)
 
 
-def forget_history(table: DeltaTable) -> None:
-    """Delete what the log tells of versions before this one: it names files and predicates of erasures."""
-    table.alter.set_table_properties({_LOG_RETENTION: f"interval {_NO_DAYS} days"})
-    table.create_checkpoint()
-    table.cleanup_metadata()
-    table.alter.set_table_properties({_LOG_RETENTION: PROPERTIES[_LOG_RETENTION]})
-
-
-def _said(error: Exception | None) -> str:
+def said(error: Exception | None) -> str:
+    """What an error of the library says, on one line."""
     return " ".join(str(error).split())[:500]

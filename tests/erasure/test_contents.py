@@ -142,7 +142,7 @@ def test_plain_lines_are_taken_as_they_are() -> None:
     ("uris", "labels", "bucket", "prefix", "message"),
     [
         ([], [], "b", "images/", "nothing to erase"),
-        (["images/1.jpg"], [], "", "images/", "no S3 address"),
+        (["images/1.jpg"], [], "", "images/", "not an S3 address"),
         (["s3://b/"], [], "", "images/", "does not lie under"),
         (["s3://b/features/"], [], "", "images/", "does not lie under"),
         (["s3://b/images/1.jpg", "s3://c/images/1.jpg"], [], "", "images/", "2 buckets"),

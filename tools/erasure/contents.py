@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tools.erasure.selection import Selection
 
 ERASED = "(erased)"
+#: The files of an explorer that name who is in it.
+EXPLORED = ("points.parquet", "rejects.parquet")
 
 Cleaned = tuple[int, bytes]
 
@@ -114,8 +116,10 @@ def clean_json(content: bytes, selection: Selection) -> Cleaned:
 
 def cleaner_of(key: str) -> Callable[[bytes, Selection], Cleaned] | None:
     """What cleans a file of this name; None when it holds nothing of single pictures that can be taken out."""
-    name = key.rpartition("/")[2]
-    if name in {"manifest.parquet", "matrix.parquet"}:
+    folder, _, name = key.rpartition("/")
+    if name in {"manifest.parquet", "matrix.parquet", *EXPLORED} or (
+        folder.endswith("/answers") and name.endswith(".parquet")
+    ):
         return clean_parquet
     if name in {"matrix.csv", "rejects.csv"}:
         return clean_csv

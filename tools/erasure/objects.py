@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
+import boto3
+from botocore.exceptions import ClientError
+from verger_rules.delta_table import TablePlace, store_options
 
 from spark_jobs.ranged_file import RangedFile
 
@@ -15,12 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
+    from verger_rules.addresses import S3Address
 
 NOT_OFFERED = {"NotImplemented", "501", "MethodNotAllowed"}
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 AT_ONCE = 8
-#: Seconds before another conditional PUT is tried where the last one had no answer that counts.
-PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -94,28 +95,6 @@ class Bucket:
         """Write an object."""
         self.s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
 
-    def put_once(self, key: str, content: bytes) -> bool:
-        """Write an object where there is none; whether it is ours that lies there now.
-
-        What lies there decides after every answer but a plain yes: the one of a PUT that did store may be lost, and S3
-        answers 409 while another request for the key is under way, whatever comes of that.
-        """
-        for pause in (*PAUSES, None):
-            try:
-                self.s3.put_object(Bucket=self.name, Key=key, Body=content, IfNoneMatch="*")
-            except (ClientError, HTTPClientError, ConnectionError) as error:
-                if isinstance(error, ClientError) and not _is_open(error):
-                    raise
-                lies_there = self.read(StoredObject(key, 0))
-                if lies_there is not None:
-                    return lies_there == content
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            else:
-                return True
-        raise AssertionError("the last attempt returns or raises")
-
     def delete(self, some: Iterable[StoredObject]) -> None:
         """Delete objects for good: a version by its id, so that no delete marker takes its place."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -123,12 +102,6 @@ class Bucket:
 
     def _delete(self, stored: StoredObject) -> None:
         self.s3.delete_object(Bucket=self.name, Key=stored.key, **_version(stored))
-
-
-def _is_open(error: ClientError) -> bool:
-    """Whether an answer leaves open what lies under the key: condition, conflict, or S3's own error."""
-    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status in {409, 412} or status >= 500  # noqa: PLR2004 - server errors
 
 
 def open_bucket(s3: S3Client, name: str, *, all_versions: bool) -> Bucket:
@@ -145,6 +118,26 @@ def has_versions(s3: S3Client, name: str) -> bool:
         if error.response["Error"]["Code"] in NOT_OFFERED or status == 501:  # noqa: PLR2004 - Not Implemented
             return False
         raise
+
+
+def table_place(bucket: Bucket, folder: S3Address) -> TablePlace:
+    """A feature table, reached at the same endpoint as its bucket and with the same credentials."""
+    endpoint = str(bucket.s3.meta.endpoint_url)
+    # A client of boto3 is led to the bucket's own region, deltalake is not.
+    region = bucket.s3.head_bucket(Bucket=bucket.name).get("BucketRegion") or bucket.s3.meta.region_name
+    found = boto3.Session().get_credentials()
+    key = found.get_frozen_credentials() if found else None
+    named = {
+        "AWS_ACCESS_KEY_ID": key.access_key if key else None,
+        "AWS_SECRET_ACCESS_KEY": key.secret_key if key else None,
+        "AWS_SESSION_TOKEN": key.token if key else None,
+    }
+    credentials = {name: value for name, value in named.items() if value}
+    return TablePlace(folder, store_options(region, None if _is_aws(endpoint) else endpoint, credentials))
+
+
+def _is_aws(endpoint: str) -> bool:
+    return (urlsplit(endpoint).hostname or "").endswith(".amazonaws.com")
 
 
 def _version(stored: StoredObject) -> dict[str, Any]:

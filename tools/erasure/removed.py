@@ -7,11 +7,15 @@ from typing import Any
 
 PLACES = {
     "pictures": "the pictures themselves",
-    "features": "feature rows (with their thumbnails)",
-    "rejects": "reject rows",
-    "records": "commit records that named files that are gone",
+    "features": "rows with features and thumbnails",
+    "rejects": "rows of rejects",
+    "unnamed": "files that the feature table does not name",
+    "history": "what its log told of erasures",
+    "lost": "files that it named and that were gone",
+    "earlier": "feature tables of earlier releases",
     "walkthrough": "the notebook's own tables and thumbnails",
     "manifests": "manifests of runs",
+    "answers": "answers of runs",
     "run_notes": "what runs and results say of single pictures",
     "matrices": "matrices and lists of rejects",
     "pages": "reports, maps and explorers",
@@ -44,10 +48,16 @@ class Removed:
 
 
 class Account:
-    """The account of one erasure; it is filled as the work is done."""
+    """The account of one erasure; it is filled as the work is done.
+
+    Attributes:
+        places: what was removed, by the names of PLACES.
+        run_again: the slugs of runs whose files were deleted before they counted; empty for rows of several runs.
+    """
 
     def __init__(self) -> None:
         self.places = {name: Removed() for name in PLACES}
+        self.run_again: set[str] = set()
 
     def __getitem__(self, place: str) -> Removed:
         """What was removed in a place."""
@@ -57,6 +67,11 @@ class Account:
     def found_something(self) -> bool:
         """Whether anything was there to remove."""
         return any(self.places.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows and mentions of the pictures, wherever they were."""
+        return sum(removed.rows for removed in self.places.values())
 
     def as_json(self) -> dict[str, Any]:
         """The figures by place."""

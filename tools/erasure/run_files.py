@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tools.erasure.contents import cleaner_of
+from tools.erasure.contents import EXPLORED, cleaner_of
 from tools.erasure.removed import ErasureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tools.erasure.objects import Bucket, StoredObject
     from tools.erasure.removed import Account
@@ -24,23 +26,28 @@ _SUMS = (
     "pca_model/model.npz",
     "pca_model/model.json",
 )
-#: Files of a result that can be written again without some pictures. The matrix is last: what is left of a killed
-#: erasure is found by the files that still name a picture, so pages go first.
+#: What is left of a killed erasure is found by the files that still name a picture. So these pages go after all others,
+#: and tables, which are written again without it, after the pages; the matrix is last.
+_NAMING_PAGES = tuple(f"explorer/data/{name}" for name in EXPLORED)
 _TABLES = ("run.json", "rejects.csv", "rejects-excel.csv", "matrix.csv", "matrix-excel.csv", "matrix.parquet")
 #: Below it notebooks/walkthrough.ipynb has a folder for each of its runs.
 _WALKTHROUGHS = "features/walkthrough/"
+_SHEET = re.compile(r"explorer/data/sheet-([0-9]+)\.jpg")
 _CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
 
 
 def erase_from_runs(bucket: Bucket, selection: Selection, account: Account, *, dry_run: bool) -> None:
-    """Clean every manifest and every JSON file under `runs/`."""
+    """Clean every manifest, every file of answers and every JSON file under `runs/`."""
     for key, versions in by_key(bucket.objects("runs/")).items():
-        place = "manifests" if key.endswith(".parquet") else "run_notes"
+        place = "run_notes" if key.endswith(".json") else "answers" if "/answers/" in key else "manifests"
         _clean(bucket, key, versions, selection, account, place=place, dry_run=dry_run)
 
 
 def erase_from_results(bucket: Bucket, selection: Selection, account: Account, *, dry_run: bool) -> None:
-    """Clean the tables of every result that names a selected picture, and delete its pages."""
+    """Clean the tables of every result that names a selected picture, and delete its pages.
+
+    Sheets of thumbnails do not say who is in them: those that an earlier publishing left behind go in any case.
+    """
     results: dict[str, dict[str, list[StoredObject]]] = defaultdict(dict)
     for key, versions in by_key(bucket.objects("results/")).items():
         folder, slash, name = key.removeprefix("results/").partition("/")
@@ -48,13 +55,31 @@ def erase_from_results(bucket: Bucket, selection: Selection, account: Account, *
             results[f"results/{folder}/"][name] = versions
     for folder, files in results.items():
         tables = [name for name in _TABLES if name in files]
-        if not any(_selected(bucket, stored, selection) for name in tables for stored in files[name]):
+        naming = [*tables, *(name for name in _NAMING_PAGES if name in files)]
+        if not any(_selected(bucket, stored, selection) for name in naming for stored in files[name]):
+            delete_whole(bucket, _left_sheets(bucket, files), account, "pages", dry_run=dry_run)
             continue
-        pages = [versions for name, versions in files.items() if name not in {*_SUMS, *_TABLES}]
-        _delete_whole(bucket, pages, account, "pages", dry_run=dry_run)
+        others = [name for name in files if name not in {*_SUMS, *_TABLES, *_NAMING_PAGES}]
+        pages = [files[name] for name in (*others, *_NAMING_PAGES) if name in files]
+        delete_whole(bucket, pages, account, "pages", dry_run=dry_run)
         for name in tables:
             place = "run_notes" if name == "run.json" else "matrices"
             _clean(bucket, folder + name, files[name], selection, account, place=place, dry_run=dry_run)
+
+
+def _left_sheets(bucket: Bucket, files: Mapping[str, Sequence[StoredObject]]) -> list[list[StoredObject]]:
+    """Sheets of thumbnails that the explorer of a result does not show: more than it counts, and old versions."""
+    shown = 0
+    for stored in files.get("explorer/data/about.json", ()):
+        content = bucket.read(stored) if stored.current and not stored.marker else None
+        shown = json.loads(content)["sheets"]["count"] if content else shown
+    sheets = ((_SHEET.fullmatch(name), versions) for name, versions in files.items())
+    left = (
+        [stored for stored in versions if not stored.current or int(sheet[1]) >= shown]
+        for sheet, versions in sheets
+        if sheet
+    )
+    return [versions for versions in left if versions]
 
 
 def erase_walkthroughs(bucket: Bucket, account: Account, *, dry_run: bool) -> None:
@@ -62,7 +87,7 @@ def erase_walkthroughs(bucket: Bucket, account: Account, *, dry_run: bool) -> No
 
     A walkthrough that ends clears its folder itself, so what is there was left behind, and is wanted by nobody.
     """
-    _delete_whole(bucket, list(by_key(bucket.objects(_WALKTHROUGHS)).values()), account, "walkthrough", dry_run=dry_run)
+    delete_whole(bucket, list(by_key(bucket.objects(_WALKTHROUGHS)).values()), account, "walkthrough", dry_run=dry_run)
 
 
 def by_key(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
@@ -73,7 +98,7 @@ def by_key(objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
     return found
 
 
-def _delete_whole(
+def delete_whole(
     bucket: Bucket, files: Sequence[Sequence[StoredObject]], account: Account, place: str, *, dry_run: bool
 ) -> None:
     """Delete files of a place that are not written again, each with its versions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from verger.storage.layout import label_of
 from verger_rules.addresses import parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 class RequestError(ValueError):
@@ -59,10 +60,25 @@ class Selection:
         for prefix in self.prefixes:
             found = pc.or_(found, pc.fill_null(pc.starts_with(paths, prefix), fill_value=False))
         if self.labels:
-            # Rows of earlier versions hold a label as its folder was written.
-            one = pc.utf8_normalize(labels, form="NFC")
-            found = pc.or_(found, pc.is_in(one, value_set=pa.array(sorted(self.labels), pa.string())))
+            # A table may hold a label as its folder was written. Python's form, as of all that is no column.
+            named = [label for label in pc.unique(labels).to_pylist() if label and one_form(label) in self.labels]
+            found = pc.or_(found, pc.is_in(labels, value_set=pa.array(named, pa.string())))
         return found
+
+    def in_other_forms(self) -> Selection | None:
+        """The same addresses in the other forms that Unicode has for their letters; None when there are none.
+
+        An address is a key, and two keys of the same letters are two pictures: an erasure takes the one that is named.
+        """
+        paths, prefixes = (_other_forms(addresses) for addresses in (self.paths, self.prefixes))
+        if not (paths or prefixes):
+            return None
+        return Selection(self.bucket, self.images_prefix, paths, tuple(sorted(prefixes)), frozenset())
+
+
+def _other_forms(addresses: Collection[str]) -> frozenset[str]:
+    forms = {unicodedata.normalize(form, address) for address in addresses for form in ("NFC", "NFD")}
+    return frozenset(forms - set(addresses))
 
 
 def parse_selection(uris: Iterable[str], labels: Iterable[str], bucket: str, images_prefix: str) -> Selection:
