@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
     from tools.erasure.objects import Bucket
 
+#: Pictures of one folder that are looked up one by one; of more, the folder is listed.
+_LOOKED_UP_ALONE = 50
+
 
 def parse_args(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
     """The command line."""

@@ -66,7 +66,7 @@ def test_the_bootstrap_s_last_check_loads_every_shared_library_that_the_jobs_loa
 import io
 from PIL import Image
 from ai_edge_litert.interpreter import Interpreter
-from spark_jobs.entry_points.pca import feature_blocks, moments, pca_model_files, results_writer
+from spark_jobs.pca import feature_blocks, moments, pca_model_files, results_writer
 from spark_jobs.steps import manifest, model_files, table_upkeep
 from spark_jobs.store import answers_store, object_store, remote_file, table_file, table_store
 from spark_jobs.worker import decode, fetch, infer

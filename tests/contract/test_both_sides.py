@@ -15,7 +15,7 @@ from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.layout import chunk_folder, progress_address, run_slug, table_folder, worker_signs_folder
 from verger_rules.schemas import FEATURIZED, REJECTED
 
-from spark_jobs.entry_points.pca import pca_model
+from spark_jobs.pca import pca_model
 from spark_jobs.place import yarn_executors
 from spark_jobs.steps import featurize_arguments, pca_arguments
 

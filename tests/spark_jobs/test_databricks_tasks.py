@@ -6,7 +6,7 @@ import sys
 import pytest
 from pyspark import SparkConf, SparkContext
 
-from spark_jobs.entry_points.pca import block_passes
+from spark_jobs.pca import block_passes
 from spark_jobs.place.spark_context import KEEP_CONTEXT
 from tests.spark_jobs.job_world import PROJECT, JobWorld, many_jpegs
 
