@@ -21,8 +21,9 @@ from verger_rules.delta_table import TableFile, commit_chunk, next_chunk, open_t
 from verger_rules.layout import chunk_folder, run_slug
 from verger_rules.schemas import ANSWERS, FEATURIZED, REJECTED, TABLE_FILE
 
+from spark_jobs.entry_points.pca import parse_args, pca
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.pca import block_passes, parse_args, pca, results_writer
+from spark_jobs.pca import block_passes, results_writer
 from spark_jobs.pca.results_writer import write_rejects
 from spark_jobs.store.answers_store import write_answers
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import WriterProperties
 from verger_rules.answering import rows_to_do
-from verger_rules.delta_table import forget_history, live_files, merge_small_files, open_table, vacuum
+from verger_rules.delta_table import live_files, merge_small_files, open_table
 from verger_rules.schemas import KEYS, MANIFEST, image_id
+from verger_rules.table_erasure import delete_images, purge
 from verger_rules.table_keys import read_keys
 
 from tools.benchmarks.local_table import local_place, local_reader
@@ -81,20 +81,15 @@ def manifest(images: int) -> pa.Table:
 
 def erasure(place: TablePlace, paths: Sequence[str]) -> dict[str, Any]:
     """Delete some images' rows, then every file and entry of the log that holds them."""
-    table = open_table(place)
-    if table is None:
-        raise FileNotFoundError(place.folder.uri)
-    before = set(live_files(table))
+    before = set(live_files(open_table(place)))
     watch = Stopwatch()
-    named = ", ".join(f"'{image_id(path)}'" for path in paths)
-    found = table.delete(f"image_id IN ({named})", writer_properties=WriterProperties(compression="ZSTD"))
+    delete_images(place, map(image_id, paths))
     deleting = watch.lap()
-    vacuum(table, grace_hours=0)
-    forget_history(table)
+    purge(place)
     purging = watch.lap()
     after = set(live_files(open_table(place)))
     return {
-        "rows": found["num_deleted_rows"],
+        "rows": sum(file.rows for file in before) - sum(file.rows for file in after),
         "seconds": {"delete": deleting, "purge": purging},
         "rewritten": changed(before - after),
         "written": changed(after - before),
