@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from verger_rules.delta_table import TableError
 from verger_rules.innermost_cause import innermost_cause
+from verger_rules.table_error import TableError
 
 PREFIX = "verger: error:"
 

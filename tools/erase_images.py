@@ -26,7 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from verger.run.images_prefix import check_images_prefix
 from verger.storage.layout import BucketLayout
-from verger_rules.delta_table import TableError
+from verger_rules.table_error import TableError
 
 from tools.erasure.feature_tables import erase_from_table, fingerprints
 from tools.erasure.objects import StoredObject, open_bucket

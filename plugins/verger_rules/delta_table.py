@@ -17,6 +17,7 @@ from deltalake.transaction import AddAction
 
 from verger_rules.addresses import S3Address
 from verger_rules.schemas import OUTCOME, TABLE
+from verger_rules.table_error import TableError
 
 #: A file of the table: what a worker writes of its pictures (1,024 of them are 7 MB), and what small files are merged
 #: to. Larger ones would have to be rewritten by one machine at the end of each large run.
@@ -42,10 +43,6 @@ PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": str(CHECKPOINT_VERSIONS),
     LOG_RETENTION: f"interval {_LOG_DAYS} days",
 }
-
-
-class TableError(RuntimeError):
-    """The feature table could not be read or written; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,8 @@ from collections.abc import Callable, Iterable
 from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
 
-from verger_rules.delta_table import (
-    LOG_RETENTION,
-    PAUSES,
-    PROPERTIES,
-    TableError,
-    TableFile,
-    TablePlace,
-    open_table,
-    said,
-    vacuum,
-)
+from verger_rules.delta_table import LOG_RETENTION, PAUSES, PROPERTIES, TableFile, TablePlace, open_table, said, vacuum
+from verger_rules.table_error import TableError
 
 _NO_DAYS = "interval 0 days"
 #: outcome=<o>/<slug>/<chunk>/<file>: what a run wrote. What a deletion or a merge wrote lies in outcome=<o>/ itself.

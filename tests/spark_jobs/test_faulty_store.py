@@ -11,8 +11,9 @@ import pytest
 from mypy_boto3_s3 import S3Client
 from verger_rules import delta_table
 from verger_rules.addresses import S3Address
-from verger_rules.delta_table import TableError, TablePlace, commit_chunk
+from verger_rules.delta_table import TablePlace, commit_chunk
 from verger_rules.layout import run_slug
+from verger_rules.table_error import TableError
 
 from spark_jobs.job_errors import StepFailedError, error_from_worker
 from spark_jobs.store.object_store import StoreSettings, write_bytes

@@ -8,7 +8,8 @@ from verger.plan.feature_table import DoneImages, read_done_images
 from verger.storage.aws_clients import arrow_filesystem, feature_table_place
 from verger.storage.layout import BucketLayout
 from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.delta_table import TableError, merge_small_files, open_table
+from verger_rules.delta_table import merge_small_files, open_table
+from verger_rules.table_error import TableError
 
 from tests.stored_tables import FINGERPRINT, Row, keys_below, place_of, put_chunk, put_files
 
