@@ -25,6 +25,10 @@ class StepFailedError(RuntimeError):
     """The step could not do its work; the message says what to do. Exit code 1."""
 
 
+class CutOffError(StepFailedError):
+    """The step cannot end in this place: its time is over, or its memory; what it committed counts. Exit code 3."""
+
+
 class StoreUnavailableError(StepFailedError):
     """The object store kept refusing for a passing reason (throttling, timeouts) until patience ran out."""
 
@@ -50,7 +54,9 @@ def run_step(step: Callable[[], None]) -> int:
 
 
 def exit_code_of(error: RefusedError | StepFailedError | TableError) -> int:
-    """2 for what was refused, 1 for anything else."""
+    """2 for what was refused, 3 for what was cut off, 1 for anything else."""
+    if isinstance(error, CutOffError):
+        return 3
     return 2 if isinstance(error, RefusedError) else 1
 
 

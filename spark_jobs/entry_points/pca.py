@@ -10,6 +10,8 @@ import sys
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from spark_jobs.job_errors import run_step
+from spark_jobs.pca.spark_passes import spark_passes
+from spark_jobs.place.spark_place import SparkPlace
 from spark_jobs.steps.pca_arguments import parse_args
 from spark_jobs.steps.pca_step import pca
 
@@ -18,7 +20,7 @@ __all__ = ["main", "parse_args", "pca"]
 
 def main() -> int:
     """Run the step; the exit code of docs/formats.md."""
-    return run_step(lambda: pca(parse_args()))
+    return run_step(lambda: pca(parse_args(), SparkPlace(), spark_passes))
 
 
 if __name__ == "__main__":

@@ -2,40 +2,32 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark import SparkContext
 from verger_rules.addresses import S3Address
 from verger_rules.delta_table import TableFile, TablePlace, commit_chunk
 from verger_rules.layout import chunk_folder
 from verger_rules.schemas import FEATURIZED, REJECTED
 
 from spark_jobs.job_errors import StepFailedError
+from spark_jobs.place.work_place import Workers
 from spark_jobs.steps.chunking import partition_bounds
 from spark_jobs.store.object_store import StoreSettings, list_keys
-from spark_jobs.worker.infer import BroadcastModel
+from spark_jobs.worker.infer import SharedModel
 from spark_jobs.worker.partition_work import PartitionWork, WorkLimits, to_ipc
-
-if TYPE_CHECKING:
-    from pyspark.accumulators import Accumulator
-
-    from spark_jobs.worker.telemetry import TotalsByHost
 
 
 @dataclass(frozen=True)
 class ChunkJob:
     """What is the same for every chunk of a step."""
 
-    spark: SparkContext
+    workers: Workers
     settings: StoreSettings
     place: TablePlace
     signs: S3Address
     slug: str
-    model: BroadcastModel
+    model: SharedModel
     limits: WorkLimits
-    totals: "Accumulator[TotalsByHost]"
-    slots: int
 
 
 def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> bool:
@@ -59,12 +51,11 @@ def process_chunk(job: ChunkJob, number: int, images: pa.Table) -> bool:
 
 
 def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[TableFile]:
-    """Have the workers store the chunk's rows: one task per partition, each of which knows its images by its number."""
-    bounds = partition_bounds(images["size"].to_numpy(), job.slots)
-    count = len(bounds) - 1
-    broadcast = job.spark.broadcast(to_ipc(images))
+    """Have the workers store the chunk's rows: one part per partition, which knows its images by its number."""
+    bounds = partition_bounds(images["size"].to_numpy(), job.workers.slots)
+    shared = job.workers.share(to_ipc(images))
     work = PartitionWork(
-        images=broadcast,
+        images=shared,
         bounds=tuple(bounds),
         settings=job.settings,
         table=job.place.folder,
@@ -74,13 +65,12 @@ def _computed(job: ChunkJob, number: int, images: pa.Table) -> list[TableFile]:
         signs=job.signs,
         limits=job.limits,
         model=job.model,
-        totals=job.totals,
     )
     try:
-        written = job.spark.parallelize(range(count), count).map(work.write).collect()
+        written = job.workers.hand_out(work.write, len(bounds) - 1)
         return [file for files in written for file in files]
     finally:
-        broadcast.unpersist()
+        shared.unpersist()
 
 
 def missing_files(job: ChunkJob, chunk: int, files: list[TableFile]) -> list[str]:

@@ -3,10 +3,9 @@
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-from pyspark import SparkContext
 from verger_rules.answering import answering_rows, decoded_otherwise, rows_to_do
 from verger_rules.answers import AnswersError, make_answers
 from verger_rules.decoder_version import DECODER_VERSION
@@ -15,7 +14,8 @@ from verger_rules.layout import progress_address, run_slug, table_folder, worker
 from verger_rules.table_keys import TableKeys
 
 from spark_jobs.job_errors import StepFailedError
-from spark_jobs.place.spark_context import close_context, open_context, task_slots
+from spark_jobs.place.time_limit import NO_LIMIT, TimeLimit
+from spark_jobs.place.work_place import Workers, WorkPlace
 from spark_jobs.steps.chunk_writer import ChunkJob, process_chunk
 from spark_jobs.steps.chunking import chunks
 from spark_jobs.steps.featurize_arguments import FeaturizeArguments
@@ -29,12 +29,9 @@ from spark_jobs.store.answers_store import write_answers
 from spark_jobs.store.object_store import StoreSettings, store_settings, write_json
 from spark_jobs.store.table_store import column_reader, read_table, table_place
 from spark_jobs.worker.fetch import FetchLimits
-from spark_jobs.worker.infer import BroadcastModel
+from spark_jobs.worker.infer import SharedModel
 from spark_jobs.worker.partition_work import WorkLimits
-from spark_jobs.worker.telemetry import AddTotals, TotalsByHost, over_hosts
-
-if TYPE_CHECKING:
-    from pyspark.accumulators import Accumulator
+from spark_jobs.worker.telemetry import TotalsByHost, over_hosts
 
 # Bytes fetched ahead by one worker: with photographs of 5 MB a dozen, enough to keep one core busy for a second.
 WAITING_BYTES = 64_000_000
@@ -42,18 +39,28 @@ WAITING_BYTES = 64_000_000
 ROUNDS = 5
 
 
-def featurize(args: FeaturizeArguments) -> None:
+@dataclass(frozen=True)
+class Working:
+    """Where a step works: the store, the place that has the workers, and for how long."""
+
+    settings: StoreSettings
+    place: WorkPlace
+    limit: TimeLimit
+
+
+def featurize(args: FeaturizeArguments, place: WorkPlace, limit: TimeLimit = NO_LIMIT) -> None:
     """Give every image of the manifest its row, chunk by chunk; what is committed already is not done again.
 
     Raises:
         RefusedError: the manifest, the model or the table is not what it must be.
         StepFailedError: the work could not be done, or too many images were rejected.
+        CutOffError: the time was over before the last chunk.
     """
     started = time.monotonic()
     settings = store_settings()
-    progress = progress_address(args.metrics_uri)
-    with StepReporter("featurize", args.run_id, partial(write_json, settings, progress), "read") as reporter:
-        report = featurized(args, settings, reporter, started)
+    publish = partial(write_json, settings, progress_address(args.metrics_uri))
+    with StepReporter("featurize", args.run_id, publish, "read", place.finished) as reporter:
+        report = featurized(args, Working(settings, place, limit), reporter, started)
     write_json(settings, args.metrics_uri, report)
     print(
         f"featurize: done, {report['total_featurized']} featurized, {report['total_rejected']} rejected",
@@ -61,27 +68,26 @@ def featurize(args: FeaturizeArguments) -> None:
     )
 
 
-def featurized(
-    args: FeaturizeArguments, settings: StoreSettings, reporter: StepReporter, started: float
-) -> dict[str, Any]:
+def featurized(args: FeaturizeArguments, working: Working, reporter: StepReporter, started: float) -> dict[str, Any]:
     """Do the step's work, phase by phase; the content of `featurize.json`."""
+    settings = working.settings
     model = read_model(settings, args.model_uri, args.engine)
     warn_of_random(model)
     manifest = read_manifest(settings, args.manifest_uri)
-    place = table_place(settings, table_folder(args.features_uri, model.fingerprint))
-    version = version_of(open_table(place))
-    table = read_table(settings, place)
+    table_at = table_place(settings, table_folder(args.features_uri, model.fingerprint))
+    version = version_of(open_table(table_at))
+    table = read_table(settings, table_at)
     todo = rows_to_do(manifest, table, run_slug(args.run_id), retry_rejects=args.retry_rejects)
     print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
     if again := decoded_otherwise(todo, table):
         print(f"featurize: {again} of them were decoded by other rules and are computed again, once", flush=True)
     began = time.monotonic()
-    work = compute(args, settings, place, model, Todo(manifest, todo, table), reporter)
+    work = compute(args, working, table_at, model, Todo(manifest, todo, table), reporter)
     computed = time.monotonic()
     reporter.enter("compact")
-    keep_small(place, Upkeep(args.compact_above, args.grace_hours), version)
+    keep_small(table_at, Upkeep(args.compact_above, args.grace_hours), version)
     reporter.enter("check")
-    answers = decide(args, settings, place, manifest, table)
+    answers = decide(args, settings, table_at, manifest, table)
     write_answers(settings, args.answers_uri, answers)
     outcome = outcome_of(answers)
     times = StepTimes(time.monotonic() - started, began - started, computed - began)
@@ -101,8 +107,8 @@ class Todo:
 
 def compute(
     args: FeaturizeArguments,
-    settings: StoreSettings,
-    place: TablePlace,
+    working: Working,
+    table_at: TablePlace,
     model: Model,
     todo: Todo,
     reporter: StepReporter,
@@ -112,38 +118,38 @@ def compute(
     if images.num_rows == 0:
         return Work({}, 0, 0.0)
     reporter.enter("start")
-    spark = open_context(f"verger featurize {args.run_id}")
-    try:
-        totals = spark.accumulator({}, AddTotals())
-        job = chunk_job(args, settings, place, model, spark, totals)
-        warm_up(spark, job.model, job.slots)
+    with working.place.open(f"verger featurize {args.run_id}") as workers:
+        job = chunk_job(args, working.settings, table_at, model, workers)
+        warm_up(workers, job.model)
         began = time.monotonic()
-        reporter.enter("compute", lambda: progress_of(totals, images.num_rows, time.monotonic() - began))
+        reporter.enter("compute", lambda: progress_of(workers.totals, images.num_rows, time.monotonic() - began))
         count = 0
         for _ in range(ROUNDS):
-            committed, whole = process_chunks(job, images, args.chunk_images)
+            committed, whole = process_chunks(job, images, args.chunk_images, working.limit)
             count += committed
             if not whole:
-                table = read_table(settings, place, todo.table)
+                table = read_table(working.settings, table_at, todo.table)
                 images = rows_to_do(todo.manifest, table, job.slug, retry_rejects=args.retry_rejects)
             if whole or images.num_rows == 0:
-                return Work(totals.value, count, time.monotonic() - began)
+                return Work(workers.totals, count, time.monotonic() - began)
         raise StepFailedError(
             f"another try of run {args.run_id} computes the same images: wait until it has ended, then run again"
         )
-    finally:
-        close_context(spark)
 
 
-def process_chunks(job: ChunkJob, images: pa.Table, chunk_images: int) -> tuple[int, bool]:
+def process_chunks(job: ChunkJob, images: pa.Table, chunk_images: int, limit: TimeLimit) -> tuple[int, bool]:
     """Commit images chunk by chunk: how many chunks count, and whether these are all.
 
     Where another try of this run committed a chunk meanwhile, ours of that number does not count, and what is left to
     do is no longer what it was.
+
+    Raises:
+        CutOffError: the time is over, and there are chunks left.
     """
     first = next_chunk(open_table(job.place), job.slug)
     cut = list(chunks(images, chunk_images))
     for number, part in enumerate(cut):
+        limit.check(f"{len(cut) - number} of {len(cut)} chunks are not computed yet; those that are count")
         if not process_chunk(job, first + number, part):
             print(f"featurize: another try of this run was faster with chunk {first + number}", flush=True)
             return number, False
@@ -151,41 +157,34 @@ def process_chunks(job: ChunkJob, images: pa.Table, chunk_images: int) -> tuple[
 
 
 def chunk_job(
-    args: FeaturizeArguments,
-    settings: StoreSettings,
-    place: TablePlace,
-    model: Model,
-    spark: SparkContext,
-    totals: "Accumulator[TotalsByHost]",
+    args: FeaturizeArguments, settings: StoreSettings, table_at: TablePlace, model: Model, workers: Workers
 ) -> ChunkJob:
-    """What every chunk of this step shares; the model is broadcast here."""
+    """What every chunk of this step shares; the workers get the model here."""
     fetch = FetchLimits(args.fetch_threads, WAITING_BYTES, args.max_image_bytes)
-    content = spark.broadcast(model.content)
+    content = workers.share(model.content)
     return ChunkJob(
-        spark=spark,
+        workers=workers,
         settings=settings,
-        place=place,
+        place=table_at,
         signs=worker_signs_folder(args.metrics_uri),
         slug=run_slug(args.run_id),
-        model=BroadcastModel(model.fingerprint, model.engine, args.batch_size, content),
+        model=SharedModel(model.fingerprint, model.engine, args.batch_size, content),
         limits=WorkLimits(fetch, args.max_pixels, args.take_damaged, args.batch_size),
-        totals=totals,
-        slots=task_slots(spark),
     )
 
 
 def decide(
-    args: FeaturizeArguments, settings: StoreSettings, place: TablePlace, manifest: pa.Table, before: TableKeys
+    args: FeaturizeArguments, settings: StoreSettings, table_at: TablePlace, manifest: pa.Table, before: TableKeys
 ) -> pa.Table:
     """Which row answers each image of the manifest, decided here and nowhere else; schema ANSWERS.
 
     Raises:
         StepFailedError: an image has no answer.
     """
-    table = read_table(settings, place, before)
+    table = read_table(settings, table_at, before)
     rows = answering_rows(manifest, table, run_slug(args.run_id))
     try:
-        return make_answers(manifest, table, rows, column_reader(settings, place.folder))
+        return make_answers(manifest, table, rows, column_reader(settings, table_at.folder))
     except AnswersError as error:
         raise StepFailedError(f"{error} (decoder {DECODER_VERSION}): run again") from error
 
@@ -196,7 +195,7 @@ def warn_of_random(model: Model) -> None:
         print("featurize: WARNING: this model has RANDOM weights: the features say little about the images")
 
 
-def progress_of(totals: "Accumulator[TotalsByHost]", images: int, seconds: float) -> Progress:
+def progress_of(totals: TotalsByHost, images: int, seconds: float) -> Progress:
     """How far the workers are; what a lost node makes Spark compute again is counted once."""
-    together = over_hosts(totals.value)
+    together = over_hosts(totals)
     return Progress(min(int(together.get("images", 0)), images), images, int(together.get("rejected", 0)), seconds)

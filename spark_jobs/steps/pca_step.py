@@ -13,7 +13,7 @@ from verger_rules.layout import progress_address, table_folder
 from verger_rules.model import FEATURES
 
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.pca.block_passes import BlockPasses, block_passes
+from spark_jobs.pca.block_passes import BlockPasses, OpenPasses
 from spark_jobs.pca.feature_blocks import FeatureRows, rows_of_answers
 from spark_jobs.pca.pca_model import PcaModel, check_k, choose_k, fit
 from spark_jobs.pca.pca_model_files import load_model, save_model
@@ -24,7 +24,7 @@ from spark_jobs.pca.results_writer import (
     write_matrix,
     write_rejects,
 )
-from spark_jobs.place.spark_context import open_context
+from spark_jobs.place.work_place import WorkPlace
 from spark_jobs.steps.featurize_report import Outcome, outcome_of
 from spark_jobs.steps.pca_arguments import PcaArguments
 from spark_jobs.steps.progress import StepReporter
@@ -47,8 +47,10 @@ class PcaInput:
     outcome: Outcome
 
 
-def pca(args: PcaArguments) -> None:
+def pca(args: PcaArguments, place: WorkPlace, open_passes: OpenPasses) -> None:
     """Fit (or load) the model, project every image with features, write the results, then `pca.json`.
+
+    `open_passes` goes over the features, at `place` if there are many.
 
     Raises:
         RefusedError: the input, k or the fitted model is not acceptable.
@@ -56,20 +58,21 @@ def pca(args: PcaArguments) -> None:
     """
     started = time.monotonic()
     settings = store_settings()
-    progress = progress_address(args.metrics_uri)
-    with StepReporter("pca", args.run_id, partial(write_json, settings, progress), "read") as reporter:
-        report = reduced(args, settings, reporter, started)
+    publish = partial(write_json, settings, progress_address(args.metrics_uri))
+    with StepReporter("pca", args.run_id, publish, "read", place.finished) as reporter:
+        report = reduced(args, settings, open_passes, reporter, started)
     write_json(settings, args.metrics_uri, report)
     reached = report["variance_reached"]
     print(f"pca: done, {report['rows']} images, {report['k']} components, {reached:.2%} of the variance", flush=True)
 
 
-def reduced(args: PcaArguments, settings: StoreSettings, reporter: StepReporter, started: float) -> dict[str, Any]:
+def reduced(
+    args: PcaArguments, settings: StoreSettings, open_passes: OpenPasses, reporter: StepReporter, started: float
+) -> dict[str, Any]:
     """Do the step's work, phase by phase; the content of `pca.json`."""
     given = read_input(args, settings)
     check_request(args, given)
-    open_pca_context = partial(open_context, f"verger pca {args.run_id}")
-    with block_passes(settings, given.rows, open_pca_context) as passes:
+    with open_passes(settings, given.rows, f"verger pca {args.run_id}") as passes:
         read = time.monotonic()
         reporter.enter("fit")
         found = fitted_model(args, settings, passes)

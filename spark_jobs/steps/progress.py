@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from spark_jobs.steps.work_watch import WorkWatch, finished_tasks
+from spark_jobs.steps.work_watch import WorkWatch
 from spark_jobs.store.work_count import STORE_WORK
 
 SECONDS_BETWEEN = 3.0
@@ -63,6 +63,7 @@ class StepReporter:
         run_id: of the run.
         publish: takes the content of the progress object.
         phase: what the step begins with.
+        finished: tells what is another after any finished part of the work (place/work_place.py).
         watch: remembers when the work last moved.
     """
 
@@ -72,12 +73,14 @@ class StepReporter:
         run_id: str,
         publish: Callable[[Mapping[str, Any]], None],
         phase: str,
+        finished: Callable[[], object],
         watch: WorkWatch | None = None,
     ) -> None:
         self._step = step
         self._run_id = run_id
         self._publish = publish
         self._phase = phase
+        self._finished = finished
         self._figures: Callable[[], Progress | None] = lambda: None
         self._watch = watch or WorkWatch()
         self._tasks: object = ()
@@ -123,9 +126,9 @@ class StepReporter:
     def _mark(self, phase: str, figures: Progress | None) -> object:
         """What is another after any work, and the same without."""
         try:
-            self._tasks = finished_tasks()
+            self._tasks = self._finished()
         except Exception as error:  # noqa: BLE001 - a JVM that does not answer has done nothing that we know of
-            print(f"{self._step}: Spark does not tell its tasks: {type(error).__name__}", flush=True)
+            print(f"{self._step}: it is not told which parts are done: {type(error).__name__}", flush=True)
         images = (figures.images_done, figures.rejected) if figures else None
         return phase, images, STORE_WORK.value, self._tasks
 

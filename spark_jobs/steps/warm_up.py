@@ -3,20 +3,18 @@
 The Python workers import their packages and load the model in seconds, a good part of a short step.
 """
 
-from collections.abc import Callable
+from functools import partial
 
-from pyspark import SparkContext
+from spark_jobs.place.work_place import Workers
+from spark_jobs.worker.infer import SharedModel, engine_of_worker
+from spark_jobs.worker.telemetry import Totals
 
-from spark_jobs.worker.infer import BroadcastModel, engine_of_worker
 
-
-def warm_up(spark: SparkContext, model: BroadcastModel, slots: int) -> None:
+def warm_up(workers: Workers, model: SharedModel) -> None:
     """Return when the workers hold the model."""
-    spark.parallelize(range(slots), slots).foreach(_loading(model))
+    workers.hand_out(partial(_load, model), workers.slots)
 
 
-def _loading(model: BroadcastModel) -> Callable[[int], None]:
-    def load(_: int) -> None:
-        engine_of_worker(model)
-
-    return load
+def _load(model: SharedModel, _: int) -> tuple[None, Totals]:
+    engine_of_worker(model)
+    return None, {}

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable
 
-from pyspark import SparkContext
-
 
 class WorkWatch:
     """Remembers when marks of the work last changed, by a clock that nobody sets."""
@@ -20,17 +18,3 @@ class WorkWatch:
         if mark != self._mark:
             self._mark, self._moved = mark, now
         return now - self._moved
-
-
-def finished_tasks() -> tuple[tuple[int, int], ...]:
-    """The stages that Spark works at and how many tasks of each are done; empty while there is no context.
-
-    Tasks that failed do not count. Raises whatever Py4J does when the JVM does not answer.
-    """
-    # The public way to the running context, getOrCreate, starts one where there is none.
-    context = SparkContext._active_spark_context  # noqa: SLF001 - see above
-    if context is None:
-        return ()
-    tracker = context.statusTracker()
-    stages = {stage: tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()}
-    return tuple(sorted((stage, info.numCompletedTasks) for stage, info in stages.items() if info is not None))

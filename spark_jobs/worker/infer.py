@@ -6,43 +6,37 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from verger_rules.model import FEATURES, INPUT_SIZE
+
+from spark_jobs.worker.shared import Shared
 
 Batch = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
 Engine = Callable[[Batch], Features]
 
 
-class Broadcast(Protocol):
-    """What we use of pyspark's Broadcast."""
-
-    @property
-    def value(self) -> Any:  # noqa: ANN401 - pyspark's own type
-        """The content, loaded once per worker."""
-
-
 @dataclass(frozen=True)
-class BroadcastModel:
+class SharedModel:
     """The model as the workers get it; two are equal when they would compute the same.
 
     Attributes:
         fingerprint, engine: of the model.
         batch_size: pictures per call; the last batch of a partition is filled up, so that any batch computes alike.
-        content: the broadcast bytes of the engine's file.
+        content: the bytes of the engine's file.
     """
 
     fingerprint: str
     engine: str
     batch_size: int
-    content: Broadcast = field(compare=False, repr=False)
+    content: Shared = field(compare=False, repr=False)
 
 
 @functools.lru_cache(maxsize=1)
-def engine_of_worker(model: BroadcastModel) -> Engine:
+def engine_of_worker(model: SharedModel) -> Engine:
     """The engine of this worker process, built when the first partition asks and kept for the next ones."""
     return open_engine(model.engine, model.content.value, model.batch_size)
 

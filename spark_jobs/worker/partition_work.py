@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +21,10 @@ from spark_jobs.store.table_file import write_table_file
 from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pillow
 from spark_jobs.worker.fetch import FetchedImage, FetchLimits, ImageItem, fetch_ahead
 from spark_jobs.worker.image_rows import Answer, Reject, RowOrigin, batch_of, feature_row, reject_row
-from spark_jobs.worker.infer import Broadcast, BroadcastModel, Engine, engine_of_worker
-from spark_jobs.worker.telemetry import TotalsByHost, WorkerTimes, worker_host
+from spark_jobs.worker.infer import Engine, SharedModel, engine_of_worker
+from spark_jobs.worker.shared import Shared
+from spark_jobs.worker.telemetry import Totals, WorkerTimes
 from spark_jobs.worker.worker_sign import WorkerSign
-
-if TYPE_CHECKING:
-    from pyspark.accumulators import Accumulator
-
 
 # Rows of one Arrow batch: 64 are 0.4 MB of features and thumbnails.
 OUTPUT_ROWS = 64
@@ -47,15 +44,14 @@ class PartitionWork:
     """The work of one chunk, by partition number.
 
     Attributes:
-        images: broadcast Arrow IPC stream of the chunk's manifest rows.
+        images: shared Arrow IPC stream of the chunk's manifest rows.
         bounds: partition n holds the rows from bounds[n] to bounds[n + 1].
         table: the folder of the feature table.
         slug, chunk, computed_at: what names the files, and what the rows say of where they come from.
         signs: the folder in which workers show that they work.
-        totals: gets each partition's telemetry when the partition is done.
     """
 
-    images: Broadcast
+    images: Shared
     bounds: tuple[int, ...]
     settings: StoreSettings
     table: S3Address
@@ -64,14 +60,14 @@ class PartitionWork:
     computed_at: datetime
     signs: S3Address
     limits: WorkLimits
-    model: BroadcastModel
-    totals: "Accumulator[TotalsByHost]"
+    model: SharedModel
 
-    def write(self, partition: int) -> list[TableFile]:
+    def write(self, partition: int) -> tuple[list[TableFile], Totals]:
         """Answer a partition's images and store the rows: a file of features and one of rejects, if there are any.
 
-        A worker holds the rows of one partition. Its files have names of their own in every try, so that a task that
-        Spark runs twice, or a step that is not as dead as it seems, never writes over what the table's log names.
+        Returns these files, and what was measured. A worker holds the rows of one partition. Its files have names of
+        their own in every try, so that a task that Spark runs twice, or a step that is not as dead as it seems, never
+        writes over what the table's log names.
         """
         started = time.perf_counter()
         times = WorkerTimes()
@@ -84,8 +80,7 @@ class PartitionWork:
         times.write = time.perf_counter() - started - times.partition
         times.images, times.rejected = rows.num_rows, by_outcome[REJECTED].num_rows
         times.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self.totals.add({worker_host(): times.totals()})
-        return files
+        return files, times.totals()
 
     def _rows(self, partition: int, times: WorkerTimes) -> pa.Table:
         """The answers, schema TABLE_FILE."""

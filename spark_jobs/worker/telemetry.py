@@ -6,8 +6,6 @@ import os
 import socket
 from dataclasses import asdict, dataclass
 
-from pyspark.accumulators import AccumulatorParam
-
 from spark_jobs.worker.fetch import FetchedImage
 
 # YARN's name of the node that a container runs on (Hadoop: ApplicationConstants.Environment.NM_HOST).
@@ -57,16 +55,9 @@ class WorkerTimes:
         return asdict(self)
 
 
-class AddTotals(AccumulatorParam[TotalsByHost]):
-    """Adds figures by host and name; partitions computed twice count twice, so no row counts rest on it."""
-
-    def zero(self, value: TotalsByHost) -> TotalsByHost:  # noqa: ARG002 - Spark's interface
-        """Nothing measured yet."""
-        return {}
-
-    def addInPlace(self, value1: TotalsByHost, value2: TotalsByHost) -> TotalsByHost:  # noqa: N802 - Spark's interface
-        """Both together."""
-        return {host: add(value1.get(host, {}), value2.get(host, {})) for host in value1.keys() | value2.keys()}
+def add_by_host(first: TotalsByHost, second: TotalsByHost) -> TotalsByHost:
+    """Two sets of figures, host by host."""
+    return {host: add(first.get(host, {}), second.get(host, {})) for host in first.keys() | second.keys()}
 
 
 def add(first: Totals, second: Totals) -> Totals:

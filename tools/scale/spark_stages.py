@@ -24,11 +24,11 @@ from verger_rules.model import FEATURES
 from verger_rules.schemas import FEATURIZED, KEYS, MANIFEST
 from verger_rules.table_keys import TableKeys
 
-from spark_jobs.pca.block_passes import MERGED_AT_ONCE
 from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, block_tasks, rows_of_answers
 from spark_jobs.pca.moments import merge, moments_of, pack
 from spark_jobs.pca.pca_model import fit
 from spark_jobs.pca.results_writer import matrix_rows, to_csv
+from spark_jobs.pca.spark_passes import MERGED_AT_ONCE
 from spark_jobs.steps.chunking import PARTITION_IMAGES, chunks, partition_bounds
 from spark_jobs.steps.manifest import check_manifest
 from spark_jobs.worker.partition_work import to_ipc

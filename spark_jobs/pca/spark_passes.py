@@ -1,0 +1,99 @@
+"""The two passes over the features by Spark's executors, for more images than the driver should read."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyspark import SparkContext
+from pyspark.storagelevel import StorageLevel
+
+from spark_jobs.pca.block_passes import DRIVER_IMAGES, BlockPasses, block_passes, moments_of_blocks
+from spark_jobs.pca.feature_blocks import BlockTask, FeatureRows, block_tasks, blocks, read_task
+from spark_jobs.pca.moments import Matrix, Moments, merge_in_order, pack, unpack
+from spark_jobs.pca.pca_model import PcaModel
+from spark_jobs.place.spark_context import close_context, open_context, task_slots
+from spark_jobs.store.object_store import StoreSettings
+from spark_jobs.worker.shared import Shared
+
+if TYPE_CHECKING:
+    from pyspark.core.rdd import RDD
+
+# Partial results merged as one (a power of two, see `merge_in_order`): 6.6 MB each, so 105 MB, on the driver too.
+MERGED_AT_ONCE = 16
+
+Packed = tuple[int, bytes, bytes]
+
+
+@contextmanager
+def spark_passes(settings: StoreSettings, rows: FeatureRows, name: str) -> Iterator[BlockPasses]:
+    """The passes over the features of some images; Spark starts only if there are more than DRIVER_IMAGES."""
+    if len(rows) <= DRIVER_IMAGES:
+        with block_passes(settings, rows, name) as passes:
+            yield passes
+        return
+    spark = open_context(name)
+    try:
+        yield SparkPasses(spark, settings, block_tasks(rows, task_slots(spark)))
+    finally:
+        close_context(spark)
+
+
+class SparkPasses:
+    """Over features that the executors read, a task's at a time."""
+
+    def __init__(self, spark: SparkContext, settings: StoreSettings, tasks: list[BlockTask]) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._tasks = tasks
+
+    def moments(self) -> Moments:
+        """Per block, merged in path order as a tree.
+
+        However many tasks there are, the driver gets at most MERGED_AT_ONCE partial results.
+        """
+        partials: RDD[tuple[int, Packed]] = self._parallel().map(partial(_task_moments, self._settings))
+        count = len(self._tasks)
+        while count > MERGED_AT_ONCE:
+            count = -(-count // MERGED_AT_ONCE)
+            partials = partials.map(_under_parent).groupByKey(count, _number).map(_merged)
+        collected = sorted(partials.collect())
+        return merge_in_order(unpack(packed) for _, packed in collected)
+
+    def scores(self, model: PcaModel) -> Iterator[Matrix]:
+        """Computed in parallel and kept on the executors' disks; the driver holds one task's at a time."""
+        broadcast = self._spark.broadcast(model)
+        scores = self._parallel().map(partial(_task_scores, self._settings, broadcast))
+        scores.persist(StorageLevel.DISK_ONLY)
+        # All tasks at once, in parallel; the iterator below would run them one after the other.
+        scores.count()
+        for content in scores.toLocalIterator():
+            yield from blocks(np.frombuffer(content).reshape(-1, model.k))
+        scores.unpersist()
+
+    def _parallel(self) -> "RDD[BlockTask]":
+        return self._spark.parallelize(self._tasks, len(self._tasks))
+
+
+def _task_moments(settings: StoreSettings, task: BlockTask) -> tuple[int, Packed]:
+    return task.index, pack(moments_of_blocks(read_task(settings, task)))
+
+
+def _under_parent(partial_result: tuple[int, Packed]) -> tuple[int, tuple[int, Packed]]:
+    index, packed = partial_result
+    return index // MERGED_AT_ONCE, (index, packed)
+
+
+def _number(key: int) -> int:
+    return key
+
+
+def _merged(group: tuple[int, Iterable[tuple[int, Packed]]]) -> tuple[int, Packed]:
+    parent, children = group
+    return parent, pack(merge_in_order(unpack(packed) for _, packed in sorted(children)))
+
+
+def _task_scores(settings: StoreSettings, broadcast: Shared, task: BlockTask) -> bytes:
+    model: PcaModel = broadcast.value
+    return b"".join(model.project(block).tobytes() for block in blocks(read_task(settings, task)))
