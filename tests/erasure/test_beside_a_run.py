@@ -59,7 +59,7 @@ def test_a_step_whose_files_were_deleted_sees_it_before_it_commits(
     aws: str,
 ) -> None:
     place = place_of(small.s3, small.bucket)
-    job = ChunkJob(None, StoreSettings(aws, REGION), place, place.folder, SLUG, None, None, None, 1)  # type: ignore[arg-type]
+    job = ChunkJob(None, StoreSettings(aws, REGION), place, place.folder, SLUG, None, None)  # type: ignore[arg-type]
     assert missing_files(job, 0, in_flight) == []
     code, told = erase(capsys, monkeypatch, small.person)
     assert (code, told["clean"], told["removed"]["unnamed"]["deleted"]) == (0, True, 2)

@@ -5,11 +5,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from mypy_boto3_s3 import S3Client
 from pyspark import SparkContext
 
 from tests.spark_jobs.job_world import JARS, PROJECT, S3A, SPARK_HOME, SPARK_PYTHON, JobWorld, put_model, zip_jobs
+from tools.local_run import s3_server
+from tools.local_run.s3_server import S3Endpoint, S3Settings
 
 MODELS = PROJECT / ".cache/models"
 REAL_MODEL = "ebb57cc46fd7d348"
@@ -42,6 +45,34 @@ def real_model_folder(shared: Path) -> Path:
 def world(s3: S3Client, bucket: str, aws: str, random_model_folder: Path) -> JobWorld:
     """A bucket with a model and no picture."""
     return JobWorld(s3, bucket, aws, put_model(s3, bucket, random_model_folder))
+
+
+@pytest.fixture(scope="session")
+def s3proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
+    """The S3 server of `make demo`."""
+    folder = tmp_path_factory.mktemp("s3proxy")
+    jars = PROJECT / ".cache/jars/s3proxy"
+    with s3_server.running(S3Settings(folder / "data", folder / "work", folder / "log", jars)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def aws_of_either_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str) -> str:
+    """The address of the server that the test's parameter names, moto or s3proxy; AWS's variables lead there."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the keys of the first test
+    key, secret, address = "testing", "testing", s3_endpoint
+    if request.param == "s3proxy":
+        endpoint: S3Endpoint = request.getfixturevalue("s3proxy")
+        key, secret, address = endpoint.access_key, endpoint.secret_key, endpoint.url
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return address
 
 
 @pytest.fixture(scope="session")

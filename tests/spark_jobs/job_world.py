@@ -194,6 +194,13 @@ def submit_command(
     ]
 
 
+def here_command(featurize: Sequence[str], pca: Sequence[str], *own: str, seconds: int = 600) -> list[str]:
+    """Both steps on this machine, with the nodes' packages alone."""
+    program = [str(PROJECT / ".venv/node/bin/python"), "-m", "spark_jobs.entry_points.here"]
+    limits = ["--processes", "2", "--stop-after", str(seconds), "--nice", "0"]
+    return [*program, *limits, *own, "--", "featurize", *featurize, "--", "pca", *pca]
+
+
 def submit_environment(endpoint: str, spark: Spark = NEWEST_SPARK) -> dict[str, str]:
     """What a step's process sees."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPARK_", "PY"))}

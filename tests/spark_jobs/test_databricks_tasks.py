@@ -6,7 +6,7 @@ import sys
 import pytest
 from pyspark import SparkConf, SparkContext
 
-from spark_jobs.pca import block_passes
+from spark_jobs.pca import spark_passes
 from spark_jobs.place.spark_context import KEEP_CONTEXT
 from tests.spark_jobs.job_world import PROJECT, JobWorld, many_jpegs
 
@@ -15,7 +15,7 @@ from tests.spark_jobs.job_world import PROJECT, JobWorld, many_jpegs
 @pytest.mark.usefixtures("spark_ready")
 def test_two_tasks_share_a_context_that_outlives_them(world: JobWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PROJECT / "databricks_wheel"))
-    monkeypatch.setattr(block_passes, "DRIVER_IMAGES", 0)  # so few images would need no Spark
+    monkeypatch.setattr(spark_passes, "DRIVER_IMAGES", 0)  # so few images would need no Spark
     tasks = importlib.import_module("verger_tasks")
     world.put_images(many_jpegs(9))
     context = SparkContext.getOrCreate(SparkConf().setAppName("the cluster's own").set(KEEP_CONTEXT, "true"))

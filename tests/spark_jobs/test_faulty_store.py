@@ -26,6 +26,17 @@ SLUG = run_slug("r")
 
 
 @pytest.fixture
+def aws(aws_of_either_server: str) -> str:
+    """Either server's address: what a lost answer means is the server's to decide."""
+    return aws_of_either_server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "aws_of_either_server" in metafunc.fixturenames:
+        metafunc.parametrize("aws_of_either_server", ["moto", "s3proxy"], indirect=True)
+
+
+@pytest.fixture
 def proxy(aws: str) -> Iterator[tuple[StoreSettings, Faults]]:
     with faulty_s3(aws) as (address, faults):
         yield StoreSettings(address, REGION), faults

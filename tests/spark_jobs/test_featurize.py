@@ -14,7 +14,12 @@ from verger_rules.schemas import FEATURIZED, REJECTED, TABLE, image_id
 from spark_jobs.entry_points.featurize import featurize, parse_args
 from spark_jobs.entry_points.pca import parse_args as pca_parse_args
 from spark_jobs.entry_points.pca import pca
-from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.job_errors import CutOffError, RefusedError, StepFailedError
+from spark_jobs.pca.spark_passes import spark_passes
+from spark_jobs.place.process_pool import ProcessPlace
+from spark_jobs.place.spark_place import SparkPlace
+from spark_jobs.place.time_limit import TimeLimit
+from spark_jobs.place.work_place import WorkPlace
 from spark_jobs.steps import chunk_writer
 from tests.spark_jobs.job_world import RUN, JobWorld, jpeg, many_jpegs
 from tests.stored_tables import Row, keys_below, put_chunk, put_files
@@ -31,13 +36,27 @@ HOSTILE_KEYS = [
 ]
 
 
-def run(world: JobWorld, *more: str, run_id: str = RUN) -> None:
-    featurize(parse_args(world.featurize_arguments(*more, run_id=run_id)))
+SPARK = SparkPlace()
 
 
-def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world: JobWorld) -> None:
+@pytest.fixture(params=[SPARK, ProcessPlace(2)], ids=["cluster", "here"])
+def place(request: pytest.FixtureRequest) -> WorkPlace:
+    """Where the step works: what decides its rows is the same in both."""
+    found: WorkPlace = request.param
+    return found
+
+
+def run(world: JobWorld, *more: str, run_id: str = RUN, place: WorkPlace = SPARK) -> None:
+    featurize(parse_args(world.featurize_arguments(*more, run_id=run_id)), place)
+
+
+def run_pca(world: JobWorld, run_id: str) -> None:
+    pca(pca_parse_args(world.pca_arguments("--k", "2", run_id=run_id)), SPARK, spark_passes)
+
+
+def test_every_image_becomes_one_row_with_its_size_thumbnail_and_features(world: JobWorld, place: WorkPlace) -> None:
     world.put_images(many_jpegs(7))
-    run(world)
+    run(world, place=place)
     rows = world.table_rows(features=True)
     assert rows.num_rows == 7
     assert rows.column_names == TABLE.names
@@ -76,7 +95,7 @@ def test_a_picture_under_a_key_that_cannot_be_read_is_a_reject_and_stops_nothing
     assert world.table_rows(features=True).num_rows == len(mistaken)
 
 
-def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
+def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld, place: WorkPlace) -> None:
     good = jpeg()
     world.put_images(
         {
@@ -88,7 +107,7 @@ def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
         }
     )
     world.s3.delete_object(Bucket=world.bucket, Key="images/x/gone.jpg")
-    run(world, "--max-reject-rate", "0.9")
+    run(world, "--max-reject-rate", "0.9", place=place)
     rejects = world.table_rows(features=False).to_pylist()
     assert {(row["path"].rsplit("/", 1)[1], row["stage"], row["reason"]) for row in rejects} == {
         ("cut.jpg", "decode", "truncated"),
@@ -99,10 +118,10 @@ def test_a_bad_image_is_a_reject_and_stops_nothing(world: JobWorld) -> None:
     assert world.table_rows(features=True).num_rows == 1
 
 
-def test_too_many_rejects_fail_the_step_and_keep_the_work(world: JobWorld) -> None:
+def test_too_many_rejects_fail_the_step_and_keep_the_work(world: JobWorld, place: WorkPlace) -> None:
     world.put_images({"x/good.jpg": jpeg(), "x/text.jpg": b"hello"})
     with pytest.raises(StepFailedError, match=r"1 of 2 images \(50.0%\).*decode/not_an_image x 1, as s3://.*text.jpg"):
-        run(world)
+        run(world, place=place)
     assert world.table_rows(features=True).num_rows == 1
 
 
@@ -142,7 +161,7 @@ def test_pictures_decoded_by_older_rules_are_computed_again_once(
     metrics = world.get_json("runs/r/featurize.json")
     assert (metrics["done_before"], metrics["featurized"], metrics["total_rejected"]) == (0, 4, 0)
     assert metrics["decoder"] == DECODER_VERSION
-    pca(pca_parse_args(world.pca_arguments("--k", "2", run_id="first")))
+    run_pca(world, "first")
     with np.load(io.BytesIO(world.get("results/r/pca_model/model.npz"))) as model:
         assert np.abs(model["mean"]).max() < 9, "no number of an old row is in the matrix"
     run(world, run_id="second")
@@ -164,7 +183,7 @@ def test_small_files_are_merged_before_the_answers_name_them(world: JobWorld) ->
         stored = world.get_table(world.place.folder.child(answer["file"]).key)
         assert stored["path"][answer["row"]].as_py() == answer["path"]
     assert len(keys_below(world.s3, world.bucket, f"features/model={world.fingerprint}/outcome=")) > 1, "for readers"
-    pca(pca_parse_args(world.pca_arguments("--k", "2", run_id="run 6")))
+    run_pca(world, "run 6")
     run(world, run_id="again")
     assert world.get_json("runs/r/featurize.json")["featurized"] == 0
 
@@ -221,12 +240,12 @@ def test_an_image_replaced_after_it_was_listed_is_stored_with_its_real_etag(worl
     assert world.get_json("runs/r/featurize.json")["featurized"] == 0
 
 
-def test_rejects_are_tried_again_only_on_request(world: JobWorld) -> None:
+def test_rejects_are_tried_again_only_on_request(world: JobWorld, place: WorkPlace) -> None:
     world.put_images({"x/a.jpg": jpeg(), "x/big.jpg": jpeg(size=(200, 200))})
-    run(world, "--max-pixels", "10000", "--max-reject-rate", "0.5")
-    run(world, "--max-reject-rate", "0.5", run_id="second")
+    run(world, "--max-pixels", "10000", "--max-reject-rate", "0.5", place=place)
+    run(world, "--max-reject-rate", "0.5", run_id="second", place=place)
     assert world.table_rows(features=True).num_rows == 1
-    run(world, "--retry-rejects", run_id="third")
+    run(world, "--retry-rejects", run_id="third", place=place)
     metrics = world.get_json("runs/r/featurize.json")
     assert (metrics["featurized"], metrics["total_rejected"]) == (1, 0)
 
@@ -240,7 +259,7 @@ def test_chunks_are_committed_one_by_one_and_each_image_counts_once(world: JobWo
 
 @pytest.mark.parametrize("outcome", [FEATURIZED, REJECTED])
 def test_a_chunk_whose_file_an_erasure_deleted_is_not_committed_and_a_retry_does_it_again(
-    world: JobWorld, monkeypatch: pytest.MonkeyPatch, outcome: str
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch, outcome: str, place: WorkPlace
 ) -> None:
     world.put_images({**many_jpegs(4), "x/text.jpg": b"hello"})
     computed = chunk_writer._computed  # what comes right before a chunk's commit
@@ -254,20 +273,33 @@ def test_a_chunk_whose_file_an_erasure_deleted_is_not_committed_and_a_retry_does
     with monkeypatch.context() as patched:
         patched.setattr(chunk_writer, "_computed", erased_meanwhile)
         with pytest.raises(StepFailedError, match=rf"Chunk 0: s3://.*/outcome={outcome}/.*\.parquet .*not committed"):
-            run(world, "--max-reject-rate", "0.5")
+            run(world, "--max-reject-rate", "0.5", place=place)
     assert live_files(open_table(world.place)) == []
-    run(world, "--max-reject-rate", "0.5")
+    run(world, "--max-reject-rate", "0.5", place=place)
     assert (world.table_rows(features=True).num_rows, world.table_rows(features=False).num_rows) == (4, 1)
 
 
-def test_features_do_not_depend_on_chunks_batches_or_neighbours(world: JobWorld) -> None:
+def test_what_is_cut_off_here_goes_on_on_the_cluster(world: JobWorld) -> None:
+    world.put_images(many_jpegs(10))
+    looks = iter(range(10))
+    arguments = parse_args(world.featurize_arguments("--chunk-images", "2"))
+    with pytest.raises(CutOffError, match="3 of 5 chunks are not computed yet; those that are count"):
+        featurize(arguments, ProcessPlace(2), TimeLimit(3, lambda: float(next(looks))))
+    assert world.table_rows(features=True).num_rows == 4
+    run(world)
+    metrics = world.get_json("runs/r/featurize.json")
+    assert (metrics["done_before"], metrics["featurized"]) == (4, 6)
+    assert world.answers().num_rows == 10
+
+
+def test_features_do_not_depend_on_chunks_batches_neighbours_or_the_place(world: JobWorld, place: WorkPlace) -> None:
     world.put_images(many_jpegs(9))
     run(world)
     once = world.table_rows(features=True)
     keys = [entry["Key"] for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]]
     for key in keys:
         world.s3.delete_object(Bucket=world.bucket, Key=key)
-    run(world, "--chunk-images", "2", "--batch-size", "1", "--fetch-threads", "1")
+    run(world, "--chunk-images", "2", "--batch-size", "1", "--fetch-threads", "1", place=place)
     assert world.table_rows(features=True).select(["path", "features"]).equals(once.select(["path", "features"]))
 
 

@@ -23,8 +23,9 @@ from verger_rules.schemas import ANSWERS, FEATURIZED, REJECTED, TABLE_FILE
 
 from spark_jobs.entry_points.pca import parse_args, pca
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.pca import block_passes, results_writer
+from spark_jobs.pca import results_writer, spark_passes
 from spark_jobs.pca.results_writer import write_rejects
+from spark_jobs.place.spark_place import SparkPlace
 from spark_jobs.store.answers_store import write_answers
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 from tests.stored_tables import NOON, parquet
@@ -102,14 +103,14 @@ def put_parquet(world: JobWorld, key: str, table: pa.Table) -> int:
 
 
 def run(world: JobWorld, *more: str, output: str = "results/r") -> None:
-    pca(parse_args(world.pca_arguments(*more, output=output)))
+    pca(parse_args(world.pca_arguments(*more, output=output)), SparkPlace(), spark_passes.spark_passes)
 
 
 @pytest.fixture(params=["on the driver", "on the cluster"])
 def passes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the features are added up, however few they are."""
     if request.param == "on the cluster":
-        monkeypatch.setattr(block_passes, "DRIVER_IMAGES", 0)
+        monkeypatch.setattr(spark_passes, "DRIVER_IMAGES", 0)
 
 
 def scores_of(world: JobWorld, output: str = "results/r") -> npt.NDArray[np.float64]:
@@ -171,7 +172,7 @@ def test_the_same_features_give_the_same_bytes_however_the_table_is_cut_and_wher
     vectors = vectors_like_features(2500)
     digests = []
     for files, shuffle, on_driver in ((1, False, 10_000), (7, True, 10_000), (3, True, 0)):
-        monkeypatch.setattr(block_passes, "DRIVER_IMAGES", on_driver)
+        monkeypatch.setattr(spark_passes, "DRIVER_IMAGES", on_driver)
         put_table(world, vectors, files=files, shuffle=shuffle)
         # As `pca.py` and the executors do it: on another number of threads the last bits may differ.
         with threadpool_limits(1):

@@ -22,14 +22,13 @@ from spark_jobs.job_errors import (
     run_step,
 )
 from spark_jobs.pca.results_writer import to_csv
-from spark_jobs.steps import progress
 from spark_jobs.steps.featurize_report import reject_reasons
 from spark_jobs.steps.model_files import check_description
 from spark_jobs.steps.progress import Progress, StepReporter
 from spark_jobs.steps.work_watch import WorkWatch
 from spark_jobs.store.object_store import StoreSettings, settings_from
 from spark_jobs.store.work_count import STORE_WORK
-from spark_jobs.worker.telemetry import AddTotals, over_hosts
+from spark_jobs.worker.telemetry import add_by_host, over_hosts
 from spark_jobs.worker.worker_sign import WorkerSign
 from tests.contract.test_innermost_cause import OF_A_WORKER
 
@@ -103,7 +102,7 @@ def test_the_progress_line_tells_rate_and_time_left() -> None:
 
 
 def test_progress_that_cannot_be_stored_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with StepReporter("pca", "r", lambda _: raising(StepFailedError("full")), "read"):
+    with StepReporter("pca", "r", lambda _: raising(StepFailedError("full")), "read", tuple):
         pass
     assert "pca: progress could not be stored: full" in capsys.readouterr().out
 
@@ -122,7 +121,7 @@ def test_only_work_counts_as_movement_however_often_progress_is_told() -> None:
     clock = Clock()
     told: list[Mapping[str, Any]] = []
     done = Progress(0, 9, 0, 1.0)
-    reporter = StepReporter("featurize", "r", told.append, "read", WorkWatch(clock))
+    reporter = StepReporter("featurize", "r", told.append, "read", tuple, WorkWatch(clock))
 
     def idle_after(seconds: float) -> float:
         clock.seconds += seconds
@@ -147,18 +146,22 @@ def test_only_work_counts_as_movement_however_often_progress_is_told() -> None:
 
 def test_progress_of_a_step_without_figures_tells_its_phase_alone() -> None:
     told: list[Mapping[str, Any]] = []
-    StepReporter("pca", "r", told.append, "read").tell()
+    StepReporter("pca", "r", told.append, "read", tuple).tell()
     assert told[0].keys() == {"run_id", "phase", "idle_seconds", "updated_at"}
 
 
-def test_a_spark_that_does_not_answer_is_no_movement_and_fails_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_spark_that_does_not_answer_is_no_movement_and_fails_nothing() -> None:
     clock = Clock()
     told: list[Mapping[str, Any]] = []
-    reporter = StepReporter("pca", "r", told.append, "fit", WorkWatch(clock))
+    answers: list[object] = [()]
+
+    def finished() -> object:
+        if not answers:
+            raise ConnectionError("refused")
+        return answers.pop()
+
+    reporter = StepReporter("pca", "r", told.append, "fit", finished, WorkWatch(clock))
     reporter.tell()
-    monkeypatch.setattr(progress, "finished_tasks", lambda: raising(ConnectionError("refused")))
     clock.seconds += 8
     reporter.tell()
     assert told[-1]["idle_seconds"] == 8
@@ -194,7 +197,7 @@ def test_a_sign_that_cannot_be_stored_fails_nothing(aws: str) -> None:
 
 
 def test_figures_are_added_by_host_and_over_hosts() -> None:
-    add = AddTotals().addInPlace
+    add = add_by_host
     totals = add(add({}, {"a": {"images": 1, "decode": 0.5}}), {"a": {"images": 2}, "b": {"images": 4}})
     assert totals == {"a": {"images": 3, "decode": 0.5}, "b": {"images": 4}}
     assert over_hosts(totals) == {"images": 7, "decode": 0.5}

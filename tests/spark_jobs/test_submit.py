@@ -15,8 +15,10 @@ from verger_rules.layout import run_slug
 from tests.spark_jobs.job_world import (
     EMR_SPARK,
     NEWEST_SPARK,
+    PROJECT,
     RUN,
     JobWorld,
+    here_command,
     jpeg,
     many_jpegs,
     submit,
@@ -76,28 +78,31 @@ def test_a_failed_step_ends_with_code_1_and_one_line(world: JobWorld, code: Path
     assert "Traceback" not in step.stdout + step.stderr
 
 
-def test_killed_at_random_moments_it_ends_as_if_undisturbed(world: JobWorld, code: Path) -> None:
+@pytest.mark.parametrize("place", ["cluster", "here"])
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(world: JobWorld, code: Path, place: str) -> None:
     """Each kill costs at most one chunk, and readers never see a row twice or a chunk in part."""
     images, chunk, done = 120, 10, 0
     world.put_images(many_jpegs(images))
     arguments = world.featurize_arguments("--chunk-images", str(chunk))
+    command = submit_command(code, "featurize.py", arguments, "local[2]")
+    if place == "here":
+        command = here_command(arguments, world.pca_arguments("--k", "2"))
     chance = random.Random(5)  # noqa: S311 - a test's choice
     for _ in range(3):
         if done == images:  # a machine so fast that all was committed before the kill came
             break
-        kill_after_next_commit(world, code, arguments, chance.uniform(0.0, 0.8))
+        kill_after_next_commit(world, code, command, chance.uniform(0.0, 0.8 if place == "cluster" else 0.3))
         seen = world.table_rows(features=True)["path"].to_pylist()
         assert len(seen) == len(set(seen))
         assert len(seen) % chunk == 0
         assert len(seen) > done
         done = len(seen)
-    step = submit(code, "featurize.py", arguments, world.endpoint)
-    assert step.returncode == 0, step.stdout[-3000:]
+    finish(world, code, command)
     disturbed = world.table_rows(features=True)
     assert world.get_json("runs/r/featurize.json")["featurized"] == images - done
     for entry in world.s3.list_objects_v2(Bucket=world.bucket, Prefix="features")["Contents"]:
         world.s3.delete_object(Bucket=world.bucket, Key=entry["Key"])
-    assert submit(code, "featurize.py", arguments, world.endpoint).returncode == 0
+    finish(world, code, command)
     undisturbed = world.table_rows(features=True).drop_columns("computed_at")
     assert undisturbed.equals(disturbed.drop_columns("computed_at"))
     assert world.answers()["path"].equals(undisturbed["path"])
@@ -108,12 +113,25 @@ def commits(world: JobWorld) -> int:
     return next_chunk(open_table(world.place), run_slug(RUN))
 
 
-def kill_after_next_commit(world: JobWorld, code: Path, arguments: list[str], seconds: float) -> None:
+def environment(world: JobWorld) -> dict[str, str]:
+    """What either place's program sees: the packages are in its zip, or in the installation."""
+    return submit_environment(world.endpoint) | {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}"}
+
+
+def finish(world: JobWorld, code: Path, command: list[str]) -> None:
+    """Run a step to its end."""
+    step = subprocess.run(
+        command, env=environment(world), cwd=code, capture_output=True, text=True, check=False, timeout=560
+    )
+    assert step.returncode == 0, step.stdout[-3000:] + step.stderr[-3000:]
+
+
+def kill_after_next_commit(world: JobWorld, code: Path, command: list[str], seconds: float) -> None:
     """Start a featurize step; some seconds after it committed a chunk, kill all its processes at once."""
     before = commits(world)
     step = subprocess.Popen(
-        submit_command(code, "featurize.py", arguments, "local[2]"),
-        env=submit_environment(world.endpoint),
+        command,
+        env=environment(world),
         cwd=code,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
