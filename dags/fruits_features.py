@@ -1,16 +1,19 @@
-"""The DAG `fruits_features`: a bucket of pictures in, a small matrix out, on a cluster that ends with the run.
+"""The DAG `fruits_features`: a bucket of pictures in, a small matrix out.
+
+**Where it works**: few pictures on Airflow's machine, many on an EMR cluster that ends with the run. The log of
+`choose_place` compares both; the field *Compute* decides otherwise.
 
 **To start a run**, copy pictures into the bucket's `images/` folder, one folder a label, and wait a minute; or press
 *Trigger*: every field of its form has a default. A run that finds nothing new ends at once, before there is a
 cluster.
 
-**To see how far it is**, open the log of `wait_for_featurize`: pictures done, pictures/s, minutes left. What the
-cluster may cost stands in the log of `choose_cluster`, what it did cost in that of `record_cost`, and where the
-results are in that of `publish_results`.
+**To see how far it is**, open the log of `run_here` or `wait_for_featurize`: pictures done, pictures/s, minutes left.
+What it may cost stands in the log of `choose_place`, what it did cost in that of `record_cost`, and where the results
+are in that of `publish_results`.
 
-**When a task has failed**, its log ends with the cause. Mend it, then *clear* the task with its downstream tasks, as
-the dialog proposes: a new cluster goes on where the old one stopped. Whatever fails, `terminate_cluster` ends the
-cluster.
+**When a task has failed**, its log ends with the cause. Fix it, then *clear* the task with its downstream tasks, as
+the dialog proposes: a new try, or a new cluster, goes on where the old one stopped. Whatever fails, `terminate_cluster`
+ends the cluster.
 """
 
 import os
@@ -18,12 +21,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag, get_current_context, task
-from verger import cluster_tasks, tasks
+from verger import cluster_tasks, place_tasks, tasks
 from verger.arrivals.schedule import pictures_asset, run_schedule
 from verger.cluster.hold import HoldClusterOperator
 from verger.cluster.operators import AddStepOperator, CreateClusterOperator, StepSensor
 from verger.cluster.ready_sensor import ClusterReadySensor
+from verger.here.branching import BranchingOperator
+from verger.here.machine_pool import POOL
+from verger.run.context import task_states
 from verger.run.deployment import Deployment
 from verger.run.params import run_params, unchecked
 from verger.serve.publish_operator import PublishResultsOperator
@@ -49,6 +56,10 @@ STALL: dict[str, Any] = {
     "end_minutes": "{{ params.end_stalled_minutes }}",
 }
 STEP_HOURS = 12
+# Above the most that here_minutes allows, so that the run itself goes on elsewhere.
+HERE_HOURS = 13
+# Where the two ways meet again: what was not taken is skipped.
+JOIN = "none_failed_min_one_success"
 CLUSTER_MINUTES = 60
 
 
@@ -75,7 +86,7 @@ def attempts(duration: timedelta) -> int:
     params=PARAMS,
     tags=["verger"],
 )
-def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no branch
+def fruits_features() -> None:  # noqa: C901, PLR0915 -- each task counts; there is no branch
     """Wire the run: read from top to bottom, the last lines are the order."""
 
     @task
@@ -98,15 +109,10 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """List the pictures once, freeze the list, and end the run here when nothing changed."""
         return tasks.plan_run(DEPLOYMENT, get_current_context(), model)
 
-    @task(retries=2)
+    @task(retries=2, trigger_rule=JOIN)
     def publish_code() -> str:
         """Put the Spark jobs and the bootstrap action in the bucket, under their digest."""
         return tasks.publish_code(DEPLOYMENT, get_current_context())
-
-    @task(retries=2)
-    def choose_cluster(plan: dict[str, Any]) -> dict[str, Any]:
-        """Size the cluster for the work, estimate its cost, and stop here when it could cost more than the budget."""
-        return cluster_tasks.choose_cluster(DEPLOYMENT, get_current_context(), plan)
 
     @task
     def lease_cluster(code_uri: str, model: dict[str, str], choice: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         return cluster_tasks.terminate_cluster(DEPLOYMENT, get_current_context())
 
     @task(retries=3, **ENDING)
-    def record_cost(choice: dict[str, Any]) -> float:
+    def record_cost(choice: dict[str, Any] | None) -> float:
         """Reckon what the cluster cost now that it has ended, add it to run.json, and mail the results."""
         return cluster_tasks.record_cost(DEPLOYMENT, get_current_context(), choice)
 
@@ -128,15 +134,47 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         """Fail the run if somebody marked it failed or its cluster may be alive: Airflow would call it a success."""
         cluster_tasks.check_outcome(get_current_context())
 
-    def publish_results(cluster_id: str, regions: dict[str, str]) -> str:
-        return tasks.publish_results(DEPLOYMENT, get_current_context(), cluster_id, regions)
+    def choose_place(plan: dict[str, Any]) -> dict[str, Any]:
+        return place_tasks.choose_place(DEPLOYMENT, get_current_context(), plan)
+
+    def run_here(model: dict[str, str], choice: dict[str, Any]) -> dict[str, Any]:
+        return place_tasks.run_here(DEPLOYMENT, get_current_context(), model, choice)
+
+    def publish_results(regions: dict[str, str]) -> str:
+        context = get_current_context()
+        # Not an argument: Airflow lets only `all_success` follow a setup, which `create_cluster` is.
+        had_one = task_states(context).get("create_cluster") == "success"
+        cluster_id = context["ti"].xcom_pull(task_ids="create_cluster") if had_one else None
+        return tasks.publish_results(DEPLOYMENT, context, cluster_id, regions)
 
     # What a task call returns is an XComArg, whatever the function's own type says.
     regions: Any = check_settings()
     model: Any = publish_model()
     plan: Any = plan_run(model)
     code_uri: Any = publish_code()
-    choice: Any = choose_cluster(plan)
+    # Costs nothing: the scheduler marks an empty task itself.
+    account: Any = EmptyOperator(
+        task_id="open_account", doc_md="There is work to do: from here on the run is accounted for, however it ends."
+    )
+    chosen = BranchingOperator(
+        task_id="choose_place",
+        doc_md="Estimate the run on this machine and on a cluster sized for it, and choose; a cluster above the budget "
+        "is refused.",
+        python_callable=choose_place,
+        op_args=[plan],
+        retries=2,
+    )
+    choice: Any = chosen.output
+    here = BranchingOperator(
+        task_id="run_here",
+        doc_md="Compute features and components on Airflow's machine. The log shows the progress. What is not done in "
+        "`here_minutes` goes to a cluster.",
+        python_callable=run_here,
+        op_args=[model, choice],
+        pool=POOL,
+        retries=2,
+        execution_timeout=timedelta(hours=HERE_HOURS),
+    )
     lease: Any = lease_cluster(code_uri, model, choice)
 
     # Not deferrable and without retries: RunJobFlow has no client token, and a second call is a second cluster.
@@ -201,7 +239,8 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
         task_id="publish_results",
         doc_md="Reconcile the counts, write run.json and the report, and move latest.json last.",
         python_callable=publish_results,
-        op_args=[cluster_id, regions],
+        op_args=[regions],
+        trigger_rule=JOIN,
         retries=2,
     )
     hold_cluster = HoldClusterOperator(
@@ -218,15 +257,18 @@ def fruits_features() -> None:  # noqa: C901 -- each task counts; there is no br
     recorded: Any = record_cost(choice)
     setups = [lease.as_setup(), create_cluster.as_setup()]
 
-    regions >> [sync_images(), model] >> plan >> [code_uri, choice] >> lease >> create_cluster >> wait_for_cluster
+    regions >> [sync_images(), model] >> plan >> [account, chosen]
+    chosen >> here >> [code_uri, published]
+    chosen >> code_uri >> lease >> create_cluster >> wait_for_cluster
     wait_for_cluster >> add_featurize_step >> wait_for_featurize >> add_pca_step >> wait_for_pca
     # The cluster does not wait for the results to be published: it has nothing to do with that.
     wait_for_pca >> published
     wait_for_pca >> hold_cluster >> terminated.as_teardown(setups=setups)
-    # A teardown as well, so that a run that failed is accounted for; it adds nothing that could hide the failure.
-    [published, terminated] >> recorded.as_teardown(setups=setups)
+    # A teardown as well, so that a run that failed is accounted for; it adds nothing that could hide the failure. Of
+    # the account alone: with the cluster's setups, which may be skipped, Airflow would skip `publish_results` too.
+    [published, terminated] >> recorded.as_teardown(setups=account.as_setup())
     outcome: Any = check_outcome()
-    recorded >> outcome.as_teardown(setups=setups, on_failure_fail_dagrun=True)
+    recorded >> outcome.as_teardown(setups=account, on_failure_fail_dagrun=True)
 
 
 fruits_features()

@@ -5,17 +5,18 @@ from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+from verger.here.machine_pool import MachinePool
 from verger.run.deployment import Deployment
 from verger.serve.run_note import RunNotes
 from verger.serve.tab import URL_PREFIX, results_tab
 
 
 class VergerPlugin(AirflowPlugin):
-    """The tab of a run's results, the app behind it, and the notes of runs."""
+    """The tab of a run's results, the app behind it, the notes of runs, and the pool of runs on this machine."""
 
     name = "verger"
     external_views: list[Any] = [results_tab()]  # noqa: RUF012 -- as Airflow declares it
-    listeners: list[Any] = [RunNotes()]  # noqa: RUF012 -- the same
+    listeners: list[Any] = [RunNotes(), MachinePool()]  # noqa: RUF012 -- the same
 
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]

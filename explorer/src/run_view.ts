@@ -212,7 +212,7 @@ function time(run: Facts): HTMLElement {
     if (seconds[key] !== undefined) rows.push([`  ${name}${key === "start" ? "" : " (added up over the workers)"}`, duration(seconds[key])]);
   }
   rows.push(["Images per second", decimal(featurize.images_per_second)], ["PCA", duration(pca.seconds.total)]);
-  const ready = cluster.ready_at ? (Date.parse(cluster.ready_at) - Date.parse(cluster.created_at)) / 1000 : NaN;
+  const ready = cluster?.ready_at ? (Date.parse(cluster.ready_at) - Date.parse(cluster.created_at)) / 1000 : NaN;
   if (Number.isFinite(ready)) rows.push(["Until the cluster was ready", duration(ready)]);
   return h("div", { className: "panel" }, h("h2", {}, "Where the time went"), table([], rows, [1]));
 }
@@ -220,19 +220,29 @@ function time(run: Facts): HTMLElement {
 function cost(run: Facts): HTMLElement {
   const found = run["cost"];
   const panel = (...children: Node[]): HTMLElement => h("div", { className: "panel" }, h("h2", {}, "What it cost"), ...children);
-  if (!found) return panel(h("p", {}, "The cost is reckoned when the cluster has ended; look again a few minutes after the run."));
+  if (!found) return panel(h("p", {}, "The cost is calculated when the run has ended; look again a few minutes after it."));
   const rows: [string, string][] = [["Actual", usd(found.usd)]];
   if (found.estimate) rows.push(["Estimated before", usd(found.estimate.usd)]);
   if (found.usd_per_1000_images != null) rows.push(["For 1,000 pictures", usd(found.usd_per_1000_images)]);
-  rows.push(["Lifetime of the cluster", duration(found.cluster_hours * 3600)]);
-  if (found.idle_minutes != null) rows.push(["Of which idle", duration(found.idle_minutes * 60)]);
+  if (found.here) rows.push(["Work on Airflow's machine", duration(found.here.seconds)]);
+  if (found.clusters?.length) {
+    rows.push(["Lifetime of the cluster", duration(found.cluster_hours * 3600)]);
+    if (found.idle_minutes != null) rows.push(["Of which idle", duration(found.idle_minutes * 60)]);
+  }
   for (const one of found.clusters ?? []) rows.push([`Cluster ${one.cluster_id}`, `${one.state}`]);
   return panel(table([], rows, [1]), h("p", { className: "soft" }, found.note ?? ""));
 }
 
+function where(run: Facts): [string, string][] {
+  const rows: [string, string][] = [];
+  if (run["here"]) rows.push(["Airflow's machine", `${run["here"].processes} processes`]);
+  if (run["cluster"]) rows.push(["Cluster", `${run["cluster"].id}, ${run["cluster"].release_label}`]);
+  return rows;
+}
+
 function place(run: Facts): HTMLElement {
   const rows: [string, string][] = [
-    ["Cluster", `${run["cluster"].id}, ${run["cluster"].release_label}`],
+    ...where(run),
     ...Object.entries(run["regions"] as Record<string, string>).map(([what, region]): [string, string] => [`Region of the ${what}`, region]),
     ["Model", run["model"].fingerprint],
     ["Weights", run["model"].weights],

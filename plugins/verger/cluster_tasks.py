@@ -1,7 +1,8 @@
-"""What the tasks do that decide on, order, account for and end a run's cluster."""
+"""What the tasks do that order and end a run's cluster, and account for the run."""
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,39 +10,30 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from verger.artifacts.model_store import Model
 from verger.cluster.clusters import lease_name, run_lease, terminate_leased
-from verger.cluster.instance_fleets import read_shape
-from verger.cluster.shape import ClusterShape, choose_shape, shape_wish
+from verger.cluster.shape import ClusterShape
 from verger.cluster.spec import ClusterOrder, job_flow
 from verger.cluster.steps import FEATURIZE, PCA, featurize_arguments, pca_arguments, spark_step
 from verger.cluster.tags import cluster_tags
-from verger.cluster.throughput import choose_rate, measure
-from verger.cost.cluster_times import read_times
-from verger.cost.reckoning import (
-    Estimate,
-    allowed_hours,
-    check_budget,
-    describe_estimate,
-    estimate_cost,
-    spot_source,
-)
+from verger.cluster.throughput import measure
+from verger.cost.reckoning import Estimate, describe_estimate, spot_source
 from verger.cost.run_cost import COST_FILE, RunFacts, cost_record, read_cluster_cost, run_clusters
-from verger.cost.spot_prices import LOOK_BACK, with_spot_history
+from verger.cost.spot_prices import with_spot_history
+from verger.here.choice import measured_here
+from verger.here.record import CHOICE_FILE, HERE_FILE
 from verger.housekeeping import send_mail
 from verger.mail.notification import cluster_ready_mail, describe_cost, failure_mail, results_mail
-from verger.prices import PriceTable, load_prices
+from verger.prices import load_prices
 from verger.publish.changes import add_cost
 from verger.publish.latest_pointer import is_published, pointer_warnings
 from verger.publish.run_description import put_run_description
-from verger.run.context import RunPlace, claim_folder, run_layout, run_place, run_settings
+from verger.run.context import RunPlace, claim_folder, run_layout, run_place, run_settings, task_states
 from verger.run.deployment import Deployment
-from verger.run.settings import Settings
 from verger.storage.aws_clients import emr_client, s3_client, spot_price_client
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from mypy_boto3_s3 import S3Client
 
     from verger.cost.spot_prices import SpotPriceHistory
 
@@ -51,79 +43,20 @@ log = logging.getLogger(__name__)
 _TERMINATION_SECONDS = 600
 
 
-def choose_cluster(deployment: Deployment, context: "Context", plan: dict[str, Any]) -> dict[str, Any]:
-    """Choose the cluster's machines, estimate what they cost, and refuse what is above the budget.
-
-    Returns the shape, the estimate, how many hours the cluster may live, and the throughput that was reckoned with.
-    """
-    settings = run_settings(context)
-    run = run_layout(settings, context)
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
-    prices = load_prices()
-    measured = _last_measured(s3, run)
-    times = read_times(s3, run.layout)
-    try:
-        kind = prices.instance_type(settings.instance_type, settings.region)
-        rate, source = choose_rate(measured, plan, kind, settings.engine)
-        shape = _shape(deployment, settings, prices, plan, rate)
-        now = datetime.now(UTC)
-        prices = with_spot_history(prices, _ec2(deployment, settings.region), shape, now - LOOK_BACK, now)
-        estimate = estimate_cost(
-            shape,
-            prices,
-            images_todo=plan["todo"],
-            images=plan["listed"],
-            rate_per_vcpu=rate,
-            held_minutes=settings.keep_for_demo_minutes,
-            times=times,
-        )
-        log.info("%s\nthroughput: %s\n%s", "\n".join(describe_estimate(estimate)), source, times.describe())
-        check_budget(estimate, settings.budget_usd)
-        hours = _allowed_hours(estimate, settings)
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from error
-    return {"shape": shape.to_dict(), "estimate": estimate.to_dict(), "allowed_hours": hours, "measured": measured}
-
-
 def _ec2(deployment: Deployment, region: str) -> "SpotPriceHistory":
     return spot_price_client(deployment.aws_conn_id, region)
-
-
-def _last_measured(s3: "S3Client", run: RunLayout) -> dict[str, Any] | None:
-    """The throughput that the run before has measured, or has taken over from the one before it."""
-    latest = read_json(s3, run.layout.latest)
-    if latest is None:
-        return None
-    cost = read_json(s3, RunLayout(run.layout, latest["run_id"]).run_file(COST_FILE))
-    return cost.get("measured") if cost else None
-
-
-def _shape(
-    deployment: Deployment, settings: Settings, prices: PriceTable, plan: dict[str, Any], rate: float
-) -> ClusterShape:
-    if settings.like_cluster_id:
-        emr = emr_client(deployment.aws_conn_id, settings.region)
-        return read_shape(emr, settings.like_cluster_id, settings.region, prices)
-    return choose_shape(shape_wish(settings), prices, images=plan["todo"], rate_per_vcpu=rate)
-
-
-def _allowed_hours(estimate: Estimate, settings: Settings) -> float:
-    hours = allowed_hours(estimate, settings.budget_usd, settings.max_cluster_hours)
-    if estimate.minutes > hours * 60:
-        raise ValueError(
-            f"the cluster is expected to run {estimate.minutes:.0f} min, and max_cluster_hours allows "
-            f"{settings.max_cluster_hours} h: raise it, or raise max_nodes; no cluster was created"
-        )
-    return hours
 
 
 def lease_cluster(
     deployment: Deployment, context: "Context", code_uri: str, model: dict[str, str], choice: dict[str, Any]
 ) -> dict[str, Any]:
-    """End what an earlier try left, and name the cluster after the run and the try.
+    """End what an earlier try left, and name the cluster after the run and the try; refuse one above the budget.
 
     Returns the cluster as RunJobFlow takes it, and the steps.
     """
+    if choice["refused"]:
+        # Checked where the place was chosen, and again here: a person may have marked what lies between as a success.
+        raise AirflowFailException(choice["refused"])
     settings = run_settings(context)
     run = run_layout(settings, context)
     # Before anything is ended by the run's name: it would be another DAG's cluster if the folder were that one's.
@@ -167,11 +100,19 @@ def _lease(deployment: Deployment, run: RunLayout) -> str:
     return run_lease(deployment.name, run.slug)
 
 
-def record_cost(deployment: Deployment, context: "Context", choice: dict[str, Any]) -> float:
-    """Reckon what the run's clusters cost, write it down, and mail the results with it; returns US dollars."""
+def record_cost(deployment: Deployment, context: "Context", choice: dict[str, Any] | None) -> float:
+    """Calculate what the run's clusters and its work here cost, write it down, and mail the results; US dollars."""
     place = run_place(deployment, context)
     run = place.run
     s3 = s3_client(deployment.aws_conn_id, place.region)
+    # The choice of an earlier try, where a later one failed: its cluster cost all the same.
+    choice = choice or read_json(s3, run.run_file(CHOICE_FILE))
+    if choice is None:
+        log.info("no place was ever chosen: nothing was done that could cost anything")
+        return 0.0
+    if task_states(context).get("terminate_cluster") == "skipped":
+        # Its setups were skipped in this try, and one before may have left a cluster.
+        terminate_cluster(deployment, context)
     published = is_published(s3, run)
     cost = _cost(deployment, place, context, choice, published=published)
     write_json(s3, run.run_file(COST_FILE), cost)
@@ -189,8 +130,7 @@ def check_outcome(context: "Context") -> None:
 
     Airflow lets the teardowns of a run that a person marked failed run all the same, and then takes it for a success.
     """
-    run_id, dag_id = context["run_id"], context["ti"].dag_id
-    states = context["ti"].get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+    states = task_states(context)
     if (problem := hidden_failure(states)) is not None:
         raise AirflowFailException(problem)
 
@@ -205,7 +145,7 @@ def hidden_failure(states: Mapping[str, str | None]) -> str | None:
         return "the cluster could not be ended: see the log of terminate_cluster, and look whether it is still there"
     failed = sorted(task for task, state in states.items() if state == "failed")
     if failed and states.get("publish_results") == "skipped":
-        return f"the run was marked failed while {failed[0]} was at work; its cluster has ended"
+        return f"the run was marked failed while {failed[0]} was at work; no cluster of it is left"
     return None
 
 
@@ -222,7 +162,9 @@ def _cost(
     prices = with_spot_history(load_prices(), _ec2(deployment, place.region), shape, began, now)
     featurize = read_json(s3, run.run_file("featurize.json"))
     plan = read_json(s3, run.run_file("plan.json"))
-    measured = measure(featurize, plan, shape, prices) if plan else None
+    here = read_json(s3, run.run_file(HERE_FILE))
+    was_here = task_states(context).get("run_here") == "success" and here is not None and here["outcome"] == "done"
+    measured = measure(featurize, plan, shape, prices) if plan and not was_here else None
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=place.region, ebs_gb=shape.ebs_gb, now=now)
         for cluster_id in run_clusters(emr, _lease(deployment, run), began)
@@ -231,20 +173,34 @@ def _cost(
         dag_id=context["ti"].dag_id,
         region=place.region,
         outcome="published" if published else "failed",
-        images=featurize["featurized"] + featurize["rejected"] if featurize else 0,
-        estimate=choice["estimate"],
+        images=_images(featurize, plan, published=published),
+        # A run that was done here had no cluster to estimate.
+        estimate=None if was_here else choice["estimate"],
+        here=here,
     )
     record = cost_record(
         run, facts, clusters, prices_as_of=prices.as_of, spot_prices=spot_source(shape, prices), now=now
     )
-    return {**record, "measured": measured.to_dict() if measured else choice["measured"]}
+    now_here = measured_here(here, featurize)
+    return {
+        **record,
+        "measured": measured.to_dict() if measured else choice["measured"],
+        "measured_here": asdict(now_here) if now_here else choice["measured_here"],
+    }
+
+
+def _images(featurize: Mapping[str, Any] | None, plan: Mapping[str, Any] | None, *, published: bool) -> int:
+    """The images that a run computed: all that were planned when it has published, whichever try and place did them."""
+    if published and plan is not None:
+        return int(plan["todo"])
+    return int(featurize["featurized"] + featurize["rejected"]) if featurize else 0
 
 
 def mail_cluster_ready(deployment: Deployment, context: "Context") -> None:
     """Tell that the cluster takes steps; a callback of the task that waits for it."""
     try:
         ti = context["ti"]
-        choice = ti.xcom_pull(task_ids="choose_cluster")
+        choice = ti.xcom_pull(task_ids="choose_place")
         estimate = Estimate.from_dict(choice["estimate"])
         mail = cluster_ready_mail(
             run_id=str(context["run_id"]),

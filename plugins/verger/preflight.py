@@ -12,9 +12,10 @@ from verger.cluster.instance_fleets import read_shape
 from verger.cluster.shape import ClusterShape, choose_shape, shape_wish
 from verger.cluster.spec import cluster_subnets
 from verger.cluster.subnets import Subnets, check_subnets
+from verger.here.machine import check_can_work, choose_processes, read_machine
 from verger.prices import PriceTable
 from verger.run.deployment import Deployment
-from verger.run.eu_guard import check_bucket, check_topic
+from verger.run.eu_guard import check_bucket, check_topic, is_local_endpoint
 from verger.run.settings import SettingError, Settings
 from verger.storage.layout import BucketLayout
 from verger.sync.source_address import check_source
@@ -31,6 +32,14 @@ _POLLS_WHILE_IDLE = 4
 def check_installation(deployment: Deployment) -> None:
     """Raise InstallationError when the code for the cluster is not complete."""
     collect_code(deployment.home)
+
+
+def check_here(deployment: Deployment, settings: Settings, s3: "S3Client") -> None:
+    """Raise PlaceError or OutsideEuError when a run that is to work on this machine cannot."""
+    if settings.compute != "here":
+        return
+    check_can_work(deployment, settings.engine, is_local=is_local_endpoint(s3.meta.endpoint_url))
+    choose_processes(read_machine(), deployment.here_processes, 0, 0.0)
 
 
 def check_inputs(s3: "S3Client", settings: Settings) -> dict[str, str]:

@@ -15,6 +15,7 @@ from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
+from verger.here.record import HERE_FILE
 from verger.plan.components import check_known_rejects, components_warning
 from verger.plan.feature_table import read_done_images
 from verger.plan.planning import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
     from verger.plan.planning import ListedImage, Plan
+    from verger.publish.results import PlaceFacts
     from verger.run.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ def check_settings(deployment: Deployment, context: "Context") -> dict[str, str]
     try:
         preflight.check_installation(deployment)
         preflight.check_patience(settings, deployment)
+        preflight.check_here(deployment, settings, s3)
         regions = preflight.check_inputs(s3, settings) | preflight.check_places(s3, deployment)
         emr = emr_client(deployment.aws_conn_id, settings.region)
         preflight.check_cluster(
@@ -242,23 +245,21 @@ def publish_code(deployment: Deployment, context: "Context") -> str:
     return uri
 
 
-def publish_results(deployment: Deployment, context: "Context", cluster_id: str, regions: dict[str, str]) -> str:
-    """Check the counts and publish; returns the address of the results."""
+def publish_results(deployment: Deployment, context: "Context", cluster_id: str | None, regions: dict[str, str]) -> str:
+    """Check the counts and publish; returns the address of the results. `cluster_id` is None for a run without one."""
     # Brings matplotlib, which the DAG processor should not load each time that it reads the DAG.
     from verger.publish import results  # noqa: PLC0415
 
     settings = run_settings(context)
     run = run_layout(settings, context)
     s3 = s3_client(deployment.aws_conn_id, settings.region)
-    emr = emr_client(deployment.aws_conn_id, settings.region)
     try:
         description = results.publish(
             s3,
             arrow_filesystem(deployment.aws_conn_id, settings.region),
             run,
             settings,
-            cluster=results.describe_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]),
-            regions=regions,
+            place=_place_facts(deployment, settings, s3, run, cluster_id, regions),
             published_at=_now(),
         )
     except (CountsDisagreeError, results.StepOutputMissingError) as error:
@@ -268,6 +269,26 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str,
     log.info("published %s: %s", run.results_uri, description["counts"])
     context["ti"].xcom_push(key=SUMMARY_KEY, value=_summary(description, context))
     return run.results_uri
+
+
+def _place_facts(
+    deployment: Deployment,
+    settings: "Settings",
+    s3: "S3Client",
+    run: RunLayout,
+    cluster_id: str | None,
+    regions: dict[str, str],
+) -> "PlaceFacts":
+    from verger.publish.results import PlaceFacts, describe_cluster  # noqa: PLC0415 -- as above
+
+    here = read_json(s3, run.run_file(HERE_FILE))
+    known = {name: region for name, region in regions.items() if name != "cluster" or cluster_id}
+    if here:
+        known["machine"] = here["region"]
+    if not cluster_id:
+        return PlaceFacts(known, here=here)
+    emr = emr_client(deployment.aws_conn_id, settings.region)
+    return PlaceFacts(known, describe_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]), here)
 
 
 def _summary(description: dict[str, Any], context: "Context") -> str:

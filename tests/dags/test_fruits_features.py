@@ -7,6 +7,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import ParamValidationError
+from verger.here.machine_pool import POOL
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,10 @@ def operator(dag: DAG, task_id: str) -> BaseOperator:
 def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
     order = [task.task_id for task in dag.topological_sort()]  # type: ignore[no-untyped-call] # Airflow's
     assert set(order) == {
-        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "choose_cluster", "lease_cluster",
-        "create_cluster", "wait_for_cluster", "add_featurize_step", "wait_for_featurize", "add_pca_step",
-        "wait_for_pca", "publish_results", "hold_cluster", "terminate_cluster", "record_cost", "check_outcome",
+        "check_settings", "sync_images", "publish_model", "plan_run", "open_account", "choose_place", "run_here",
+        "publish_code", "lease_cluster", "create_cluster", "wait_for_cluster", "add_featurize_step",
+        "wait_for_featurize", "add_pca_step", "wait_for_pca", "publish_results", "hold_cluster", "terminate_cluster",
+        "record_cost", "check_outcome",
     }  # fmt: skip
     assert order.index("check_settings") == 0
     assert order.index("plan_run") < order.index("lease_cluster") < order.index("create_cluster")
@@ -36,7 +38,7 @@ def test_the_tasks_are_those_of_the_design_in_its_order(dag: DAG) -> None:
 def test_everything_that_can_be_known_beforehand_is_checked_before_a_cluster_exists(dag: DAG) -> None:
     before = dag.get_task("create_cluster").get_flat_relative_ids(upstream=True)
     assert before == {
-        "check_settings", "sync_images", "publish_model", "plan_run", "publish_code", "choose_cluster",
+        "check_settings", "sync_images", "publish_model", "plan_run", "choose_place", "run_here", "publish_code",
         "lease_cluster",
     }  # fmt: skip
 
@@ -54,15 +56,18 @@ def test_a_failed_run_is_never_hidden_by_its_teardown(dag: DAG) -> None:
     """Airflow goes by the tasks that only teardowns follow."""
     teardowns = {task.task_id for task in dag.tasks if task.is_teardown}
     decide = {task.task_id for task in dag.tasks if task.downstream_task_ids <= teardowns} - teardowns
-    assert decide == {"publish_results", "hold_cluster"}
-    assert {operator(dag, name).trigger_rule for name in decide} == {"all_success"}
+    assert decide == {"publish_results", "hold_cluster", "open_account"}, "the last is empty and cannot fail"
+    rules = {name: operator(dag, name).trigger_rule for name in decide}
+    # The results come from either place, whose other one is skipped; a failure of any stops them.
+    assert rules.pop("publish_results") == "none_failed_min_one_success"
+    assert set(rules.values()) == {"all_success"}
 
 
 def test_the_last_word_adds_to_what_decides_and_replaces_none_of_it(dag: DAG) -> None:
     outcome = operator(dag, "check_outcome")
     assert outcome.is_teardown
     assert outcome.on_failure_fail_dagrun
-    assert outcome.upstream_task_ids == {"record_cost", "lease_cluster", "create_cluster"}
+    assert outcome.upstream_task_ids == {"record_cost", "open_account"}
 
 
 def test_a_cluster_does_not_wait_for_the_results_to_be_published(dag: DAG) -> None:
@@ -74,6 +79,19 @@ def test_the_cost_is_reckoned_when_the_cluster_has_ended_whatever_became_of_the_
     assert record.is_teardown
     assert {"terminate_cluster", "publish_results"} <= record.upstream_task_ids
     assert not record.on_failure_fail_dagrun
+
+
+def test_both_places_lead_to_the_results_and_the_rest_of_one_goes_to_the_other(dag: DAG) -> None:
+    assert operator(dag, "choose_place").downstream_task_ids >= {"run_here", "publish_code"}
+    assert operator(dag, "run_here").downstream_task_ids == {"publish_code", "publish_results"}
+    assert "wait_for_pca" in operator(dag, "publish_results").upstream_task_ids
+    assert operator(dag, "run_here").pool == POOL
+
+
+def test_no_setup_that_a_place_skips_decides_on_the_results(dag: DAG) -> None:
+    """Airflow skips what lies between a setup and its teardown when the setup is skipped."""
+    record = operator(dag, "record_cost")
+    assert {name for name in record.upstream_task_ids if dag.get_task(name).is_setup} == {"open_account"}
 
 
 def test_every_task_that_fails_for_good_sends_a_mail(dag: DAG) -> None:

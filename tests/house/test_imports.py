@@ -74,7 +74,7 @@ LAYERS = {
     ),
     "verger": (
         "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "serve", "mail",
-        "cost", "preflight", "tasks", "housekeeping", "cluster_tasks",
+        "cost", "here", "preflight", "tasks", "housekeeping", "cluster_tasks", "place_tasks",
     ),
     "spark_jobs": ("job_errors", "store", "worker", "place", "pca", "steps", "entry_points"),
 }  # fmt: skip

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_emr import EMRClient
 from mypy_boto3_s3 import S3Client
-from verger import cluster_tasks
+from verger import place_tasks
 from verger.cluster.clusters import lease_name, run_lease
-from verger.cluster_tasks import choose_cluster, hidden_failure, terminate_cluster
+from verger.cluster_tasks import hidden_failure, terminate_cluster
+from verger.place_tasks import choose_place
 from verger.run.deployment import Deployment
 from verger.storage.json_objects import write_json
 from verger.storage.layout import BucketLayout
@@ -86,11 +87,11 @@ def test_the_estimate_of_a_run_takes_the_real_spot_price_where_ec2_tells_it(
         def describe_spot_price_history(self, **_: Any) -> Mapping[str, Any]:
             return answer()
 
-    monkeypatch.setattr(cluster_tasks, "s3_client", lambda *_: s3)
-    monkeypatch.setattr(cluster_tasks, "spot_price_client", lambda *_: Ec2())
+    monkeypatch.setattr(place_tasks, "s3_client", lambda *_: s3)
+    monkeypatch.setattr(place_tasks, "spot_price_client", lambda *_: Ec2())
     context = cast("Any", {"params": {"bucket": bucket, "region": "eu-west-1"}, "run_id": "manual__1"})
     plan = {"todo": 10**6, "listed": 10**6, "bytes_todo": 10**11}
-    chosen = choose_cluster(Deployment(home=tmp_path), context, plan)
+    chosen = choose_place(Deployment(home=tmp_path), context, plan)
     assert chosen["estimate"]["spot_prices"] == source
     hours = {line["market"]: line["usd_hour"] for line in chosen["estimate"]["nodes"]}
     assert hours["ON_DEMAND"] - hours["SPOT"] == pytest.approx(0.214 - machine)
@@ -127,7 +128,7 @@ def test_the_estimate_takes_the_cluster_s_start_and_end_from_the_account_s_answe
     def minutes() -> float:
         caplog.clear()
         with caplog.at_level(logging.INFO):
-            estimate = choose_cluster(Deployment(home=project), context, plan)["estimate"]
+            estimate = choose_place(Deployment(home=project), context, plan)["estimate"]
         return float(estimate["minutes"])
 
     assumed = minutes()

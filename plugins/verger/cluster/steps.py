@@ -12,8 +12,10 @@ PCA = "pca"
 SHOW_EXECUTORS = "show_executors"
 
 
-def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]:
-    """The arguments of `featurize.py` (docs/formats.md, "The jobs")."""
+def featurize_arguments(
+    settings: Settings, run: RunLayout, model: Model, *, chunk_images: int | None = None
+) -> list[str]:
+    """The arguments of `featurize.py` (docs/formats.md, "The jobs"); with chunks of another size than the settings'."""
     return [
         "--manifest-uri", run.run_file("manifest.parquet").uri,
         "--features-uri", run.layout.features.uri,
@@ -22,7 +24,7 @@ def featurize_arguments(settings: Settings, run: RunLayout, model: Model) -> lis
         "--metrics-uri", run.run_file("featurize.json").uri,
         "--run-id", run.run_id,
         "--engine", settings.engine,
-        "--chunk-images", str(settings.chunk_images),
+        "--chunk-images", str(chunk_images or settings.chunk_images),
         "--max-reject-rate", str(settings.max_reject_rate),
         *(["--take-damaged"] if settings.take_damaged else []),
         *(["--retry-rejects"] if settings.retry_rejects else []),

@@ -57,6 +57,11 @@ def mean_bytes(plan: Mapping[str, Any]) -> float:
     return float(plan["bytes_todo"] / plan["todo"]) if plan["todo"] else 0.0
 
 
+def sizes_alike(one: float, other: float) -> bool:
+    """Whether pictures of these mean sizes are about the same work."""
+    return one / _SIZES_ALIKE <= other <= one * _SIZES_ALIKE
+
+
 def choose_rate(
     measured: Mapping[str, Any] | None, plan: Mapping[str, Any], kind: InstanceType, engine: str
 ) -> tuple[float, str]:
@@ -64,7 +69,6 @@ def choose_rate(
     size = mean_bytes(plan)
     if measured is not None and plan["todo"]:
         found = Measured(**measured)
-        alike = found.mean_bytes / _SIZES_ALIKE <= size <= found.mean_bytes * _SIZES_ALIKE
-        if alike and (found.architecture, found.engine) == (kind.architecture, engine):
+        if sizes_alike(found.mean_bytes, size) and (found.architecture, found.engine) == (kind.architecture, engine):
             return found.rate_per_vcpu, f"measured by run {found.run_id}"
     return assumed_rate(size), f"assumed for pictures of {size / 1000:.0f} KB, since no run has measured it"

@@ -20,6 +20,7 @@ _SPOT_NOTES: Mapping[SpotSource, str] = {
     "typical share": "Spot machines are counted at the region's typical price. ",
     "none": "",
 }
+_NOTE_HERE = "The run had no cluster. Airflow's machine counts by VERGER_MACHINE_USD_HOUR, and 0 where that is not set."
 #: A run's cluster is created after the run began, up to what the clocks of two machines differ.
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -62,7 +63,8 @@ class RunFacts:
         region: where its clusters ran.
         outcome: `published` or `failed`.
         images: those that it computed.
-        estimate: what was estimated before; None when it did not get that far.
+        estimate: what was estimated of a cluster before; None when there was none to estimate.
+        here: the content of `here.json`; None when nothing was done on Airflow's machine.
     """
 
     dag_id: str
@@ -70,6 +72,7 @@ class RunFacts:
     outcome: str
     images: int
     estimate: Mapping[str, Any] | None
+    here: Mapping[str, Any] | None = None
 
 
 def cost_record(
@@ -82,7 +85,7 @@ def cost_record(
     now: datetime,
 ) -> dict[str, Any]:
     """The content of `cost.json` (docs/formats.md)."""
-    usd = sum(cluster.usd for cluster in clusters)
+    usd = sum(cluster.usd for cluster in clusters) + (facts.here["usd"] if facts.here else 0.0)
     return {
         "format": 1,
         "run_id": run.run_id,
@@ -100,13 +103,18 @@ def cost_record(
         "idle_usd": sum(cluster.idle_usd for cluster in clusters),
         "estimate": dict(facts.estimate) if facts.estimate is not None else None,
         "clusters": [cluster.to_dict() for cluster in clusters],
+        "here": dict(facts.here) if facts.here is not None else None,
         "prices_as_of": prices_as_of.isoformat(),
         "spot_prices": spot_prices,
-        "note": (
-            f"From the machines' hours and the price table, without tax. {_SPOT_NOTES[spot_prices]}"
-            f"Storage is counted with a root volume of {ROOT_VOLUME_GB} GB."
-        ),
+        "note": _note(spot_prices) if clusters else _NOTE_HERE,
     }
+
+
+def _note(spot_prices: SpotSource) -> str:
+    return (
+        f"From the machines' hours and the price table, without tax. {_SPOT_NOTES[spot_prices]}"
+        f"Storage is counted with a root volume of {ROOT_VOLUME_GB} GB."
+    )
 
 
 def _alive_hours(cluster: ClusterCost, now: datetime) -> float:

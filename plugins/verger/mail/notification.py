@@ -99,12 +99,19 @@ def results_mail(run: Mapping[str, Any], cost: Mapping[str, Any] | None, results
 def describe_cost(cost: Mapping[str, Any]) -> list[str]:
     """What `cost.json` says, in words, a line each."""
     states = ", ".join(f"{cluster['cluster_id']} {cluster['state']}" for cluster in cost["clusters"]) or "none"
+    here = cost.get("here")  # not in those of earlier versions
     lines = [f"cost: {cost['usd']:.2f} USD without tax"]
     if cost["usd_per_1000_images"] is not None:
         lines[0] += f", {cost['usd_per_1000_images']:.3f} USD for 1,000 images"
     if cost["estimate"] is not None:
         lines.append(f"estimated: {cost['estimate']['usd']:.2f} USD")
-    lines.append(f"idle: {cost['idle_minutes']:.0f} min, {cost['idle_usd']:.2f} USD")
+    if here:
+        lines.append(
+            f"on Airflow's machine: {describe_seconds(here['seconds'])} with {here['processes']} processes, "
+            f"{here['usd']:.2f} USD"
+        )
+    if cost["clusters"]:
+        lines.append(f"idle: {cost['idle_minutes']:.0f} min, {cost['idle_usd']:.2f} USD")
     if unpriced := sorted({name for cluster in cost["clusters"] for name in cluster["unpriced"]}):
         lines.append(f"not counted, since the price table lacks them: {', '.join(unpriced)}")
     return [*lines, f"clusters: {states}"]

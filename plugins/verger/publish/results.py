@@ -105,10 +105,31 @@ def read_inputs(filesystem: pyarrow.fs.FileSystem, run: RunLayout, matrix: pa.Ta
         check_paths(answers, manifest, matrix)
     except AnswersError as error:
         raise CountsDisagreeError(
-            f"the answers of the run do not fit: {error}. The results are not published: clear add_featurize_step, so "
-            "that both steps run again"
+            f"the answers of the run do not fit: {error}. The results are not published: clear run_here, or "
+            "add_featurize_step where a cluster did the work, so that both steps run again"
         ) from error
     return StepInputs(manifest, answers)
+
+
+@dataclass(frozen=True)
+class PlaceFacts:
+    """Where a run worked.
+
+    Attributes:
+        regions: of each resource.
+        cluster: what DescribeCluster told of its cluster; None without one.
+        here: the content of `here.json`; None when nothing was done on Airflow's machine.
+    """
+
+    regions: Mapping[str, str]
+    cluster: Mapping[str, Any] | None = None
+    here: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The place in words."""
+        parts = [name for name, facts in (("here", self.here), ("cluster", self.cluster)) if facts is not None]
+        return ", then ".join(parts)
 
 
 def describe_run(
@@ -117,8 +138,7 @@ def describe_run(
     counts: Counts,
     outputs: StepOutputs,
     *,
-    cluster: Mapping[str, Any],
-    regions: Mapping[str, str],
+    place: PlaceFacts,
     published_at: str,
 ) -> dict[str, Any]:
     """The whole run as `run.json` holds it."""
@@ -135,8 +155,10 @@ def describe_run(
         "featurize": dict(outputs.featurize),
         "pca": dict(outputs.pca),
         "model": {"fingerprint": outputs.plan["model_fingerprint"], "weights": outputs.featurize["weights"]},
-        "cluster": dict(cluster),
-        "regions": dict(regions),
+        "place": place.name,
+        "cluster": dict(place.cluster) if place.cluster is not None else None,
+        "here": dict(place.here) if place.here is not None else None,
+        "regions": dict(place.regions),
     }
 
 
@@ -172,8 +194,7 @@ def publish(
     run: RunLayout,
     settings: Settings,
     *,
-    cluster: Mapping[str, Any],
-    regions: Mapping[str, str],
+    place: PlaceFacts,
     published_at: str,
 ) -> dict[str, Any]:
     """Check the counts, write the report and `run.json`, and move `latest.json` last; returns `run.json`'s content.
@@ -184,9 +205,7 @@ def publish(
     outputs = read_outputs(s3, filesystem, run)
     inputs = read_inputs(filesystem, run, outputs.matrix)
     counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, outputs.matrix.num_rows))
-    description = describe_run(
-        run, settings, counts, outputs, cluster=cluster, regions=regions, published_at=published_at
-    )
+    description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
     before = find_run_before(s3, run)
     description["changes"] = _changes(filesystem, run, before, description)
     _write_pages(s3, run, description, outputs)
@@ -229,7 +248,8 @@ def _write_explorer(
     except FileNotFoundError as error:
         raise StepOutputMissingError(
             f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "
-            "clean-up was faster. Clear add_featurize_step: what is computed stays"
+            "clean-up was faster. Clear run_here, or add_featurize_step where a cluster did the work: what is computed "
+            "stays"
         ) from error
 
 

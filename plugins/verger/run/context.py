@@ -50,6 +50,15 @@ def claim_folder(s3: "S3Client", deployment: Deployment, run: RunLayout, context
     return holder
 
 
+def task_states(context: "Context") -> dict[str, str | None]:
+    """The states of the run's tasks by now: Airflow keeps what a task handed on though it was cleared and skipped."""
+    run_id = str(context["run_id"])
+    found: dict[str, dict[str, str | None]] = context["ti"].get_task_states(
+        dag_id=context["ti"].dag_id, run_ids=[run_id]
+    )
+    return found.get(run_id, {})
+
+
 @dataclass(frozen=True)
 class RunPlace:
     """What a teardown has to know of a run, and no more.

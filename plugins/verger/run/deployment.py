@@ -30,6 +30,10 @@ class Deployment:
         queue_url: the SQS queue of the bucket's notifications, which spares listing it; None for none.
         aws_conn_id: Airflow's connection to AWS; None for boto3's own search for credentials.
         model_python: a Python that has TensorFlow, to prepare a model with; None where there is none.
+        node_python: a Python that has the nodes' packages, for runs on Airflow's machine; None where there is none.
+        here_processes: the most processes of such a run; 0 for as many as the machine takes.
+        machine_region: the AWS region that Airflow's machine is in or next to, where EC2's metadata does not tell it.
+        machine_usd_hour: what the machine costs an hour, in US dollars; 0 for what is paid anyway.
         service_role: EMR's service role.
         instance_profile: the instance profile of the cluster's nodes.
         subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
@@ -54,6 +58,10 @@ class Deployment:
     queue_url: str | None = None
     aws_conn_id: str | None = None
     model_python: Path | None = None
+    node_python: Path | None = None
+    here_processes: int = 0
+    machine_region: str | None = None
+    machine_usd_hour: float = 0.0
     service_role: str = "EMR_DefaultRole_V2"
     instance_profile: str = "EMR_EC2_DefaultRole"
     subnet_id: str | None = None
@@ -96,13 +104,20 @@ class Deployment:
         def value(name: str, default: str = "") -> str:
             return environment.get(f"VERGER_{name}", "").strip() or default
 
-        model_python = value("MODEL_PYTHON")
+        def path(name: str) -> Path | None:
+            return Path(found) if (found := value(name)) else None
 
         def whole_number(name: str, default: int) -> int:
             number = value(name, str(default))
             if not number.isdigit():
                 raise ValueError(f"VERGER_{name} is {number!r}: it must be a whole number")
             return int(number)
+
+        def price(name: str, default: float) -> float:
+            text = value(name, str(default))
+            if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text):
+                raise ValueError(f"VERGER_{name} is {text!r}: it must be a number of US dollars, like 0.192")
+            return float(text)
 
         return cls(
             home=Path(value("HOME", str(Path(__file__).resolve().parents[3]))),
@@ -115,7 +130,11 @@ class Deployment:
             quiet_seconds=whole_number("QUIET_SECONDS", cls.quiet_seconds),
             queue_url=value("QUEUE_URL") or None,
             aws_conn_id=value("AWS_CONN_ID") or None,
-            model_python=Path(model_python) if model_python else None,
+            model_python=path("MODEL_PYTHON"),
+            node_python=path("NODE_PYTHON"),
+            here_processes=whole_number("HERE_PROCESSES", cls.here_processes),
+            machine_region=value("MACHINE_REGION") or None,
+            machine_usd_hour=price("MACHINE_USD_HOUR", cls.machine_usd_hour),
             service_role=value("SERVICE_ROLE", cls.service_role),
             instance_profile=value("INSTANCE_PROFILE", cls.instance_profile),
             subnet_id=value("SUBNET_ID") or None,

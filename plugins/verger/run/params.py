@@ -13,11 +13,13 @@ from verger.run.settings import (
     BUDGET_BOUNDS,
     CHUNK_BOUNDS,
     CLUSTER_HOUR_BOUNDS,
+    COMPUTES,
     EBS_GB_BOUNDS,
     END_STALLED_MINUTE_BOUNDS,
     ENGINES,
     EXECUTOR_MINUTE_BOUNDS,
     HELD_MINUTE_BOUNDS,
+    HERE_MINUTE_BOUNDS,
     IDLE_MINUTE_BOUNDS,
     K_BOUNDS,
     NODE_BOUNDS,
@@ -45,7 +47,7 @@ def _whole_number(name: str, bounds: tuple[int, int], **schema: Any) -> Param:  
 def run_params(deployment: Deployment) -> dict[str, Param]:
     """The params of `fruits_features`, with defaults that work for this deployment."""
     check_no_credentials(deployment.source, "VERGER_SOURCE")
-    return _data_params(deployment) | _model_params() | _matrix_params() | _cluster_params()
+    return _data_params(deployment) | _model_params() | _matrix_params() | _place_params() | _cluster_params()
 
 
 def unchecked(params: Mapping[str, Param]) -> dict[str, Param]:
@@ -203,6 +205,33 @@ def _matrix_params() -> dict[str, Param]:
             type="boolean",
             title="Standardize the features",
             description="Divides each feature by its standard deviation before the components are computed.",
+            section=section,
+        ),
+    }
+
+
+def _place_params() -> dict[str, Param]:
+    section = "Place"
+    return {
+        "compute": _param(
+            "compute",
+            type="string",
+            enum=list(COMPUTES),
+            values_display={
+                "auto": "where the matrix is expected sooner",
+                "cluster": "on an EMR cluster",
+                "here": "on Airflow's machine",
+            },
+            title="Compute",
+            description="Few pictures are done on Airflow's machine before a cluster has started. The log of "
+            "choose_place compares both.",
+            section=section,
+        ),
+        "here_minutes": _whole_number(
+            "here_minutes",
+            HERE_MINUTE_BOUNDS,
+            title="Minutes at most on Airflow's machine",
+            description="A run that is expected to take longer goes to a cluster, as does the rest of one that does.",
             section=section,
         ),
     }

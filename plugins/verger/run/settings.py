@@ -12,8 +12,11 @@ from verger.run.eu_guard import EU_REGIONS, check_region
 from verger.run.images_prefix import check_images_prefix
 
 ENGINES = ("litert", "keras")
+#: Where a run works: where its matrix is expected sooner, on a cluster, or on Airflow's own machine.
+COMPUTES = ("auto", "cluster", "here")
 #: Bounds that the form shows and the settings enforce: (smallest, largest). There are no more components than features.
 K_BOUNDS = (1, FEATURES)
+HERE_MINUTE_BOUNDS = (1, 720)
 NODE_BOUNDS = (1, 100)
 WANTED_MINUTE_BOUNDS = (5, 720)
 #: EMR takes up to 16 TB; pictures are not stored on the nodes.
@@ -79,6 +82,8 @@ class Settings:
         take_damaged: whether JPEGs that are damaged inside or cut off count as far as they can be decoded.
         retry_rejects: whether earlier rejects are tried again.
         force: whether the run goes on though nothing changed.
+        compute: one of COMPUTES.
+        here_minutes: how long a run may take on Airflow's machine; what is not done then goes to a cluster.
         release_label: EMR's release.
         instance_type: the preferred type of every node; it decides the architecture (x86_64 or Graviton).
         core_nodes: at least this many nodes compute, bought On-Demand, beside the primary.
@@ -113,6 +118,8 @@ class Settings:
     take_damaged: bool = False
     retry_rejects: bool = False
     force: bool = False
+    compute: str = "auto"
+    here_minutes: int = 10
     release_label: str = "emr-spark-8.1.0"
     instance_type: str = "m6i.xlarge"
     core_nodes: int = 1
@@ -145,6 +152,9 @@ class Settings:
                 raise SettingError(f"{name} is {shown(getattr(self, name))}: give true or false")
         if self.engine not in ENGINES:
             raise SettingError(f"engine is {shown(self.engine)}: choose one of {', '.join(ENGINES)}")
+        if self.compute not in COMPUTES:
+            raise SettingError(f"compute is {shown(self.compute)}: choose one of {', '.join(COMPUTES)}")
+        _check_bounds("here_minutes", self.here_minutes, HERE_MINUTE_BOUNDS)
         _check_bounds("k", self.k, K_BOUNDS)
         if self.variance is not None and not (_is_number(self.variance) and 0 < self.variance <= 1):
             raise SettingError(f"variance is {shown(self.variance)}: give a share above 0 and up to 1, for example 0.9")

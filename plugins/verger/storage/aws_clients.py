@@ -137,6 +137,24 @@ def _key_variables(credentials: Any) -> dict[str, str]:  # noqa: ANN401 -- botoc
     }
 
 
+#: What a program that opens pictures needs of Airflow's own variables; the others hold its secrets.
+_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_EC2_METADATA_DISABLED")
+_INSTRUCTIONS = ("NPY_", "OPENBLAS_", "ARROW_", "GLIBC_TUNABLES")
+
+
+def worker_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
+    """The environment of a program that opens pictures: the connection's credentials, and nothing of Airflow's."""
+    whole = program_environment(aws_conn_id, region)
+    ours = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3")
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    proxies = ("http_proxy", "https_proxy", "no_proxy")
+    return {
+        name: value
+        for name, value in whole.items()
+        if name in (*_PASSED_ON, *ours, *keys) or name.lower() in proxies or name.startswith(_INSTRUCTIONS)
+    }
+
+
 def program_environment(aws_conn_id: str | None, region: str) -> dict[str, str]:
     """The environment of a program that a task starts: this process's own, with the connection's credentials."""
     credentials, endpoint = _s3_access(aws_conn_id, region)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 from mypy_boto3_s3 import S3Client
-from verger.publish.results import publish
+from verger.publish.results import PlaceFacts, publish
 from verger.run.settings import Settings
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.json_objects import write_json
@@ -97,7 +97,6 @@ def publish_now(s3: S3Client, run: RunLayout, source: str = "") -> dict[str, Any
         arrow_filesystem(None, "eu-west-1"),
         run,
         Settings(bucket=run.layout.bucket, region="eu-west-1", source=source),
-        cluster={"id": "j-1", "release_label": "emr-spark-8.1.0"},
-        regions={"bucket": "eu-west-1"},
+        place=PlaceFacts({"bucket": "eu-west-1"}, {"id": "j-1", "release_label": "emr-spark-8.1.0"}),
         published_at="2026-11-21T12:00:00+00:00",
     )

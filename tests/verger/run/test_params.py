@@ -12,7 +12,7 @@ from verger.run.settings import SettingError, Settings
 
 DEPLOYMENT = Deployment(home=Path(), bucket="fruits", region="eu-west-3", images_prefix="in/", source="/srv/pictures")
 PARAMS = run_params(DEPLOYMENT)
-SECTIONS = ["Pictures", "Model", "Matrix", "Cluster: machines", "Cluster: size", "Cluster: limits"]
+SECTIONS = ["Pictures", "Model", "Matrix", "Place", "Cluster: machines", "Cluster: size", "Cluster: limits"]
 
 
 def test_the_form_has_a_field_for_each_setting_and_no_other() -> None:
