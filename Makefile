@@ -15,6 +15,8 @@ K ?= 10
 OUT ?= demo-output
 # local: steps run in one JVM. yarn: on a real YARN of two nodes, with the arguments that they have on EMR.
 CLUSTER ?= local
+# Where the run computes: cluster, here (this machine), auto (the quicker one); empty: a cluster at first, then auto.
+COMPUTE ?=
 PYTEST_WORKERS ?= 2
 INSTRUCTIONS ?=
 ifneq ($(INSTRUCTIONS),)
@@ -34,6 +36,12 @@ machine:
 $(UV): requirements/uv.txt | machine
 	@echo "Setting up uv" && rm -rf $(ENVS)/uv && "$(PYTHON)" -m venv $(ENVS)/uv
 	@$(ENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(ENVS)/node/.ready: bootstrap/requirements.txt | $(UV)
+	@echo "Setting up the environment node ($(ENVS)/node), the cluster nodes' packages"
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(ENVS)/node
+	@VIRTUAL_ENV=$(ENVS)/node $(UV) pip sync --quiet --compile-bytecode --require-hashes $<
 	@touch $@
 
 $(ENVS)/%/.ready: requirements/%.txt | $(UV)
@@ -60,13 +68,14 @@ demo: export VERGER_WEIGHTS := $(WEIGHTS)
 demo: export VERGER_K := $(K)
 demo: export VERGER_OUT := $(OUT)
 demo: export VERGER_CLUSTER := $(CLUSTER)
-demo: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn
+demo: export VERGER_COMPUTE := $(COMPUTE)
+demo: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn COMPUTE=auto|cluster|here
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
-		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT" --cluster "$$VERGER_CLUSTER"
+		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT" --cluster "$$VERGER_CLUSTER" --compute "$$VERGER_COMPUTE"
 
 .PHONY: ui
 ui: PORT ?= 8080
-ui: $(foreach env,airflow spark local_emr model,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## Airflow's web UI without Docker, until Ctrl-C: PORT=8080
+ui: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## Airflow's web UI without Docker, until Ctrl-C: PORT=8080
 	@PYTHONPATH=.:plugins exec $(ENVS)/airflow/bin/python -m tools.ui --port $(PORT)
 
 # --- the stack: docker compose -----------------------------------------------------------------------
@@ -109,7 +118,7 @@ clear-notebook: $(ENVS)/notebook/.ready ## removes the notebook's outputs, befor
 # --- measurements -----------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(foreach env,airflow spark model bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
+bench: $(foreach env,airflow spark model node bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.bench $(BENCH_ARGS)
 
 .PHONY: scale
@@ -159,7 +168,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark spark_emr local_emr model notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn delta,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
+environments: $(foreach e,airflow spark spark_emr local_emr model node notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn delta,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 

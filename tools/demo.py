@@ -1,6 +1,7 @@
 """`make demo`: the whole DAG on this machine, from a folder of pictures to a matrix, with the local S3 and EMR.
 
     python -m tools.demo [--images FOLDER] [--weights FILE.h5] [--k 10] [--out demo-output] [--cluster local|yarn]
+        [--compute auto|cluster|here]
 
 State is kept in `.demo/` (Airflow's database, the S3 folder, the cluster node's packages, logs), so a second run
 computes only what is new. Exit code: 0; 1 with a line that says what failed; 130 after Ctrl-C, when all has been ended.
@@ -9,11 +10,12 @@ computes only what is new. Exit code: 0; 1 with a line that says what failed; 13
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +31,10 @@ from tools.local_run.demo_inputs import DRAWN_IMAGES, DemoInputs, InputError, pa
 from tools.local_run.demo_state import DemoState, StateError, draw_once
 from tools.local_run.display import choose_display
 from tools.local_run.results import ResultsError, copy_results, read_object, read_published
-from tools.local_run.run_view import FEATURIZE_TASK, RunView, apply_event, parse_progress, phase_seconds
+from tools.local_run.run_view import FEATURIZE_TASKS, RunView, apply_event, parse_progress, phase_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
     from tools.local_run.clusters import ClusterState
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent.parent
 PROGRESS_SECONDS = 1.0
 INTERRUPTED = 130
+WHERE = {
+    "cluster": "starting Airflow; the run shows a cluster, as the first one or by COMPUTE=cluster",
+    "auto": "starting Airflow; few new pictures are computed without a cluster (COMPUTE=cluster shows one)",
+    "here": "starting Airflow; the run computes on this machine, without a cluster",
+}
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -61,7 +68,7 @@ class Ran:
     @property
     def computed(self) -> bool:
         """Whether there was anything to do."""
-        return self.view.tasks["create_cluster"].state != "skipped"
+        return self.view.tasks["publish_results"].state != "skipped"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("k", "number"),
         ("out", "folder"),
         ("cluster", "kind"),
+        ("compute", "place"),
     ):
         parser.add_argument(f"--{name}", default="", metavar=what.upper())
     parser.add_argument("--state", type=Path, default=PROJECT / ".demo", metavar="FOLDER", help="kept between demos")
@@ -125,15 +133,14 @@ def _run_on_stack(inputs: DemoInputs, images: Path, state: DemoState, display: D
     logs = state.new_logs()
     home = AirflowHome(state.folder / "airflow", PROJECT, Path(sys.executable))
     settings = local_stack.StackSettings.for_project(PROJECT, state.folder, logs, on_yarn=inputs.on_yarn)
-    own_environment = local_stack.cleared(os.environ)
-    with display, ThreadPoolExecutor(1) as threads:
-        display.show(RunView(note="starting the S3 server and the local EMR"))
-        migrated = threads.submit(home.migrate, own_environment, logs / "airflow-database.log")
+    with display, _airflow_starting(home, settings, logs) as airflow:
+        display.show(RunView(note="starting the S3 server, the local EMR and Airflow, side by side"))
         with local_stack.running(settings) as stack:
-            migrated.result()
-            environment = own_environment | stack.environment | home.environment()
+            compute = inputs.compute or _compute_by_default(stack)
+            display.show(RunView(note=WHERE[compute]))
+            parameters = _parameters(inputs, images, stack, compute)
             try:
-                view = _follow(stack, _parameters(inputs, images, stack), environment, logs / "airflow.log", display)
+                view = _follow(stack, parameters, airflow.result(), logs / "airflow.log", display)
             finally:
                 ended = clusters.end_all(stack.emr())
             _check(view, ended, logs / "airflow.log")
@@ -145,7 +152,34 @@ def _run_on_stack(inputs: DemoInputs, images: Path, state: DemoState, display: D
     return Ran(view, ended, published, left_out)
 
 
-def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> dict[str, object]:
+@contextlib.contextmanager
+def _airflow_starting(
+    home: AirflowHome, settings: local_stack.StackSettings, logs: Path
+) -> Iterator[Future[dag_process.DagProcess]]:
+    """Airflow with its database, started beside the servers: it is loaded for seconds before it needs one of them."""
+    environment = local_stack.cleared(os.environ)
+    known = environment | local_stack.installation(settings) | home.environment()
+
+    def start() -> dag_process.DagProcess:
+        home.migrate(environment, logs / "airflow-database.log")
+        return dag_process.start(Path(sys.executable), known, logs / "airflow.log")
+
+    with ThreadPoolExecutor(1) as threads:
+        starting = threads.submit(start)
+        try:
+            yield starting
+        finally:
+            with contextlib.suppress(AirflowHomeError):
+                starting.result().stop()
+
+
+def _compute_by_default(stack: local_stack.Stack) -> str:
+    """A cluster, which a demo is there to show, until there are results; then whatever is ready sooner."""
+    latest = BucketLayout(stack.settings.bucket).latest
+    return "auto" if read_object(stack.s3(), latest.bucket, latest.key) else "cluster"
+
+
+def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack, compute: str) -> dict[str, object]:
     return {
         "bucket": stack.settings.bucket,
         "region": local_stack.REGION,
@@ -155,18 +189,19 @@ def _parameters(inputs: DemoInputs, images: Path, stack: local_stack.Stack) -> d
         "delete_more_than_half": True,
         "weights": str(inputs.weights or ""),
         "k": inputs.k,
+        "compute": compute,
         # Few pictures need one node; two show what a cluster is.
         **({"core_nodes": 2} if inputs.on_yarn else {}),
     }
 
 
 def _follow(
-    stack: local_stack.Stack, parameters: dict[str, object], environment: dict[str, str], log: Path, display: Display
+    stack: local_stack.Stack, parameters: dict[str, object], run: dag_process.DagProcess, log: Path, display: Display
 ) -> RunView:
     """Runs the DAG and shows it until it is over. Raises DemoError when its process ends without a word."""
-    view, looked = RunView(note="starting Airflow"), 0.0
-    display.show(view)
-    with dag_process.running(Path(sys.executable), parameters, environment, log) as run:
+    view, looked = RunView(), 0.0
+    run.begin(parameters, stack.environment)
+    try:
         for event in run.events():
             if event is not None:
                 view = apply_event(view, event)
@@ -175,6 +210,8 @@ def _follow(
                 view = _with_progress(view, stack)
             display.show(view)
         code = run.exit_code()
+    finally:
+        run.stop()
     if view.state in {"starting", "running"}:
         last = processes.last_line(log.read_text("utf-8", errors="replace"))
         raise DemoError(f"Airflow's process ended with exit code {code}: {last}\n  log: {log}")
@@ -193,8 +230,8 @@ def _check(view: RunView, ended: Sequence[ClusterState], log: Path) -> None:
 
 def _with_progress(view: RunView, stack: local_stack.Stack) -> RunView:
     """The view with featurize's own count of images, while that task runs."""
-    task = view.tasks.get(FEATURIZE_TASK)
-    if task is None or task.state != "running":
+    states = {name: task.state for name, task in view.tasks.items()}
+    if "running" not in (states.get(name) for name in FEATURIZE_TASKS):
         return view
     layout = BucketLayout(stack.settings.bucket)
     address = RunLayout(layout, view.run_id).run_file("featurize.progress.json")

@@ -33,7 +33,7 @@ class StackSettings:
 
     Attributes:
         project: Verger's folder.
-        environments: the folder of the Python environments (`spark`, `local_emr`, `model`).
+        environments: the folder of the Python environments (`spark`, `local_emr`, `model`, `node`).
         state: the folder whose content is kept: `s3/` and `node/`.
         logs: the folder for the servers' logs.
         bucket: the bucket that is made when it is not there.
@@ -70,24 +70,11 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """What a program needs to find S3, EMR and this installation's settings, as environment variables."""
-        return {
+        return installation(self.settings) | {
             "AWS_ENDPOINT_URL_S3": self.s3_url,
             "AWS_ENDPOINT_URL_EMR": self.emr_url,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            # a person's own profiles must not lead anywhere else
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "VERGER_HOME": str(self.settings.project),
-            "VERGER_BUCKET": self.settings.bucket,
-            "VERGER_REGION": REGION,
-            "VERGER_MODEL_PYTHON": str(self.settings.environments / "model" / "bin" / "python"),
-            "VERGER_POLL_SECONDS": "1",
-            # The local EMR stores a log before it tells that its step has ended.
-            "VERGER_LOG_SECONDS": "30",
         }
 
     def s3(self) -> S3Client:
@@ -106,6 +93,26 @@ class Stack:
             "aws_secret_access_key": self.secret_key,
             "config": Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
         }
+
+
+def installation(settings: StackSettings) -> dict[str, str]:
+    """What is known of a stack before it runs, as environment variables."""
+    return {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # a person's own profiles must not lead anywhere else
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "VERGER_HOME": str(settings.project),
+        "VERGER_BUCKET": settings.bucket,
+        "VERGER_REGION": REGION,
+        "VERGER_MODEL_PYTHON": str(settings.environments / "model" / "bin" / "python"),
+        "VERGER_NODE_PYTHON": str(settings.environments / "node" / "bin" / "python"),
+        "VERGER_POLL_SECONDS": "1",
+        # The local EMR stores a log before it tells that its step has ended.
+        "VERGER_LOG_SECONDS": "30",
+    }
 
 
 def cleared(environment: Mapping[str, str]) -> dict[str, str]:

@@ -34,14 +34,15 @@ class Verger:
         return BucketLayout(self.stack.settings.bucket)
 
     def run(self, watch: Callable[[RunView], None] = lambda _: None, **conf: Any) -> RunView:
-        """Run the DAG with these params, and call `watch` four times a second."""
+        """Run the DAG with these params, on a cluster unless they say otherwise; call `watch` four times a second."""
         environment = {
             **local_stack.cleared(os.environ),
             **self.stack.environment,
             **self.home.environment(),
             **self.variables,
         }
-        params = {"bucket": self.stack.settings.bucket, "region": local_stack.REGION, **conf}
+        place = {"bucket": self.stack.settings.bucket, "region": local_stack.REGION, "compute": "cluster"}
+        params = {**place, **conf}
         log = self.folder / f"run-{time.time_ns()}.log"
         view = RunView()
         with dag_process.running(self.home.python, params, environment, log) as process:

@@ -98,11 +98,11 @@ def test_a_budget_that_the_cluster_would_exceed_stops_the_run_before_it_exists(
     assert published.state == "success"
     before = len(mailing.clusters())
     view = mailing.run(k=2, budget_usd=0.01)
-    assert (view.state, view.failed_task) == ("failed", "choose_cluster")
-    assert "budget_usd is 0.01" in view.tasks["choose_cluster"].error
+    assert (view.state, view.failed_task) == ("failed", "choose_place")
+    assert "budget_usd is 0.01" in view.tasks["choose_place"].error
     assert len(mailing.clusters()) == before
     (mail,) = inbox.take()
-    assert mail["Subject"].startswith("Verger: choose_cluster failed: budget_usd is 0.01")
+    assert mail["Subject"].startswith("Verger: choose_place failed: budget_usd is 0.01")
 
 
 def test_a_failed_step_s_own_words_come_by_mail_and_its_cost_is_counted(

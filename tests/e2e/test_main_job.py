@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -138,11 +139,22 @@ def test_a_run_with_nothing_new_creates_no_cluster(verger: Verger, first_run: Ru
     assert latest["run_id"] == first_run.run_id
 
 
-def test_one_new_picture_is_the_only_one_computed(verger: Verger, first_run: RunView, pictures: Path) -> None:
+def test_one_new_picture_is_the_only_one_computed_and_needs_no_cluster(
+    verger: Verger, first_run: RunView, pictures: Path
+) -> None:
     assert first_run.state == "success"
+    before = len(verger.clusters())
     draw(pictures / "new", 1, seed=7)
-    more = verger.run(source=str(pictures), k=5, max_reject_rate=0.2)
+    more = verger.run(source=str(pictures), k=5, max_reject_rate=0.2, compute="auto")
     assert more.state == "success"
+    assert len(verger.clusters()) == before
+    assert (more.tasks["run_here"].state, more.tasks["create_cluster"].state) == ("success", "skipped")
+    run = verger.read(RunLayout(verger.layout, more.run_id).result_file("run.json"))
+    assert run
+    assert (run["place"], run["cluster"], run["here"]["outcome"]) == ("here", None, "done")
+    assert run["regions"] == {"bucket": "local", "logs": "local", "machine": "local"}
+    cost = verger.metrics(more, "cost.json")
+    assert (cost["usd"], cost["estimate"], cost["clusters"]) == (0.0, None, [])
     metrics = verger.metrics(more, "featurize.json")
     assert (metrics["featurized"], metrics["done_before"]) == (1, GOOD + BROKEN)
     assert verger.metrics(more, "pca.json")["listed"] == GOOD + BROKEN + 1
@@ -150,10 +162,47 @@ def test_one_new_picture_is_the_only_one_computed(verger: Verger, first_run: Run
 
 def test_other_settings_of_the_matrix_are_a_change(verger: Verger, first_run: RunView) -> None:
     assert first_run.state == "success"
-    fewer = verger.run(k=2, max_reject_rate=0.2)
+    fewer = verger.run(k=2, max_reject_rate=0.2, compute="here")
     assert fewer.state == "success"
     assert verger.metrics(fewer, "featurize.json")["featurized"] == 0
     assert verger.metrics(fewer, "pca.json")["k"] == 2
+
+
+#: fruits_features itself, whose work on this machine has no time at all.
+IMPATIENT = """
+import os, runpy
+from dataclasses import replace
+from airflow.sdk import dag
+from verger import place_tasks
+
+program = place_tasks._program
+place_tasks._program = lambda *arguments: replace(program(*arguments), seconds=0)
+globals().update(runpy.run_path(os.environ["FRUITS_FEATURES"]))
+"""
+
+
+def test_a_run_that_takes_too_long_here_ends_on_a_cluster_with_one_matrix(
+    verger: Verger, first_run: RunView, pictures: Path, project: Path, tmp_path: Path
+) -> None:
+    assert first_run.state == "success"
+    draw(pictures / "late", 3, seed=8)
+    (tmp_path / "fruits_features.py").write_text(IMPATIENT)
+    variables = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
+        "FRUITS_FEATURES": str(project / "dags/fruits_features.py"),
+    }
+    impatient = replace(verger, variables=variables)
+    cut = impatient.run(source=str(pictures), k=5, max_reject_rate=0.2, compute="here")
+    assert cut.state == "success", cut
+    assert {cut.tasks[name].state for name in ("run_here", "terminate_cluster", "publish_results")} == {"success"}
+    run = verger.read(RunLayout(verger.layout, cut.run_id).result_file("run.json"))
+    assert run
+    assert (run["place"], run["here"]["outcome"]) == ("here, then cluster", "cut off")
+    assert verger.metrics(cut, "pca.json")["rows"] == run["counts"]["featurized"]
+    latest = verger.latest()
+    assert latest
+    assert latest["run_id"] == cut.run_id
+    assert verger.clusters()[0].ended
 
 
 class KillFeaturize:

@@ -23,18 +23,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_nothing_given_means_drawn_pictures_ten_components_and_demo_output(folder: Path) -> None:
-    assert parse_inputs({"K": ""}, folder) == DemoInputs(None, None, 10, folder / "demo-output", on_yarn=False)
+    assert parse_inputs({"K": ""}, folder) == DemoInputs(None, None, 10, folder / "demo-output", "", on_yarn=False)
 
 
 def test_paths_are_those_of_the_folder_that_make_runs_in(folder: Path) -> None:
     words = {"IMAGES": "my pictures", "WEIGHTS": "./weights.h5", "K": "3", "OUT": "new/out", "CLUSTER": "yarn"}
-    expected = DemoInputs(folder / "my pictures", folder / "weights.h5", 3, folder / "new" / "out", on_yarn=True)
+    expected = DemoInputs(
+        folder / "my pictures", folder / "weights.h5", 3, folder / "new" / "out", "cluster", on_yarn=True
+    )
     assert parse_inputs(words, folder) == expected
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ({"COMPUTE": "there"}, r"COMPUTE=there: give one of auto, cluster, here"),
         ({"IMAGES": "nowhere"}, r"IMAGES=.*nowhere: there is no such folder"),
         ({"IMAGES": "weights.h5"}, r"IMAGES=.*weights\.h5 is a file"),
         ({"IMAGES": "empty"}, r"IMAGES=.*empty holds no picture"),

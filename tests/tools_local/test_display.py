@@ -9,9 +9,10 @@ from rich.console import Console
 from tools.local_run import display
 from tools.local_run.display import PlainDisplay, TerminalDisplay, choose_display, images_text, seconds_text
 from tools.local_run.run_events import RunEnded, RunKnown, TaskChanged
-from tools.local_run.run_view import FEATURIZE_TASK, ImagesProgress, RunView, apply_event
+from tools.local_run.run_view import ImagesProgress, RunView, apply_event
 
-TASKS = ("check_settings", "sync_images", FEATURIZE_TASK, "publish_results")
+FEATURIZE = "wait_for_featurize"
+TASKS = ("check_settings", "sync_images", FEATURIZE, "publish_results")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def view() -> RunView:
         TaskChanged("check_settings", "success", 100.4),
         TaskChanged("sync_images", "running", 101.0),
         TaskChanged("sync_images", "up_for_retry", 102.0, 1, "connection lost"),
-        TaskChanged(FEATURIZE_TASK, "running", 103.0),
+        TaskChanged(FEATURIZE, "running", 103.0),
     ):
         view = apply_event(view, event)
     return view.with_images(ImagesProgress(1200, 2400, 148.2, 8.1))
@@ -84,13 +85,13 @@ def test_without_a_terminal_there_are_plain_lines_for_what_happened(view: RunVie
         assert isinstance(shown, PlainDisplay)
         shown.show(view)
         shown.show(view)
-        failed = TaskChanged(FEATURIZE_TASK, "failed", 110.0, 1, "x" * 200)
+        failed = TaskChanged(FEATURIZE, "failed", 110.0, 1, "x" * 200)
         shown.show(apply_event(apply_event(view, failed), RunEnded("failed", {})))
     lines = [re.sub(r"^ *[0-9.]+ s  ", "", line) for line in output.getvalue().splitlines()]
     assert lines == [
         "check_settings: check the settings: done in 0.4 s",
         "sync_images: copy new and changed pictures to S3: will be tried again: connection lost",
-        f"{FEATURIZE_TASK}: compute 1,280 features a picture: FAILED: {'x' * 200}",
+        f"{FEATURIZE}: compute 1,280 features a picture: FAILED: {'x' * 200}",
     ]
 
 
@@ -100,11 +101,7 @@ def test_a_long_task_gives_a_sign_of_life(view: RunView, monkeypatch: pytest.Mon
     shown.show(view)
     monkeypatch.setattr(display, "HEARTBEAT_SECONDS", -1.0)
     shown.show(view)
-    assert (
-        output.getvalue()
-        .splitlines()[-1]
-        .endswith(f"{FEATURIZE_TASK}: 1,200 of 2,400 images, 148 images/s, 8.1 s left")
-    )
+    assert output.getvalue().splitlines()[-1].endswith(f"{FEATURIZE}: 1,200 of 2,400 images, 148 images/s, 8.1 s left")
 
 
 def test_a_slow_start_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:

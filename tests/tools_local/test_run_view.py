@@ -2,7 +2,6 @@
 
 from tools.local_run.run_events import RunEnded, RunKnown, RunRefused, TaskChanged
 from tools.local_run.run_view import (
-    FEATURIZE_TASK,
     PHASES,
     TITLES,
     ImagesProgress,
@@ -12,7 +11,8 @@ from tools.local_run.run_view import (
     phase_seconds,
 )
 
-TASKS = ("check_settings", "plan_run", "create_cluster", FEATURIZE_TASK)
+FEATURIZE = "wait_for_featurize"
+TASKS = ("check_settings", "plan_run", "create_cluster", FEATURIZE)
 
 
 def _view(*events: RunKnown | TaskChanged | RunEnded | RunRefused) -> RunView:
@@ -31,11 +31,11 @@ def test_tasks_wait_in_the_order_of_the_dag_until_they_begin() -> None:
 
 def test_a_task_that_was_deferred_and_resumed_began_when_it_first_began() -> None:
     view = _view(
-        TaskChanged(FEATURIZE_TASK, "running", 10.0),
-        TaskChanged(FEATURIZE_TASK, "running", 40.0),
-        TaskChanged(FEATURIZE_TASK, "success", 41.0),
+        TaskChanged(FEATURIZE, "running", 10.0),
+        TaskChanged(FEATURIZE, "running", 40.0),
+        TaskChanged(FEATURIZE, "success", 41.0),
     )
-    assert view.tasks[FEATURIZE_TASK].seconds(now=99.0) == 31.0
+    assert view.tasks[FEATURIZE].seconds(now=99.0) == 31.0
 
 
 def test_a_task_that_is_tried_again_has_not_ended() -> None:
@@ -50,14 +50,14 @@ def test_the_cause_of_a_failed_run_is_the_task_that_failed_first() -> None:
         TaskChanged("plan_run", "running", 1.0),
         TaskChanged("plan_run", "failed", 2.0, 1, "k is 10"),
         TaskChanged("check_settings", "failed", 3.0),
-        RunEnded("failed", {"plan_run": "failed", "check_settings": "failed", FEATURIZE_TASK: "upstream_failed"}),
+        RunEnded("failed", {"plan_run": "failed", "check_settings": "failed", FEATURIZE: "upstream_failed"}),
     )
     assert (view.state, view.failed_task) == ("failed", "plan_run")
-    assert view.tasks[FEATURIZE_TASK].state == "upstream_failed"
+    assert view.tasks[FEATURIZE].state == "upstream_failed"
 
 
 def test_tasks_that_never_ran_get_their_state_at_the_end() -> None:
-    view = _view(RunEnded("success", {"create_cluster": "skipped", FEATURIZE_TASK: "skipped"}))
+    view = _view(RunEnded("success", {"create_cluster": "skipped", FEATURIZE: "skipped"}))
     assert view.tasks["create_cluster"].state == "skipped"
 
 

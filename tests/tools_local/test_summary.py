@@ -53,6 +53,7 @@ def test_the_table_tells_counts_k_variance_speed_cluster_and_seconds() -> None:
         ("Components (k)", "10 of 1,280 features"),
         ("Explained variance", "63.1%"),
         ("Images per second", "148"),
+        ("Place", "cluster"),
         ("Cluster", "j-1 TERMINATED"),
         ("Seconds", "20.0"),
         ("  set-up", "4.0"),

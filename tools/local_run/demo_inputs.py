@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verger.run.settings import K_BOUNDS
+from verger.run.settings import COMPUTES, K_BOUNDS
 from verger.sync.folder import FolderSource
 from verger.sync.pictures import PICTURE_SUFFIXES, SourceError
 
@@ -35,6 +35,7 @@ class DemoInputs:
         weights: an .h5 file; None for the ImageNet weights that Keras has or downloads.
         k: how many components.
         out: the folder for the results.
+        compute: where the run computes; empty for a cluster at first and then the quicker place.
         on_yarn: whether the cluster has a real YARN, or its steps run as `local[cores]`.
     """
 
@@ -42,6 +43,7 @@ class DemoInputs:
     weights: Path | None
     k: int
     out: Path
+    compute: str
     on_yarn: bool
 
 
@@ -59,7 +61,11 @@ def parse_inputs(words: Mapping[str, str], folder: Path) -> DemoInputs:
         raise InputError(
             f"CLUSTER={cluster}: give {LOCAL} (steps in one JVM, quick) or {YARN} (a real YARN of two nodes)"
         )
-    return DemoInputs(images, weights, _whole_number("K", words.get("K", "") or "10"), out, on_yarn=cluster == YARN)
+    compute = words.get("COMPUTE", "")
+    if compute not in ("", *COMPUTES):
+        raise InputError(f"COMPUTE={compute}: give one of {', '.join(COMPUTES)}, or leave it out")
+    k = _whole_number("K", words.get("K", "") or "10")
+    return DemoInputs(images, weights, k, out, compute or ("cluster" if cluster == YARN else ""), cluster == YARN)
 
 
 def _path(text: str, folder: Path) -> Path | None:

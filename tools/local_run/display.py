@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from tools.local_run.run_view import ENDED, FEATURIZE_TASK, TITLES, RunView
+from tools.local_run.run_view import ENDED, FEATURIZE_TASKS, TITLES, RunView
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -116,7 +116,7 @@ class PlainDisplay:
         for name, task in view.tasks.items():
             spent = task.seconds(time.time()) or 0.0
             if task.state == "running" and spent >= HEARTBEAT_SECONDS / 2:
-                images = view.images if name == FEATURIZE_TASK else None
+                images = view.images if name in FEATURIZE_TASKS else None
                 self._say(f"{name}: {images_text(images) if images else f'running for {seconds_text(spent)}'}")
 
 
@@ -173,7 +173,7 @@ class TerminalDisplay:
                 cells.append(Text(TITLES.get(name, "")))
             table.add_row(*cells, Text(seconds_text(spent) if spent is not None else "", style=_style(task)))
         parts: list[RenderableType] = [table]
-        if view.images and _is_running(view, FEATURIZE_TASK):
+        if view.images and any(_is_running(view, name) for name in FEATURIZE_TASKS):
             parts.append(self._images_line(view.images))
         return Group(*parts)
 

@@ -1,6 +1,9 @@
 """Runs the DAG `fruits_features` once, in this process, and tells on its standard output how it goes (run_events).
 
-    python -m tools.local_run.run_dag --conf '{"bucket": "fruits", ...}'
+    python -m tools.local_run.run_dag --start-file FILE
+
+The file, JSON, is waited for while Airflow is loaded, and deleted: `conf` has the run's parameters, `environment` has
+variables that were not known before, the addresses of servers for example.
 
 Airflow's own log goes to standard error. Exit code: 0 when the run succeeded, 1 when it failed, 130 when interrupted.
 """
@@ -13,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tools.local_run.run_events import Event, RunEnded, RunKnown, RunRefused, TaskChanged, format_event
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 DAG_ID = "fruits_features"
+LOOK_SECONDS = 0.05
 #: What interrupts the run. Not SIGTERM: Airflow takes that for itself while a task runs, and ends only the task.
 STOP_SIGNAL = signal.SIGUSR1
 
@@ -47,7 +52,7 @@ def one_line(error: str | BaseException | None) -> str:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--conf", type=json.loads, required=True, help="the run's parameters, a JSON object")
+    parser.add_argument("--start-file", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args()
     output = take_over_stdout()
 
@@ -62,10 +67,21 @@ def main() -> int:
         return 1
     end_leftover_runs()
     try:
-        return run(dag, arguments.conf, emit)
+        start = wait_for(arguments.start_file)
+        os.environ.update(start["environment"])
+        return run(dag, start["conf"], emit)
     except KeyboardInterrupt:
         end_leftover_runs()
         return 130
+
+
+def wait_for(file: Path) -> dict[str, Any]:
+    """The content of a JSON file as soon as it is there; it is deleted, for it may hold keys."""
+    while not file.exists():
+        time.sleep(LOOK_SECONDS)
+    content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    file.unlink()
+    return content
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

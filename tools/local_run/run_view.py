@@ -17,8 +17,10 @@ TITLES: Mapping[str, str] = {
     "sync_images": "copy new and changed pictures to S3",
     "publish_model": "put the model on S3",
     "plan_run": "list the pictures, subtract what is done",
+    "open_account": "there is work to do",
+    "choose_place": "compare this machine with a cluster",
+    "run_here": "compute features and components on this machine",
     "publish_code": "put the Spark jobs on S3",
-    "choose_cluster": "choose the cluster's size, estimate its cost",
     "lease_cluster": "name the cluster",
     "create_cluster": "ask EMR for the cluster",
     "wait_for_cluster": "wait until the cluster is ready",
@@ -35,13 +37,17 @@ TITLES: Mapping[str, str] = {
 PHASES: Mapping[str, tuple[str, ...]] = {
     "copy and plan": ("check_settings", "sync_images", "plan_run"),
     "model": ("publish_model",),
-    "cluster": ("publish_code", "choose_cluster", "lease_cluster", "create_cluster", "wait_for_cluster"),
+    "place": ("open_account", "choose_place"),
+    "features and components": ("run_here",),
+    "cluster": ("publish_code", "lease_cluster", "create_cluster", "wait_for_cluster"),
     "features": ("add_featurize_step", "wait_for_featurize"),
     "components": ("add_pca_step", "wait_for_pca"),
     "results": ("publish_results",),
-    "cluster's end": ("hold_cluster", "terminate_cluster", "record_cost", "check_outcome"),
+    "cluster's end": ("hold_cluster", "terminate_cluster"),
+    "account": ("record_cost", "check_outcome"),
 }
-FEATURIZE_TASK = "wait_for_featurize"
+#: In either place, the task during which featurize works.
+FEATURIZE_TASKS = ("run_here", "wait_for_featurize")
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 

@@ -65,6 +65,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
     ]
     if computed:
         table.append(("Images per second", rate_text(featurize["images_per_second"])))
+    table.append(("Place", outcome.run.get("place", "cluster") if outcome.computed else "none: nothing was new"))
     table.append(("Cluster", ", ".join(f"{c.id} {c.state}" for c in outcome.clusters) or "none was needed"))
     table.append(("Seconds", f"{outcome.seconds:.1f}"))
     table += [(f"  {name}", f"{seconds:.1f}") for name, seconds in outcome.phases.items()]
