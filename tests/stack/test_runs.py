@@ -26,6 +26,7 @@ FORM = {
     "Pictures": ("Bucket", "Copy pictures from", "Its real location must be in the EU."),
     "Model": ("Weights file", "LiteRT (fast)"),
     "Matrix": ("Components", "Columns of the matrix."),
+    "Place": ("Compute", "before a cluster has started"),
     "Cluster: machines": ("Instance type of the nodes", "m6i.xlarge: 4 vCPU, 16 GiB, x86"),
     "Cluster: size": ("Minutes wanted", "Share of Spot"),
     "Cluster: limits": ("Budget in US dollars", "The run stops before the cluster exists when it could cost more."),
@@ -36,8 +37,8 @@ DEFAULT_K = 10
 
 @pytest.fixture(scope="module")
 def first_run(stack: Stack) -> str:
-    """A run with the form's own defaults, but for k."""
-    run_id = stack.api.trigger(k=3)
+    """A run with the form's own defaults, but for k, and on a cluster."""
+    run_id = stack.api.trigger(k=3, compute="cluster")
     assert stack.api.wait_for_end(run_id, RUN_SECONDS) == "success", stack.api.tasks(run_id)
     return run_id
 
@@ -77,6 +78,7 @@ def test_dropped_pictures_start_exactly_one_run(stack: Stack, first_run: str, tm
     run = stack.read_json(f"{latest['results_uri'].removeprefix('s3://verger/').rstrip('/')}/run.json")
     assert run
     assert run["counts"]["listed"] == stored + NEW_PICTURES
+    assert (run["place"], run["cluster"]) == ("here", None), "so few pictures wait for no cluster"
     time.sleep(15)  # longer than the watcher needs to see a change
     assert new_runs() == [run_id]
     assert stack.alive() == []
