@@ -30,7 +30,7 @@ def test_prices_that_are_compared_are_of_about_the_same_day(prices: PriceTable) 
 @given(st.integers(0, 10**8), st.floats(1e3, 1e7))
 def test_every_way_takes_some_time_and_some_money(images: int, mean_bytes: float) -> None:
     found = offers(images, mean_bytes, PRICES, TABLE)
-    assert len({offer.name for offer in found}) == len(found) == 6
+    assert len({offer.name for offer in found}) == len(found) == 7
     assert all(offer.usd > 0 and offer.minutes > 0 and offer.vcpus > 0 for offer in found)
 
 

@@ -8,6 +8,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tools.benchmarks.measured_process import BenchError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -112,9 +114,14 @@ class Comparison:
         yield "tables", self.bench.table_costs(*self.sizes.tables)
 
     def whole_job(self) -> dict[str, Any]:
-        """Both steps with their JVM starts, and featurize's work done the usual way."""
+        """Both steps with their JVM starts, the same on this machine without Spark, and featurize's work the usual way.
+
+        Raises:
+            BenchError: the two places do not come to the same matrix, bit by bit.
+        """
         pictures = self.small[: self.sizes.job_images]
         jobs: list[dict[str, Any]] = []
+        here: list[dict[str, Any]] = []
         keras: dict[str, list[dict[str, Any]]] = {"keras_udf": [], "keras_udf_tuned": []}
         for repeat in range(self.sizes.repeats):
             name = f"job-{repeat}"
@@ -132,12 +139,25 @@ class Comparison:
                     "rows": told["rows"],
                 }
             )
+            self.say(f"the same without Spark ({jobs[-1]['seconds']} s was the whole job)")
+            here.append(self._here(f"{name}-here", pictures))
+            if self.bench.matrix(name) != self.bench.matrix(f"{name}-here"):
+                raise BenchError("the matrix that was computed without Spark is another one")
             self.say(f"the same pictures with Keras in a pandas UDF ({jobs[-1]['seconds']} s was the whole job)")
             for way, runs in keras.items():
                 process, rows = self.bench.keras_udf(f"{name}-{way}", FIRST, tuned=way == "keras_udf_tuned")
                 peak = None if process.peak_mib is None else round(process.peak_mib)
                 runs.append({"seconds": round(process.seconds, 2), "peak_mib": peak, "rows": rows})
-        return {"images": len(pictures), "k": self.sizes.job_k, "ours": jobs} | keras
+        return {"images": len(pictures), "k": self.sizes.job_k, "ours": jobs, "here": here} | keras
+
+    def _here(self, name: str, pictures: Sequence[Picture]) -> dict[str, Any]:
+        process, told = self.bench.here(name, pictures, self.sizes.job_k)
+        return {
+            "seconds": round(process.seconds, 2),
+            "images_per_second": told["images_per_second"],
+            "peak_mib": None if process.peak_mib is None else round(process.peak_mib),
+            "worker_peak_mib": told["worker_peak_mib"],
+        }
 
     def steady_state(self) -> dict[str, Any]:
         """The step against the bare loop of one process, with a fast and with a slow S3, in turn."""
@@ -279,6 +299,9 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
         # So few images as in a quick run may cost less than the start varies.
         "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
         "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),
+        "spark_whole_job_vs_here": _median(job["ours"], "seconds") / _median(job["here"], "seconds"),
+        "here_vs_bare_loop_all_cores": _rate(job["here"]) / (bare * cores),
+        "here_whole_job_seconds": _median(job["here"], "seconds"),
         "whole_job_seconds": _median(job["ours"], "seconds"),
         "whole_job_vs_bare_loop_all_cores": _median(job["ours"], "seconds") / (job["images"] / (bare * cores)),
     }

@@ -111,25 +111,16 @@ class Bench:
     ) -> Featurized:
         """Run the step on some pictures, into a table of its own; `options` are more of the step's arguments."""
         stack = self.stack
-        manifest = put_manifest(stack.s3(), name, pictures)
-        metrics = f"runs/{name}/featurize.json"
-        arguments = {
-            "--manifest-uri": manifest,
-            "--features-uri": f"s3://{BUCKET}/{name}/features",
-            "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
-            "--model-uri": f"s3://{BUCKET}/models/{self.fingerprint}",
-            "--metrics-uri": f"s3://{BUCKET}/{metrics}",
-            "--run-id": name,
-        }
+        arguments = self._featurize_arguments(name, put_manifest(stack.s3(), name, pictures))
         before = processor_seconds(set(stack.server_pids))
         process = stack.submit(
             f"featurize-{name}",
-            [*self._step("featurize"), *_words(arguments), *options],
+            [*self._step("featurize"), *arguments, *options],
             cores=cores,
             endpoint=stack.slow if slow else stack.fast,
         )
         used = processor_seconds(set(stack.server_pids)) - before
-        told = self._read_json(metrics)
+        told = self._read_json(f"runs/{name}/featurize.json")
         return Featurized(
             images=len(pictures),
             process=process,
@@ -140,18 +131,49 @@ class Bench:
 
     def pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:
         """Run the step on the table that `featurize` of this name left; the process and `pca.json`."""
-        metrics = f"runs/{name}/pca.json"
-        arguments = {
-            "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
-            "--features-uri": f"s3://{BUCKET}/{name}/features",
-            "--model-fingerprint": self.fingerprint,
-            "--output-uri": f"s3://{BUCKET}/{name}/results",
-            "--metrics-uri": f"s3://{BUCKET}/{metrics}",
-            "--run-id": name,
-            "--k": str(k),
-        }
-        process = self.stack.submit(f"pca-{name}", [*self._step("pca"), *_words(arguments)], cores=self.cores)
-        return process, self._read_json(metrics)
+        program = [*self._step("pca"), *self._pca_arguments(name, k)]
+        process = self.stack.submit(f"pca-{name}", program, cores=self.cores)
+        return process, self._read_json(f"runs/{name}/pca.json")
+
+    def here(self, name: str, pictures: Sequence[Picture], k: int) -> tuple[Measured, dict[str, Any]]:
+        """Both steps on this machine without Spark, into a table of their own; the process and `featurize.json`."""
+        stack = self.stack
+        featurize = self._featurize_arguments(name, put_manifest(stack.s3(), name, pictures))
+        # As a run here has it, but for its niceness: what it is compared with gives way to nobody either.
+        own = ["--processes", str(self.cores), "--stop-after", "3600", "--nice", "0"]
+        steps = ["--", "featurize", *featurize, "--", "pca", *self._pca_arguments(name, k)]
+        command = [str(stack.python("node")), "-m", "spark_jobs.entry_points.here", *own, *steps]
+        process = run_measured(name, command, stack.environment(stack.fast), stack.logs / f"{name}.log")
+        return process, self._read_json(f"runs/{name}/featurize.json")
+
+    def matrix(self, name: str) -> bytes:
+        """The matrix that the steps of this name wrote."""
+        return self.stack.s3().get_object(Bucket=BUCKET, Key=f"{name}/results/matrix.parquet")["Body"].read()
+
+    def _featurize_arguments(self, name: str, manifest: str) -> list[str]:
+        return _words(
+            {
+                "--manifest-uri": manifest,
+                "--features-uri": f"s3://{BUCKET}/{name}/features",
+                "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
+                "--model-uri": f"s3://{BUCKET}/models/{self.fingerprint}",
+                "--metrics-uri": f"s3://{BUCKET}/runs/{name}/featurize.json",
+                "--run-id": name,
+            }
+        )
+
+    def _pca_arguments(self, name: str, k: int) -> list[str]:
+        return _words(
+            {
+                "--answers-uri": f"s3://{BUCKET}/runs/{name}/answers",
+                "--features-uri": f"s3://{BUCKET}/{name}/features",
+                "--model-fingerprint": self.fingerprint,
+                "--output-uri": f"s3://{BUCKET}/{name}/results",
+                "--metrics-uri": f"s3://{BUCKET}/runs/{name}/pca.json",
+                "--run-id": name,
+                "--k": str(k),
+            }
+        )
 
     def spark_ml_pca(self, name: str, k: int) -> tuple[Measured, dict[str, Any]]:
         """Fit Spark's own PCA on the same table."""

@@ -33,6 +33,9 @@ MEANINGS = {
     "photographs_decoded_vs_of_display_p3": ("decoding photographs of sRGB / of Display P3, 12 megapixels", "told"),
     "featurize_last_slope_vs_first_slope": ("seconds per further image, many images / few", "about 1"),
     "pca_vs_spark_ml": ("Spark ML's PCA / ours, the fit alone", "≥ 5"),
+    "spark_whole_job_vs_here": ("both steps with Spark / both without it, in one process after the other", "above 1"),
+    "here_vs_bare_loop_all_cores": ("without Spark / (bare loop of one process x cores), images/s", "≥ 0.9"),
+    "here_whole_job_seconds": ("both steps without Spark, seconds", "told"),
     "whole_job_seconds": ("both steps, JVM starts included, seconds", "< 24 with 2,400 pictures"),
     "whole_job_vs_bare_loop_all_cores": ("the same / the seconds of (bare loop x cores) for these pictures", "small"),
 }
@@ -70,6 +73,7 @@ def _ratio_table(result: dict[str, Any]) -> str:
 
 def _whole_job_table(job: dict[str, Any]) -> str:
     rows = [("featurize + pca", run["seconds"], run["featurize_seconds"], run["peak_mib"]) for run in job["ours"]]
+    rows += [("both steps without Spark", run["seconds"], "", run["peak_mib"]) for run in job["here"]]
     for way, name in (("usual", "keras_udf"), ("tuned", "keras_udf_tuned")):
         title = f"Keras pandas UDF, {way}, featurize only"
         rows += [(title, "", run["seconds"], run["peak_mib"]) for run in job[name]]

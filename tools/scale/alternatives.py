@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from verger.cluster.shape import ShapeWish, assumed_rate, choose_shape
 from verger.cost.cluster_times import ASSUMED_TIMES
 from verger.cost.reckoning import estimate_cost, pca_minutes
+from verger.here.choice import HereWork, estimate_here
 from verger.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 INSTANCE_TYPE = "m6i.xlarge"
 ONE_MACHINE_TYPE = "m6i.4xlarge"
+HERE = f"here (Airflow's {INSTANCE_TYPE})"
 FILE = Path(__file__).with_name("alternatives.toml")
 LEAST_BILLED_MINUTES = 1.0
 
@@ -44,6 +46,7 @@ def offers(images: int, mean_bytes: float, prices: PriceTable, table: Mapping[st
     rate = assumed_rate(mean_bytes)
     emr = emr_on_ec2(images, rate, prices)
     return [
+        here(images, rate, prices),
         one_machine(images, rate, prices, table),
         one_machine(images, rate, prices, table, largest=True),
         emr,
@@ -69,6 +72,14 @@ def emr_on_ec2(images: int, rate: float, prices: PriceTable) -> Offer:
     estimate = estimate_cost(shape, prices, images_todo=images, images=images, rate_per_vcpu=rate)
     vcpus = shape.worker_units * prices.instance_type(INSTANCE_TYPE, REGION).vcpus
     return Offer("EMR on EC2 (Verger)", estimate.usd, estimate.minutes, vcpus)
+
+
+def here(images: int, rate: float, prices: PriceTable) -> Offer:
+    """Airflow's own machine, which is there anyway; its hours are counted all the same."""
+    vcpus = prices.instance_type(INSTANCE_TYPE, REGION).vcpus
+    work = HereWork(vcpus, rate * vcpus, REGION, prices.on_demand_hour(INSTANCE_TYPE, REGION))
+    estimate = estimate_here(work, images, images)
+    return Offer(HERE, estimate.usd, estimate.ready, vcpus)
 
 
 def one_machine(
