@@ -105,8 +105,8 @@ def read_inputs(filesystem: pyarrow.fs.FileSystem, run: RunLayout, matrix: pa.Ta
         check_paths(answers, manifest, matrix)
     except AnswersError as error:
         raise CountsDisagreeError(
-            f"the answers of the run do not fit: {error}. The results are not published: clear run_here, or "
-            "add_featurize_step where a cluster did the work, so that both steps run again"
+            f"the answers of the run do not fit: {error}. The results are not published: clear "
+            "add_featurize_step, or run_here where no cluster did the work, so that both steps run again"
         ) from error
     return StepInputs(manifest, answers)
 
@@ -248,8 +248,8 @@ def _write_explorer(
     except FileNotFoundError as error:
         raise StepOutputMissingError(
             f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "
-            "clean-up was faster. Clear run_here, or add_featurize_step where a cluster did the work: what is computed "
-            "stays"
+            "clean-up was faster. Clear add_featurize_step, or run_here where no cluster did the work: what is "
+            "computed stays"
         ) from error
 
 
