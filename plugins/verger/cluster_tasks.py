@@ -106,7 +106,7 @@ def record_cost(deployment: Deployment, context: "Context", choice: dict[str, An
     run = place.run
     s3 = s3_client(deployment.aws_conn_id, place.region)
     # The choice of an earlier try, where a later one failed: its cluster cost all the same.
-    choice = choice or read_json(s3, run.run_file(CHOICE_FILE))
+    choice = choice if choice is not None else read_json(s3, run.run_file(CHOICE_FILE))
     if choice is None:
         log.info("no place was ever chosen: nothing was done that could cost anything")
         return 0.0

@@ -160,7 +160,7 @@ def test_ctrl_c_ends_everything_and_the_next_demo_goes_on_with_the_new_folder_al
 ) -> None:
     other = draw(demo.folder / "other", 6, seed=9)
     before = (demo.out / "matrix.csv").read_bytes()
-    with demo.start("--images", str(other), "--k", "2") as process:
+    with demo.start("--images", str(other), "--k", "2", "--compute", "cluster") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "add_featurize_step" in line:

@@ -46,8 +46,16 @@ def test_the_plan_of_another_installation_s_run_is_not_written_over(s3: S3Client
         with pytest.raises(AirflowFailException, match="is taken"):
             tasks.sync_images(installation(second), context(run.layout.bucket, dag_id, source="/srv/pictures"))
         with pytest.raises(AirflowFailException, match="is taken"):
-            cluster_tasks.lease_cluster(installation(second), context(run.layout.bucket, dag_id), "", MODEL, {})
+            cluster_tasks.lease_cluster(
+                installation(second), context(run.layout.bucket, dag_id), "", MODEL, {"refused": ""}
+            )
     assert (read_json(s3, run.run_file("plan.json")) or {})["created_at"] == plan["created_at"]
+
+
+def test_no_cluster_that_was_refused_is_leased_whatever_somebody_marked_as_a_success(run: RunLayout) -> None:
+    refused = {"refused": "budget_usd is 1.00, but this cluster could cost 2.00"}
+    with pytest.raises(AirflowFailException, match="budget_usd is 1.00"):
+        cluster_tasks.lease_cluster(installation(), context(run.layout.bucket), "", MODEL, refused)
 
 
 def test_a_cleared_task_of_the_same_run_plans_again(s3: S3Client, run: RunLayout) -> None:
@@ -114,6 +122,7 @@ def test_a_run_counts_as_published_whether_or_not_readers_follow_it(
                 "clusters": []}  # fmt: skip
 
     monkeypatch.setattr(cluster_tasks, "_cost", cost)
+    monkeypatch.setattr(cluster_tasks, "task_states", lambda _: {})
     monkeypatch.setattr(cluster_tasks, "send_mail", lambda _, mail: mails.append(mail))
     if others_plan:
         write_json(s3, run.layout.latest, {"run_id": "another", "planned_at": others_plan})
