@@ -54,7 +54,7 @@ def lease_cluster(
 
     Returns the cluster as RunJobFlow takes it, and the steps.
     """
-    if choice["refused"]:
+    if choice.get("refused"):  # not in those of an earlier version
         # Checked where the place was chosen, and again here: a person may have marked what lies between as a success.
         raise AirflowFailException(choice["refused"])
     settings = run_settings(context)
@@ -185,7 +185,7 @@ def _cost(
     return {
         **record,
         "measured": measured.to_dict() if measured else choice["measured"],
-        "measured_here": asdict(now_here) if now_here else choice["measured_here"],
+        "measured_here": asdict(now_here) if now_here else choice.get("measured_here"),
     }
 
 

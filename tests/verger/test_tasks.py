@@ -54,7 +54,7 @@ def test_the_plan_of_another_installation_s_run_is_not_written_over(s3: S3Client
 
 def test_no_cluster_that_was_refused_is_leased_whatever_somebody_marked_as_a_success(run: RunLayout) -> None:
     refused = {"refused": "budget_usd is 1.00, but this cluster could cost 2.00"}
-    with pytest.raises(AirflowFailException, match="budget_usd is 1.00"):
+    with pytest.raises(AirflowFailException, match=r"budget_usd is 1\.00"):
         cluster_tasks.lease_cluster(installation(), context(run.layout.bucket), "", MODEL, refused)
 
 
