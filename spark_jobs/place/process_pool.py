@@ -57,6 +57,7 @@ class ProcessWorkers:
         self._folder = folder
         self._shared = 0
         self._totals: TotalsByHost = {}
+        self._others = {process.pid for process in multiprocessing.active_children()}
         self._pool = self._new_pool()
 
     @property
@@ -97,7 +98,8 @@ class ProcessWorkers:
         """End the processes, when what they have in hand is done or at once."""
         if at_once:
             for process in multiprocessing.active_children():
-                process.kill()
+                if process.pid not in self._others:
+                    process.kill()
         self._pool.shutdown(cancel_futures=True)
 
     def _hand_out(self, work: Work[Result], parts: list[int], found: dict[int, Result]) -> None:

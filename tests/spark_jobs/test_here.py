@@ -1,5 +1,6 @@
 """Both steps on one machine, as `run_here` runs them: the nodes' packages and processes, no Spark, no JVM."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -147,6 +148,19 @@ def test_an_error_of_a_part_is_the_step_s_own_and_ends_the_other_parts() -> None
     with pytest.raises(StepFailedError, match="part 1"), ProcessPlace(2).open("a test") as workers:
         workers.hand_out(fail_or_sleep, 4)
     assert time.monotonic() - began < 60
+
+
+def test_an_error_of_a_part_ends_no_process_but_the_workers() -> None:
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(300,), daemon=True)
+    other.start()
+    try:
+        with pytest.raises(StepFailedError, match="part 1"), ProcessPlace(2).open("a test") as workers:
+            workers.hand_out(fail_or_sleep, 2)
+        assert other.is_alive()
+    finally:
+        other.kill()
+        other.join()
+        other.close()
 
 
 def test_parts_come_back_in_order_and_their_figures_add_up() -> None:
