@@ -33,7 +33,7 @@ RARELY = {"postgres", "s3"}
 )
 def test_a_killed_part_comes_back_and_the_run_ends_cleanly(stack: Stack, service: str) -> None:
     draw(stack.pictures, 4, seed=1000 + list(ENDINGS).index(service))
-    run_id = stack.api.trigger(k=2)
+    run_id = stack.api.trigger(k=2, compute="cluster")
     stack.api.wait_for_task(run_id, "wait_for_featurize", {"running", "deferred"}, RUN_SECONDS)
     killed = stack.compose.kill(service)
     ended = stack.api.wait_for_end(run_id, RUN_SECONDS)
@@ -46,7 +46,7 @@ def test_a_killed_part_comes_back_and_the_run_ends_cleanly(stack: Stack, service
 
 
 def test_after_the_faults_a_run_takes_what_was_committed_and_ends_well(stack: Stack) -> None:
-    run_id = stack.api.trigger(k=2)
+    run_id = stack.api.trigger(k=2, compute="cluster")
     assert stack.api.wait_for_end(run_id, RUN_SECONDS) == "success", stack.api.tasks(run_id)
     latest = stack.read_json("results/latest.json")
     assert latest
