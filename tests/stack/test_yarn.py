@@ -20,6 +20,8 @@ RUN_SECONDS = 600
 def on_yarn(stack: Stack) -> Iterator[Stack]:
     """The stack whose local EMR was started again with YARN; afterwards it is as it was."""
     variables = {**stack.compose.variables, "VERGER_CLUSTER": "yarn", "VERGER_EMR_MEMORY": "6g"}
+    # So few pictures would wait for no cluster.
+    variables["VERGER_NODE_PYTHON"] = ""
     compose = replace(stack.compose, variables=variables)
     compose.up()
     yield replace(stack, compose=compose)
