@@ -60,15 +60,20 @@ def s3_endpoint() -> Iterator[str]:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, s3_endpoint: str) -> str:
     """This process's AWS settings point to the server; returns its address."""
+    lead_aws_to(monkeypatch, s3_endpoint, "testing", "testing")
+    return s3_endpoint
+
+
+def lead_aws_to(monkeypatch: pytest.MonkeyPatch, address: str, access_key: str, secret_key: str) -> None:
+    """Point this process's AWS settings to a server."""
     for name, value in {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_REGION": "eu-west-1",
     }.items():
         monkeypatch.setenv(name, value)
-    return s3_endpoint
 
 
 @pytest.fixture

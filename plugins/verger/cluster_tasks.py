@@ -110,11 +110,12 @@ def record_cost(deployment: Deployment, context: "Context", choice: dict[str, An
     if choice is None:
         log.info("no place was ever chosen: nothing was done that could cost anything")
         return 0.0
-    if task_states(context).get("terminate_cluster") == "skipped":
+    states = task_states(context)
+    if states.get("terminate_cluster") == "skipped":
         # Its setups were skipped in this try, and one before may have left a cluster.
         terminate_cluster(deployment, context)
     published = is_published(s3, run)
-    cost = _cost(deployment, place, context, choice, published=published)
+    cost = _cost(deployment, place, context, choice, states, published=published)
     write_json(s3, run.run_file(COST_FILE), cost)
     log.info("%s", "\n".join(describe_cost(cost)))
     if published:
@@ -150,7 +151,13 @@ def hidden_failure(states: Mapping[str, str | None]) -> str | None:
 
 
 def _cost(
-    deployment: Deployment, place: RunPlace, context: "Context", choice: dict[str, Any], *, published: bool
+    deployment: Deployment,
+    place: RunPlace,
+    context: "Context",
+    choice: dict[str, Any],
+    states: Mapping[str, str | None],
+    *,
+    published: bool,
 ) -> dict[str, Any]:
     run = place.run
     s3 = s3_client(deployment.aws_conn_id, place.region)
@@ -163,7 +170,7 @@ def _cost(
     featurize = read_json(s3, run.run_file("featurize.json"))
     plan = read_json(s3, run.run_file("plan.json"))
     here = read_json(s3, run.run_file(HERE_FILE))
-    was_here = task_states(context).get("run_here") == "success" and here is not None and here["outcome"] == "done"
+    was_here = states.get("run_here") == "success" and here is not None and here["outcome"] == "done"
     measured = measure(featurize, plan, shape, prices) if plan and not was_here else None
     clusters = [
         read_cluster_cost(emr, cluster_id, prices, region=place.region, ebs_gb=shape.ebs_gb, now=now)

@@ -15,7 +15,7 @@ from verger.cluster.shape import ClusterShape, choose_shape, shape_wish
 from verger.cluster.steps import featurize_arguments, pca_arguments
 from verger.cluster.throughput import choose_rate
 from verger.cluster_tasks import terminate_cluster
-from verger.cost.cluster_times import read_times
+from verger.cost.cluster_times import ClusterTimes, read_times
 from verger.cost.reckoning import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
 from verger.cost.run_cost import COST_FILE
 from verger.cost.spot_prices import LOOK_BACK, with_spot_history
@@ -58,12 +58,14 @@ class ClusterChoice:
 
     Attributes:
         shape, estimate: its machines and what they cost.
+        times: how long it starts and ends.
         allowed_hours: how long it may live.
         refused: why there may be none; empty when there may.
     """
 
     shape: ClusterShape
     estimate: Estimate
+    times: ClusterTimes
     allowed_hours: float
     refused: str
 
@@ -79,9 +81,10 @@ def choose_place(deployment: Deployment, context: "Context", plan: dict[str, Any
     s3 = s3_client(deployment.aws_conn_id, settings.region)
     measured = last_measured(s3, run)
     try:
-        cluster = _choose_cluster(deployment, settings, run, plan, measured["measured"])
+        times = read_times(s3, run.layout)
+        cluster = _choose_cluster(deployment, settings, times, plan, measured["measured"])
         work, why_not = _work_here(deployment, settings, s3, plan, measured["measured_here"])
-        estimates = _estimates(work, cluster, run, s3, plan)
+        estimates = _estimates(work, cluster, plan)
         where, why = choose(settings, *estimates, why_not)
         log.info("%s", describe_choice([each for each in estimates if each], where, why))
     except ValueError as error:
@@ -109,10 +112,13 @@ def last_measured(s3: "S3Client", run: RunLayout) -> dict[str, dict[str, Any] | 
 
 
 def _choose_cluster(
-    deployment: Deployment, settings: Settings, run: RunLayout, plan: dict[str, Any], measured: dict[str, Any] | None
+    deployment: Deployment,
+    settings: Settings,
+    times: ClusterTimes,
+    plan: dict[str, Any],
+    measured: dict[str, Any] | None,
 ) -> ClusterChoice:
     prices = load_prices()
-    times = read_times(s3_client(deployment.aws_conn_id, settings.region), run.layout)
     kind = prices.instance_type(settings.instance_type, settings.region)
     rate, source = choose_rate(measured, plan, kind, settings.engine)
     shape = _shape(deployment, settings, prices, plan, rate)
@@ -129,7 +135,7 @@ def _choose_cluster(
     )
     log.info("%s\nthroughput: %s\n%s", "\n".join(describe_estimate(estimate)), source, times.describe())
     hours = allowed_hours(estimate, settings.budget_usd, settings.max_cluster_hours)
-    return ClusterChoice(shape, estimate, hours, _refusal(estimate, settings, hours))
+    return ClusterChoice(shape, estimate, times, hours, _refusal(estimate, settings, hours))
 
 
 def _refusal(estimate: Estimate, settings: Settings, hours: float) -> str:
@@ -177,7 +183,7 @@ def find_work_here(
     settings: Settings,
     s3: "S3Client",
     plan: Mapping[str, Any],
-    measured: Mapping[str, Any] | None = None,
+    measured: Mapping[str, Any] | None,
 ) -> HereWork:
     """How a run would work on this machine. Raises PlaceError or OutsideEuError when it cannot."""
     region = check_can_work(deployment, settings.engine, is_local=is_local_endpoint(s3.meta.endpoint_url))
@@ -197,10 +203,10 @@ def find_work_here(
 
 
 def _estimates(
-    work: HereWork | None, cluster: ClusterChoice, run: RunLayout, s3: "S3Client", plan: dict[str, Any]
+    work: HereWork | None, cluster: ClusterChoice, plan: dict[str, Any]
 ) -> "tuple[PlaceEstimate | None, PlaceEstimate]":
     here = estimate_here(work, plan["todo"], plan["listed"]) if work else None
-    return here, estimate_cluster(cluster.estimate, read_times(s3, run.layout), plan["listed"])
+    return here, estimate_cluster(cluster.estimate, cluster.times, plan["listed"])
 
 
 def run_here(

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,13 +12,13 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 from verger_rules.addresses import S3Address
+from verger_rules.instance_metadata import REGION, ask_instance
 
 from spark_jobs.job_errors import MissingObjectError, RefusedError, StepFailedError
 from spark_jobs.store.work_count import STORE_WORK
 
 #: How long what may pass is tried again: a store that refuses for a minute or two ends no step.
 PATIENCE = timedelta(minutes=3)
-INSTANCE_METADATA = "http://169.254.169.254/latest"
 
 
 @dataclass(frozen=True)
@@ -53,25 +52,9 @@ def settings_from(environment: Mapping[str, str], instance_region: Callable[[], 
 
 def _instance_region() -> str:
     try:
-        return ask_instance("meta-data/placement/region")
+        return ask_instance(REGION)
     except OSError as error:
         raise RefusedError("The AWS region is not known: set AWS_REGION (this is no EC2 instance)") from error
-
-
-def ask_instance(path: str) -> str:
-    """What the EC2 instance says of itself, by its metadata service (version 2: with a token).
-
-    Raises:
-        OSError: this is no EC2 instance.
-    """
-    token = _ask(f"{INSTANCE_METADATA}/api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-    return _ask(f"{INSTANCE_METADATA}/{path}", "GET", {"X-aws-ec2-metadata-token": token})
-
-
-def _ask(address: str, method: str, headers: dict[str, str]) -> str:
-    request = urllib.request.Request(address, method=method, headers=headers)  # noqa: S310 - http, a constant above
-    with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - the same
-        return str(answer.read().decode())
 
 
 @functools.lru_cache(maxsize=16)

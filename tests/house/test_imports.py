@@ -69,8 +69,8 @@ def test_an_import_inside_a_function_counts() -> None:
 #: The parts of our packages from what knows least to what knows all; each may import those before it, and itself.
 LAYERS = {
     "verger_rules": (
-        "decoder_version", "model", "innermost_cause", "csv_text", "addresses", "layout", "schemas", "table_error",
-        "delta_table", "table_erasure", "table_keys", "answering", "answers",
+        "decoder_version", "model", "innermost_cause", "instance_metadata", "csv_text", "addresses", "layout",
+        "schemas", "table_error", "delta_table", "table_erasure", "table_keys", "answering", "answers",
     ),
     "verger": (
         "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "serve", "mail",

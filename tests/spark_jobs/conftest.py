@@ -10,6 +10,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 from pyspark import SparkContext
 
+from tests.conftest import lead_aws_to
 from tests.spark_jobs.job_world import JARS, PROJECT, S3A, SPARK_HOME, SPARK_PYTHON, JobWorld, put_model, zip_jobs
 from tools.local_run import s3_server
 from tools.local_run.s3_server import S3Endpoint, S3Settings
@@ -60,19 +61,12 @@ def s3proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Endpoint]:
 def aws_of_either_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str) -> str:
     """The address of the server that the test's parameter names, moto or s3proxy; AWS's variables lead there."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the keys of the first test
-    key, secret, address = "testing", "testing", s3_endpoint
-    if request.param == "s3proxy":
-        endpoint: S3Endpoint = request.getfixturevalue("s3proxy")
-        key, secret, address = endpoint.access_key, endpoint.secret_key, endpoint.url
-    for name, value in {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_REGION": "eu-west-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return address
+    if request.param != "s3proxy":
+        lead_aws_to(monkeypatch, s3_endpoint, "testing", "testing")
+        return s3_endpoint
+    endpoint: S3Endpoint = request.getfixturevalue("s3proxy")
+    lead_aws_to(monkeypatch, endpoint.url, endpoint.access_key, endpoint.secret_key)
+    return endpoint.url
 
 
 @pytest.fixture(scope="session")

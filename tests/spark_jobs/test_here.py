@@ -18,6 +18,7 @@ from spark_jobs.entry_points.here import parse_args
 from spark_jobs.job_errors import CutOffError, RefusedError, StepFailedError
 from spark_jobs.place import process_pool
 from spark_jobs.place.process_pool import ProcessPlace
+from spark_jobs.place.spark_context import CONF
 from spark_jobs.place.time_limit import NO_LIMIT, TimeLimit
 from spark_jobs.worker.telemetry import Totals
 from tests.spark_jobs.job_world import PROJECT, RUN, JobWorld, here_command, many_jpegs, submit, submit_environment
@@ -215,4 +216,4 @@ def test_arguments_that_cannot_be_are_refused(words: list[str], told: str) -> No
 
 
 def test_as_many_tries_as_sparks() -> None:
-    assert process_pool.TRIES == 4
+    assert str(process_pool.TRIES) == CONF["spark.task.maxFailures"] == "4"

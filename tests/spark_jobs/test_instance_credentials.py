@@ -90,8 +90,9 @@ def test_version_1_is_refused(metadata: InstanceMetadata) -> None:
 JOBS = f"""
 import sys
 from spark_jobs.store import object_store
+from verger_rules import instance_metadata
 from verger_rules.addresses import S3Address
-object_store.INSTANCE_METADATA = sys.argv[1] + '/latest'
+instance_metadata.INSTANCE_METADATA = sys.argv[1] + '/latest'
 settings = object_store.StoreSettings(sys.argv[2], 'eu-west-1')
 address = S3Address('{BUCKET}', '{KEY}')
 object_store.write_bytes(settings, S3Address('{BUCKET}', 'features/x'), b'x')

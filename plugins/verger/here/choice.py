@@ -1,7 +1,7 @@
 """Which place a run takes: when its matrix is expected from a cluster and from this machine, and for what price."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from verger.cluster.shape import assumed_rate
@@ -64,10 +64,6 @@ class HereWork:
     def chunk_images(self, most: int) -> int:
         """Images of a commit: what is done in less than a minute, and one for each process at least."""
         return max(self.processes, min(most, int(self.rate * _CHUNK_SECONDS)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As XCom takes it."""
-        return asdict(self)
 
 
 def estimate_here(work: HereWork, images_todo: int, images: int) -> PlaceEstimate:

@@ -2,13 +2,13 @@
 
 import os
 import platform
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import boto3
+from verger_rules.instance_metadata import REGION, ask_instance
 
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import EU_REGIONS, LOCAL, OutsideEuError
@@ -20,14 +20,10 @@ PROGRAM_MIB = 400
 PROGRAM_MIB_PER_IMAGE = 1.2e-3
 #: Of a worker at least: photographs of 12 megapixels take 344 MiB (docs/benchmarks.md).
 WORKER_MIB = 400
-#: EC2's metadata service, version 2: a token first. Source:
-#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
-_METADATA = "http://169.254.169.254/latest"
+#: A task waits for it wherever Airflow is no EC2 instance.
 _METADATA_SECONDS = 1.0
 #: What a measured worker may take more, the next time.
 _HEADROOM = 1.25
-
-
 #: The one engine whose package is among the nodes'.
 ENGINE = "litert"
 
@@ -56,8 +52,13 @@ def read_machine(cgroup: Path = _CGROUP, proc: Path = _PROC) -> Machine:
     groups = list(_groups(cgroup, _read(proc / "self/cgroup") or ""))
     limits = [float(len(os.sched_getaffinity(0))), *(limit for group in groups for limit in _processors_of(group))]
     free = [_available_mib(proc / "meminfo"), *(limit for group in groups for limit in _free_mib_of(group))]
-    architecture = "arm64" if platform.machine() in {"aarch64", "arm64"} else platform.machine()
-    return Machine(max(1, int(min(limits))), int(min(free)), architecture)
+    return Machine(max(1, int(min(limits))), int(min(free)), architecture())
+
+
+def architecture() -> str:
+    """This machine's, as AWS calls it."""
+    found = platform.machine()
+    return "arm64" if found in {"aarch64", "arm64"} else found
 
 
 def _groups(cgroup: Path, told: str) -> Iterator[Path]:
@@ -162,25 +163,13 @@ def check_node_python(deployment: Deployment) -> Path:
     return python
 
 
-def told_region(ask: Callable[[str, str, dict[str, str]], str]) -> str | None:
+def told_region(ask: Callable[[str, float], str]) -> str | None:
     """The region that EC2's metadata tells; None where there is no such service, or one of something else than AWS."""
     try:
-        token = ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-        region = ask("GET", "meta-data/placement/region", {"X-aws-ec2-metadata-token": token})
+        region = ask(REGION, _METADATA_SECONDS)
     except (OSError, ValueError):
         return None
     return region if region in _regions_of_aws() else None
-
-
-def ask_metadata(method: str, path: str, headers: dict[str, str]) -> str:
-    """One request to the metadata service of this very machine: never through a proxy, which has a region of its own.
-
-    Raises OSError or ValueError when there is none.
-    """
-    request = urllib.request.Request(f"{_METADATA}/{path}", method=method, headers=headers)  # noqa: S310 -- a constant
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=_METADATA_SECONDS) as answer:
-        return str(answer.read(200).decode("ascii")).strip()
 
 
 @cache
@@ -200,7 +189,7 @@ def machine_region(deployment: Deployment, *, is_local: bool) -> str:
     """
     if is_local:
         return LOCAL
-    region = told_region(ask_metadata) or deployment.machine_region
+    region = told_region(ask_instance) or deployment.machine_region
     if not region:
         raise PlaceError(
             "nothing tells in which region this machine is, and no picture may leave the EU: it is not an EC2 "

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from verger.cluster.step_logs import ERROR_MARK
+
 log = logging.getLogger(__name__)
 
 Outcome = Literal["done", "cut off"]
@@ -17,7 +19,6 @@ Outcome = Literal["done", "cut off"]
 _REFUSED, _CUT_OFF = 2, 3
 #: What a chunk that was begun in time may take longer, before the program is ended and the chunk lost.
 GRACE_SECONDS = 120
-_PREFIX = "verger: error: "
 
 
 class HereFailedError(RuntimeError):
@@ -98,7 +99,7 @@ def run_program(
 
 
 def _outcome(code: int, last: str) -> Outcome:
-    reason = last.removeprefix(_PREFIX) or "it said nothing"
+    reason = last.removeprefix(ERROR_MARK) or "it said nothing"
     if code == 0:
         return "done"
     if code == _CUT_OFF:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from verger.here.choice import HereWork
-from verger.here.machine import read_machine
+from verger.here.machine import architecture
 
 HERE_FILE = "here.json"
 CHOICE_FILE = "choice.json"
@@ -38,7 +38,7 @@ def here_record(
         "outcome": outcome,
         "region": work.region,
         "processes": work.processes,
-        "architecture": read_machine().architecture,
+        "architecture": architecture(),
         "began_at": earlier["began_at"] if earlier else began.isoformat(timespec="seconds"),
         "tries": 1 + (earlier["tries"] if earlier else 0),
         "images": (progress or {}).get("images_done", 0),

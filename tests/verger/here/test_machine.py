@@ -85,13 +85,13 @@ def test_all_workers_together_fit_into_the_memory_and_none_waits_for_a_processor
     assert program + chosen * max(WORKER_MIB, peak) <= free
 
 
-def metadata(region: str | None) -> Callable[[str, str, dict[str, str]], str]:
+def metadata(region: str | None) -> Callable[[str, float], str]:
     """EC2's metadata service, or none."""
 
-    def ask(method: str, _: str, __: dict[str, str]) -> str:
+    def ask(_: str, __: float) -> str:
         if region is None:
             raise ConnectionRefusedError
-        return "a token" if method == "PUT" else region
+        return region
 
     return ask
 
@@ -109,16 +109,16 @@ def metadata(region: str | None) -> Callable[[str, str, dict[str, str]], str]:
 def test_the_region_is_the_metadata_s_or_the_installation_s(
     monkeypatch: pytest.MonkeyPatch, told: str | None, variable: str | None, found: str
 ) -> None:
-    monkeypatch.setattr(machine, "ask_metadata", metadata(told))
+    monkeypatch.setattr(machine, "ask_instance", metadata(told))
     assert machine_region(Deployment(Path(), machine_region=variable), is_local=False) == found
 
 
 def test_a_machine_that_nobody_places_in_the_eu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "ask_metadata", metadata(None))
+    monkeypatch.setattr(machine, "ask_instance", metadata(None))
     with pytest.raises(PlaceError, match="VERGER_MACHINE_REGION"):
         machine_region(Deployment(Path()), is_local=False)
     for region in ("us-east-1", "eu-west-2"):
-        monkeypatch.setattr(machine, "ask_metadata", metadata(region))
+        monkeypatch.setattr(machine, "ask_instance", metadata(region))
         with pytest.raises(OutsideEuError, match=f"'{region}', which is not in the EU"):
             machine_region(Deployment(Path(), machine_region="eu-west-1"), is_local=False)
     assert machine_region(Deployment(Path()), is_local=True) == "local"
