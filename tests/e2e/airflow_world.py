@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -29,19 +28,9 @@ IMPATIENT = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-    "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "0",
-    "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
 }
 ENDED = ("success", "failed")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass
@@ -55,11 +44,10 @@ class Airflow:
     servers: dict[str, processes.Server]
 
     def start(self, *names: str) -> None:
-        """Start these services and wait until all four are well."""
+        """Start these services and wait until all are well."""
         for name in names:
-            command = [str(self.verger.home.python), "-m", "airflow", name]
             log = self.logs / f"{name}-{len(list(self.logs.glob(f'{name}-*')))}.log"
-            self.servers[name] = processes.start(f"Airflow's {name}", command, self.environment, log)
+            self.servers[name] = airflow_services.start(name, self.verger.home.python, self.environment, log)
         wait_until(lambda: not airflow_services.unwell(airflow_services.read_health(self.port)), 240, "Airflow is well")
 
     def kill(self, *names: str) -> None:
@@ -146,13 +134,13 @@ class Airflow:
 
 @contextlib.contextmanager
 def running(verger: Verger) -> Iterator[Airflow]:
-    """Airflow's four services for as long as the context is open."""
-    port = free_port()
+    """Airflow's services for as long as the context is open."""
+    port, execution_port = airflow_services.free_port(), airflow_services.free_port()
     environment = {
         **local_stack.cleared(os.environ),
         **verger.stack.environment,
         **verger.home.environment(),
-        **service_environment(port, verger.home.home / "passwords.json"),
+        **service_environment(port, execution_port, verger.home.home / "passwords.json"),
         **IMPATIENT,
         **verger.variables,
     }

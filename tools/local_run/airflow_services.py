@@ -1,6 +1,9 @@
-"""Airflow's four services as processes beside us: API server with the UI, scheduler, DAG processor, triggerer.
+"""Airflow's services as processes beside us: UI and REST API, the tasks' own API, scheduler, DAG processor, triggerer.
 
-`airflow standalone` does the same, but leaves them running when it is ended by anything but Ctrl-C.
+`airflow standalone` does the same, but leaves them running when it is ended by anything but Ctrl-C, and it serves both
+APIs from one process. On SQLite that process can block itself: it writes its audit log in its event loop and waits for
+the one write that SQLite lets through, which a task's request holds that needs the same event loop to end. So the
+tasks have a server of their own, as Airflow offers it (`api-server --apps`).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import secrets
 import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,8 +29,16 @@ if TYPE_CHECKING:
 
     from tools.local_run.airflow_home import AirflowHome
 
-#: The API server first: the others ask it.
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+#: What each service is started with, behind `airflow`. The servers first: the others ask them. A task's log is a file
+#: of this machine, so nobody serves it: Airflow's servers of logs listen to the whole network.
+COMMANDS = {
+    "api-server": ("api-server", "--apps", "core"),
+    "execution-api": ("api-server", "--apps", "execution"),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+SERVICES = tuple(COMMANDS)
 USER = "verger"
 READY_SECONDS = 180.0
 LOOK_SECONDS = 0.5
@@ -78,7 +90,24 @@ def keep_password(file: Path) -> str:
     return password
 
 
-def service_environment(port: int, passwords: Path) -> dict[str, str]:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def start(name: str, python: Path, environment: Mapping[str, str], log: Path) -> processes.Server:
+    """Starts a service, by its name in SERVICES, in the environment that `service_environment` is part of."""
+    command = [str(python), "-m", "airflow", *COMMANDS[name]]
+    if name == "execution-api":
+        address = urllib.parse.urlsplit(environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])
+        command += ["--port", str(address.port)]
+    return processes.start(f"Airflow's {name}", command, environment, log)
+
+
+def service_environment(port: int, execution_port: int, passwords: Path) -> dict[str, str]:
     """What the services need to find one another and to trust one another, as Airflow's settings."""
     return {
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -87,7 +116,7 @@ def service_environment(port: int, passwords: Path) -> dict[str, str]:
         "AIRFLOW__CORE__AUTH_MANAGER": AUTH_MANAGER,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{execution_port}/execution/",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
@@ -108,14 +137,14 @@ def running(home: AirflowHome, environment: Mapping[str, str], port: int, logs: 
     check_port(port)
     passwords = home.home / "passwords.json"
     login = Login(f"http://localhost:{port}", USER, keep_password(passwords))
-    variables = {**environment, **home.environment(), **service_environment(port, passwords)}
+    execution_port = free_port()
+    variables = {**environment, **home.environment(), **service_environment(port, execution_port, passwords)}
     servers: dict[str, processes.Server] = {}
     try:
         for name in SERVICES:
-            command = [str(home.python), "-m", "airflow", name]
-            servers[name] = processes.start(f"Airflow's {name}", command, variables, logs / f"{name}.log")
+            servers[name] = start(name, home.python, variables, logs / f"{name}.log")
         services = Services(login, servers)
-        _wait(services, port)
+        _wait(services, port, execution_port)
         yield services
     finally:
         with ThreadPoolExecutor(len(SERVICES)) as threads:
@@ -123,13 +152,13 @@ def running(home: AirflowHome, environment: Mapping[str, str], port: int, logs: 
                 threads.submit(server.stop)
 
 
-def _wait(services: Services, port: int) -> None:
+def _wait(services: Services, port: int, execution_port: int) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         if (ended := services.ended()) is not None:
             last = processes.last_line(ended.log.read_text("utf-8", errors="replace"))
             raise processes.ServerError(f"{ended.name} ended when it was started: {last} (log: {ended.log})")
-        if unwell(read_health(port)) == []:
+        if unwell(read_health(port)) == [] and tasks_are_served(execution_port):
             return
         time.sleep(LOOK_SECONDS)
     logs = os.path.commonpath([server.log for server in services.servers.values()])
@@ -140,12 +169,21 @@ def _wait(services: Services, port: int) -> None:
 
 def read_health(port: int) -> dict[str, Any]:
     """What the API server says about the others; empty when it does not answer."""
+    return _read_json(f"http://127.0.0.1:{port}/api/v2/monitor/health")
+
+
+def tasks_are_served(execution_port: int) -> bool:
+    """Whether the tasks' own API answers."""
+    return bool(_read_json(f"http://127.0.0.1:{execution_port}/execution/health"))
+
+
+def _read_json(address: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
-            health: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 -- of this machine, above
+            content: dict[str, Any] = json.load(answer)
     except (urllib.error.URLError, OSError, ValueError):
         return {}
-    return health
+    return content
 
 
 def unwell(health: Mapping[str, Any]) -> list[str]:
