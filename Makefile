@@ -60,6 +60,12 @@ requirements: $(UV) ## pin the newest versions that fit the .in files
 	@$(ENVS)/spark/bin/python tools/fetch_jars.py $*
 	@touch $@
 
+# What their JVMs load, kept for the next start (class data sharing).
+CLASSES := .cache/jars/classes.ready
+$(CLASSES): .cache/jars/s3a/.ready .cache/jars/s3proxy/.ready tools/make_class_archives.py tools/local_run/class_archive.py
+	@PYTHONPATH=. $(ENVS)/spark/bin/python -m tools.make_class_archives
+	@touch $@
+
 # --- the whole DAG on this machine ------------------------------------------------------------------
 
 .PHONY: demo
@@ -69,13 +75,13 @@ demo: export VERGER_K := $(K)
 demo: export VERGER_OUT := $(OUT)
 demo: export VERGER_CLUSTER := $(CLUSTER)
 demo: export VERGER_COMPUTE := $(COMPUTE)
-demo: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn COMPUTE=auto|cluster|here
+demo: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) $(CLASSES) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn COMPUTE=auto|cluster|here
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
 		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT" --cluster "$$VERGER_CLUSTER" --compute "$$VERGER_COMPUTE"
 
 .PHONY: ui
 ui: PORT ?= 8080
-ui: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## Airflow's web UI without Docker, until Ctrl-C: PORT=8080
+ui: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) $(CLASSES) ## Airflow's web UI without Docker, until Ctrl-C: PORT=8080
 	@PYTHONPATH=.:plugins exec $(ENVS)/airflow/bin/python -m tools.ui --port $(PORT)
 
 # --- the stack: docker compose -----------------------------------------------------------------------
@@ -118,7 +124,7 @@ clear-notebook: $(ENVS)/notebook/.ready ## removes the notebook's outputs, befor
 # --- measurements -----------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(foreach env,airflow spark model node bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) ## the measurements, side by side: BENCH_ARGS=--quick to try them
+bench: $(foreach env,airflow spark model node bench,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy,.cache/jars/$(set)/.ready) $(CLASSES) ## the measurements, side by side: BENCH_ARGS=--quick to try them
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.bench $(BENCH_ARGS)
 
 .PHONY: scale
@@ -168,7 +174,7 @@ check-databricks: $(UV) ## databricks.yml against the schema of its bundle: by h
 	@$(UV) run --quiet --no-project --python "$(PYTHON)" --with databricks-bundles==1.22.1 --with pyyaml==6.0.3 tools/check_databricks_bundle.py
 
 .PHONY: environments
-environments: $(foreach e,airflow spark spark_emr local_emr model node notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn delta,.cache/jars/$(j)/.ready) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
+environments: $(foreach e,airflow spark spark_emr local_emr model node notebook dev,$(ENVS)/$(e)/.ready) $(foreach j,s3a s3proxy yarn delta,.cache/jars/$(j)/.ready) $(CLASSES) ## what the programs in tools/ run in: .venv/airflow, .venv/spark, .venv/model
 
 TESTS ?= tests/verger tests/contract tests/house tests/docs/test_commands.py tests/docs/test_links.py
 

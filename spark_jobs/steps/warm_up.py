@@ -5,7 +5,9 @@ The Python workers import their packages and load the model in seconds, a good p
 
 from functools import partial
 
+import spark_jobs.worker.partition_work  # noqa: F401 -- a worker that imports us imports all that its loop needs
 from spark_jobs.place.work_place import Workers
+from spark_jobs.worker.decode import prepare_pillow
 from spark_jobs.worker.infer import SharedModel, engine_of_worker
 from spark_jobs.worker.telemetry import Totals
 
@@ -16,5 +18,6 @@ def warm_up(workers: Workers, model: SharedModel) -> None:
 
 
 def _load(model: SharedModel, _: int) -> tuple[None, Totals]:
+    prepare_pillow()
     engine_of_worker(model)
     return None, {}

@@ -103,6 +103,8 @@ class Comparison:
 
     def measure(self) -> Iterator[tuple[str, Any]]:
         """Every measurement with its name, as it is done."""
+        self.say("starts of the JVMs, with and without their class archives")
+        yield "jvm_starts", self.bench.jvm_starts(self.sizes.bare_repeats)
         yield "whole_job", self.whole_job()
         yield "one_core", self.one_core()
         yield "steady_state", self.steady_state()
@@ -299,6 +301,8 @@ def ratios(figures: dict[str, Any], cores: int) -> dict[str, float]:
         # So few images as in a quick run may cost less than the start varies.
         "featurize_last_slope_vs_first_slope": slopes[-1] / slopes[0] if slopes[0] > 0 else 0.0,
         "pca_vs_spark_ml": _median(pca["spark_ml"], "fit_seconds") / _median(pca["ours"], "fit_seconds"),
+        "spark_start_without_class_archive_vs_with": _start(figures, "spark"),
+        "s3_server_start_without_class_archive_vs_with": _start(figures, "s3"),
         "spark_whole_job_vs_here": _median(job["ours"], "seconds") / _median(job["here"], "seconds"),
         "here_vs_bare_loop_all_cores": _rate(job["here"]) / (bare * cores),
         "here_whole_job_seconds": _median(job["here"], "seconds"),
@@ -313,6 +317,11 @@ def per_image_seconds(scaling: Sequence[dict[str, Any]]) -> list[float]:
         (after["process_seconds"] - before["process_seconds"]) / (after["images"] - before["images"])
         for before, after in itertools.pairwise(scaling)
     ]
+
+
+def _start(figures: dict[str, Any], name: str) -> float:
+    seconds = figures["jvm_starts"][name]
+    return float(statistics.median(seconds["without"]) / statistics.median(seconds["with"]))
 
 
 def _rate(runs: Sequence[dict[str, Any]]) -> float:

@@ -216,6 +216,14 @@ class Bench:
         costs: dict[str, Any] = run.result()
         return costs
 
+    def jvm_starts(self, repeats: int) -> dict[str, dict[str, list[float]]]:
+        """Seconds that the JVMs take to start, `with` and `without` their class archives, by server."""
+        stack = self.stack
+        command = [str(stack.python("spark")), "-m", "tools.benchmarks.jvm_starts", "--repeats", str(repeats)]
+        run = run_measured("jvm_starts", command, stack.environment(stack.fast), stack.logs / "jvm_starts.log")
+        seconds: dict[str, dict[str, list[float]]] = run.result()
+        return seconds
+
     def _step(self, name: str) -> list[str]:
         """The options and the entry point of one of our steps."""
         packages = job_packages(self.stack.project)

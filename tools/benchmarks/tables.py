@@ -33,6 +33,8 @@ MEANINGS = {
     "photographs_decoded_vs_of_display_p3": ("decoding photographs of sRGB / of Display P3, 12 megapixels", "told"),
     "featurize_last_slope_vs_first_slope": ("seconds per further image, many images / few", "about 1"),
     "pca_vs_spark_ml": ("Spark ML's PCA / ours, the fit alone", "≥ 5"),
+    "spark_start_without_class_archive_vs_with": ("a Spark step of next to no work / with its archive", "above 1"),
+    "s3_server_start_without_class_archive_vs_with": ("the local S3 server until it listens / the same", "above 1"),
     "spark_whole_job_vs_here": ("both steps with Spark / both without it, in one process after the other", "above 1"),
     "here_vs_bare_loop_all_cores": ("without Spark / (bare loop of one process x cores), images/s", "≥ 0.9"),
     "here_whole_job_seconds": ("both steps without Spark, seconds", "told"),

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tools.local_run import processes
+from tools.local_run import class_archive, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str])
         "--cores": str(settings.cores),
         "--log-seconds": "2",
         "--s3-endpoint": s3.url,
-        "--spark-conf": f"spark.driver.extraJavaOptions={QUICK_START}",
+        "--spark-conf": f"spark.driver.extraJavaOptions={driver_options(settings.project)}",
         "--region": settings.region,
         "--idle-time-scale": str(settings.idle_time_scale),
     }
@@ -77,6 +77,18 @@ def command(settings: EmrSettings, s3: S3Endpoint, variables: Mapping[str, str])
     words = [word for option in options.items() for word in option]
     words += [word for name in sorted(variables) for word in ("--env", name)]
     return [str(settings.environments / "local_emr" / "bin" / "python"), "-m", "local_emr", *words]
+
+
+def driver_options(project: Path) -> str:
+    """The options of a Spark driver's JVM, as Spark splits them at blanks."""
+    archive = project / ".cache" / "jars" / "s3a" / class_archive.NAME
+    return " ".join([QUICK_START, *map(quoted, class_archive.reading(archive))])
+
+
+def quoted(option: str) -> str:
+    """An option with blanks in it, as Spark's launcher reads it."""
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def server_environment(settings: EmrSettings, s3: S3Endpoint, environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.local_run import processes
+from tools.local_run import class_archive, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,10 @@ CONNECTOR = re.compile(r"Started \S*ServerConnector.*\{127\.0\.0\.1:(\d+)\}")
 
 @dataclass(frozen=True)
 class S3Settings:
-    """Where the server keeps objects (`data`), its own files (`work`) and its log, and what it runs on."""
+    """Where the server keeps objects (`data`), its own files (`work`) and its log, and what it runs on.
+
+    `java_options` are the JVM's: without any, it starts from its class archive.
+    """
 
     data: Path
     work: Path
@@ -38,6 +41,7 @@ class S3Settings:
     jars: Path
     java: str = "java"
     memory_megabytes: int = 512
+    java_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def command(settings: S3Settings, properties: Path) -> list[str]:
         "-XX:TieredStopAtLevel=1",
         "-Dfile.encoding=UTF-8",
         "-Dsun.jnu.encoding=UTF-8",
+        *(settings.java_options or class_archive.reading(settings.jars / class_archive.NAME)),
         f"-Dlogback.configurationFile={LOGGING}",
         "-cp",
         f"{settings.jars}/*",
