@@ -23,7 +23,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag, get_current_context, task
-from verger import cluster_tasks, place_tasks, tasks
+from verger import cluster_tasks, place_tasks, plan_tasks, tasks
 from verger.arrivals.schedule import pictures_asset, run_schedule
 from verger.cluster.hold import HoldClusterOperator
 from verger.cluster.operators import AddStepOperator, CreateClusterOperator, StepSensor
@@ -107,7 +107,7 @@ def fruits_features() -> None:  # noqa: C901, PLR0915 -- each task counts; there
     @task.short_circuit(retries=2, **SEEN)
     def plan_run(model: dict[str, str]) -> dict[str, Any]:
         """List the pictures once, freeze the list, and end the run here when nothing changed."""
-        return tasks.plan_run(DEPLOYMENT, get_current_context(), model)
+        return plan_tasks.plan_run(DEPLOYMENT, get_current_context(), model)
 
     @task(retries=2, trigger_rule=JOIN)
     def publish_code() -> str:

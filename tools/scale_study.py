@@ -24,11 +24,13 @@ from tools.benchmarks.study import run_study
 from tools.scale import alternatives, s3_requests, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PROJECT = Path(__file__).resolve().parents[1]
 FULL_SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (1_000, 2_000, 3_000)
+#: Stages whose memory does not grow with the images are measured at ten times as many.
+TIMES = {"plan": 10}
 #: Stages that would take an hour at the largest of these take this share of each.
 SHARES = {"sheets": 0.2}
 #: Each stage with the environment and the module that hold it.
@@ -60,13 +62,23 @@ def measure_stages(sizes: Sequence[int], work: Path, say: Callable[[str], None])
     found: dict[str, list[dict[str, Any]]] = {}
     for stage, (environment, module) in STAGES.items():
         found[stage] = []
-        for images in (round(size * SHARES.get(stage, 1)) for size in sizes):
+        for images in (round(size * SHARES.get(stage, TIMES.get(stage, 1))) for size in sizes):
             say(f"{stage}, {images:,} images")
             python = PROJECT / ".venv" / environment / "bin" / "python"
             command = [str(python), "-m", f"tools.scale.{module}", stage, str(images)]
             variables = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
             run = run_measured(stage, command, variables, work / "logs" / f"{stage}-{images}.log")
             found[stage].append(run.result())
+    return found
+
+
+def by_name(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, float]:
+    """Seconds and most memory of each stage at each number of images: `plan_10000000_seconds`, `..._peak_mib`."""
+    found: dict[str, float] = {}
+    for stage, runs in stages.items():
+        for run in runs:
+            found[f"{stage}_{run['images']}_seconds"] = round(sum(run["seconds"].values()), 1)
+            found[f"{stage}_{run['images']}_peak_mib"] = round(run["peak_bytes"] / 2**20)
     return found
 
 
@@ -121,6 +133,7 @@ def study(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, An
     shutil.rmtree(work)
     return {
         "format": 1,
+        **by_name(stages),
         "quick": asked.quick,
         "started_at": begun_at,
         "commit": bench.commit(),

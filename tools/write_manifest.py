@@ -15,6 +15,7 @@ import os
 import shlex
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from verger.artifacts.model_store import ModelError, find_model, find_wanted_model
-from verger.plan.planning import NoImagesError, check_any_image, list_bucket, manifest_bytes, write_left_out
+from verger.plan.frozen_list import freeze_list
+from verger.plan.listing import NoImagesError, check_any_image, objects_page_by_page
+from verger.plan.plan_space import PlanLimits, plan_space
+from verger.plan.planning import list_bucket, write_left_out
 from verger.run.eu_guard import BucketMissingError, OutsideEuError, check_bucket
 from verger.storage.layout import BucketLayout, RunLayout
 from verger.storage.left_out import describe_reasons
@@ -70,13 +74,15 @@ def job_parameters(s3: S3Client, run: RunLayout, fingerprint: str | None) -> dic
             f"{run.layout.models_uri} holds no {wanted}: prepare it with "
             f"tools/prepare_model.py --models-uri {run.layout.models_uri} --make-default"
         )
-    listing = check_any_image(list_bucket(s3, run.layout), run.layout)
-    images, left_out = listing.images, write_left_out(s3, run, listing.left_out)
     address = run.run_file("manifest.parquet")
-    s3.put_object(Bucket=address.bucket, Key=address.key, Body=manifest_bytes(images))
+    list_objects = partial(objects_page_by_page, s3, run.layout)
+    with plan_space(PlanLimits()) as space:
+        listing = check_any_image(list_bucket(list_objects, list_objects, run.layout, space), run.layout)
+        left_out = write_left_out(s3, run, listing.left_out)
+        s3.upload_file(str(freeze_list(space, b"").file), address.bucket, address.key)
     for line in describe_reasons(left_out):
         print(line)
-    print(f"{address.uri}: {len(images)} pictures; model {model.fingerprint} (weights: {model.weights})")
+    print(f"{address.uri}: {listing.images} pictures; model {model.fingerprint} (weights: {model.weights})")
     return {
         "bucket": run.layout.bucket,
         "run_slug": run.slug,

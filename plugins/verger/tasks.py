@@ -11,27 +11,15 @@ from airflow.sdk.exceptions import AirflowFailException
 from verger_rules.addresses import S3Address
 
 from verger import preflight
+from verger.arrivals.listing import listing_digest
 from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.here.record import HERE_FILE
-from verger.plan.components import check_known_rejects, components_warning
-from verger.plan.feature_table import read_done_images
-from verger.plan.planning import (
-    check_any_image,
-    find_images,
-    list_bucket,
-    make_plan,
-    manifest_bytes,
-    read_manifest_paths,
-    redecoded_warning,
-    same_bytes_warning,
-    write_left_out,
-)
+from verger.plan.listing import find_images
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
-from verger.run.claim import give_back
 from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import LOCAL, is_local_endpoint
@@ -41,7 +29,6 @@ from verger.storage.aws_clients import (
     arrow_filesystem,
     ec2_client,
     emr_client,
-    feature_table_place,
     program_environment,
     quotas_client,
     s3_client,
@@ -55,9 +42,7 @@ from verger.sync.synchronize import synchronize
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_s3 import S3Client
-    from pyarrow.fs import FileSystem
 
-    from verger.plan.planning import ListedImage, Plan
     from verger.publish.results import PlaceFacts
     from verger.run.settings import Settings
 
@@ -117,10 +102,10 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
-    remember_listing(deployment, settings, context, find_images(s3, run.layout))
+    remember_listing(deployment, settings, context, lambda: listing_digest(find_images(s3, run.layout)))
     record = run.left_out_of_source
     write_json(s3, record, {"run_id": run.run_id, "source": shown_source(settings.source), **done.to_dict()})
-    _log_left_out("the source", summarize_left_out(done.left_out), record)
+    log_left_out("the source", summarize_left_out(done.left_out), record)
     counts = done.counts()
     log.info("%s", counts)
     return counts
@@ -140,100 +125,12 @@ def publish_model(deployment: Deployment, context: "Context") -> dict[str, str]:
     return asdict(model)
 
 
-def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) -> dict[str, Any]:
-    """Freeze the manifest and count the work; returns an empty dict when nothing changed.
-
-    A run that ends here gives its folder back, unless it has left something there (run/claim.py).
-    """
-    settings = run_settings(context)
-    run = run_layout(settings, context)
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
-    holder = claim_folder(s3, deployment, run, context)
-    try:
-        plan = _plan(deployment, context, settings, run, model["fingerprint"])
-    except AirflowFailException:
-        give_back(s3, run, holder)
-        raise
-    if not plan:
-        give_back(s3, run, holder)
-    return plan
-
-
-def _plan(
-    deployment: Deployment, context: "Context", settings: "Settings", run: RunLayout, fingerprint: str
-) -> dict[str, Any]:
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
-    latest = read_json(s3, run.layout.latest)
-    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
-    place = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
-    try:
-        listing = list_bucket(s3, run.layout)
-        # Also when nothing is to do: what was left out was left out now.
-        left_out = write_left_out(s3, run, listing.left_out)
-        _log_left_out(run.layout.address(run.layout.images_prefix).uri, left_out, run.left_out_of_bucket)
-        images = check_any_image(listing, run.layout).images
-        plan = make_plan(
-            images,
-            read_done_images(filesystem, place),
-            settings,
-            previous_paths=_previous_paths(filesystem, run, latest),
-            run_id=run.run_id,
-            fingerprint=fingerprint,
-            created_at=_now(),
-            left_out=left_out["files"],
-        )
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from error
-    remember_listing(deployment, settings, context, images)
-    _log_plan(plan, settings)
-    if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
-        log.info(
-            "nothing changed since run %s: no cluster, no cost; see %s",
-            latest["run_id"],
-            latest["results_uri"],
-        )
-        return {}
-    try:
-        # Not before: a run that has nothing to do fails for no reject.
-        check_known_rejects(plan.listed, plan.featurizable, settings)
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from error
-    _freeze(s3, run, images, plan)
-    return asdict(plan)
-
-
-def _freeze(s3: "S3Client", run: RunLayout, images: "list[ListedImage]", plan: "Plan") -> None:
-    manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
-    s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
-    s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
-
-
-def _log_left_out(place: str, summary: dict[str, Any], record: S3Address) -> None:
+def log_left_out(place: str, summary: dict[str, Any], record: S3Address) -> None:
+    """Tell what was left out of a source or a bucket, and which record names it all."""
     for line in describe_reasons(summary):
         log.warning("of %s: %s", place, line)
     if summary["files"]:
         log.warning("of %s: %d files left out in all; %s names them", place, summary["files"], record.uri)
-
-
-def _log_plan(plan: "Plan", settings: "Settings") -> None:
-    told = "%d images: %d new, %d changed, %d gone since the last run"
-    log.info(told, plan.listed, plan.new, plan.changed, plan.gone)
-    if plan.redecoded:
-        log.warning("%s", redecoded_warning(plan.redecoded))
-    if of_components := components_warning(plan.featurizable, plan.different, settings):
-        log.warning("%s", of_components)
-    same = plan.same_bytes
-    if same["images"]:
-        log.warning("%s", same_bytes_warning(same["images"]))
-    for paths in same["examples"]:
-        log.warning("the same bytes: %s", ", ".join(map(repr, paths)))
-
-
-def _previous_paths(filesystem: "FileSystem", run: RunLayout, latest: dict[str, Any] | None) -> frozenset[str]:
-    if latest is None:
-        return frozenset()
-    previous = RunLayout(run.layout, latest["run_id"])
-    return read_manifest_paths(filesystem, previous.run_file("manifest.parquet"))
 
 
 def publish_code(deployment: Deployment, context: "Context") -> str:
@@ -260,7 +157,7 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str 
             run,
             settings,
             place=_place_facts(deployment, settings, s3, run, cluster_id, regions),
-            published_at=_now(),
+            published_at=now(),
         )
     except (CountsDisagreeError, results.StepOutputMissingError) as error:
         raise AirflowFailException(str(error)) from error
@@ -297,5 +194,6 @@ def _summary(description: dict[str, Any], context: "Context") -> str:
     return summarize(description, tab=tab_path(*of_run, base), picture=file_path(*of_run, "map.svg", base))
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

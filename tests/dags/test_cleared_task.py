@@ -19,7 +19,7 @@ FRUITS = """
 import os, runpy
 from pathlib import Path
 from airflow.sdk import dag
-from verger import cluster_tasks, tasks
+from verger import cluster_tasks, plan_tasks, tasks
 
 MENDED = Path(os.environ["AIRFLOW_HOME"], "mended")
 lease_cluster = cluster_tasks.lease_cluster
@@ -36,7 +36,7 @@ def lease(*arguments):
 
 cluster_tasks.lease_cluster = lease
 tasks.publish_model = lambda *_: {"fingerprint": "f" * 16, "uri": "s3://b/models/f", "weights": "imagenet"}
-tasks.plan_run = lambda *_: {"todo": 1, "listed": 1, "bytes_todo": 1}
+plan_tasks.plan_run = lambda *_: {"todo": 1, "listed": 1, "bytes_todo": 1}
 tasks.publish_results = lambda *_: "s3://b/results"
 globals().update(runpy.run_path(os.environ["FRUITS_FEATURES"]))
 """

@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "plugins/verger": AIRFLOW
     | {"verger_rules"}
     | {"aiobotocore", "boto3", "botocore", "pyarrow", "mypy_boto3_s3", "mypy_boto3_emr", "mypy_boto3_sns"}
+    # lists of millions: listed as Arrow, sorted and subtracted on the disk
+    | {"duckdb", "obstore"}
     # the report and its plots
     | {"jinja2", "markupsafe", "matplotlib"}
     # the explorer's data
@@ -74,7 +76,7 @@ LAYERS = {
     ),
     "verger": (
         "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "serve", "mail",
-        "cost", "here", "preflight", "tasks", "housekeeping", "cluster_tasks", "place_tasks",
+        "cost", "here", "preflight", "tasks", "plan_tasks", "housekeeping", "cluster_tasks", "place_tasks",
     ),
     "spark_jobs": ("job_errors", "store", "worker", "place", "pca", "steps", "entry_points"),
 }  # fmt: skip

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from verger.plan.planning import list_images
 from verger.storage.layout import BucketLayout
 
-from tools.scale import canned_listing, synthetic
+from tools.scale import airflow_stages, listing_server, synthetic
+from tools.scale_study import by_name
 
 STAGES = {
     "airflow_stages": ("plan", "draw", "sheets"),
@@ -37,7 +38,7 @@ def test_each_stage_tells_its_time_and_its_memory(project: Path, module: str, st
     assert all(seconds >= 0 for seconds in found["seconds"].values())
     assert found["peak_bytes"] > found["start_bytes"] > 10_000_000
     expected = {
-        "plan": {"to_do": 25, "pages": 3, "done_files": 3},
+        "plan": {"listed": 2500, "to_do": 25, "gone": 0, "requests": 132, "done_files": 3},
         "featurize_driver": {"to_do": 25, "answered": 2500, "chunks": 1},
         "pca_driver": {"tasks": 3},
         "sums": {"packed_bytes": 8 * (1280 + 1280 * 1281 // 2)},
@@ -47,9 +48,16 @@ def test_each_stage_tells_its_time_and_its_memory(project: Path, module: str, st
     assert {name: found[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("images", [1, 999, 1000, 1001, 2400])
+@pytest.mark.parametrize("images", [1, 130, 131, 1001, 2400, 131_001])
 def test_every_image_is_listed_once_by_the_real_client(images: int) -> None:
-    listed = list_images(canned_listing.client(images), BucketLayout(synthetic.BUCKET))
-    assert len({image.path for image in listed}) == images
-    assert sorted((image.path, image.etag) for image in listed) == sorted(map(synthetic.identity, range(images)))
-    assert {image.size for image in listed} == {synthetic.SIZE}
+    with listing_server.serving(images) as address:
+        quick, _ = airflow_stages.listers(address, BucketLayout(synthetic.BUCKET))
+        found = pa.concat_tables(quick())
+    listed = zip(found["key"].to_pylist(), found["etag"].to_pylist(), strict=True)
+    assert sorted(listed) == sorted((synthetic.key_of(n), f'"{synthetic.etag_of(n)}"') for n in range(images))
+    assert set(found["size"].to_pylist()) == {synthetic.SIZE}
+
+
+def test_each_figure_has_a_name_by_stage_and_number() -> None:
+    runs = [{"images": 10_000_000, "seconds": {"list": 100.04, "subtract": 20.0}, "peak_bytes": 3 * 2**29}]
+    assert by_name({"plan": runs}) == {"plan_10000000_seconds": 120.0, "plan_10000000_peak_mib": 1536}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from mypy_boto3_s3 import S3Client
-from verger import cluster_tasks, tasks
+from verger import cluster_tasks, plan_tasks, tasks
 from verger.plan.planning import make_plan
 from verger.publish.latest_pointer import point_forward
 from verger.run.deployment import Deployment
@@ -39,10 +39,10 @@ def installation(name: str = "orchard") -> Deployment:
 
 
 def test_the_plan_of_another_installation_s_run_is_not_written_over(s3: S3Client, run: RunLayout) -> None:
-    plan = tasks.plan_run(installation(), context(run.layout.bucket), MODEL)
+    plan = plan_tasks.plan_run(installation(), context(run.layout.bucket), MODEL)
     for second, dag_id in (("verger", "fruits_features"), ("orchard", "my_fruits")):
         with pytest.raises(AirflowFailException, match="is taken in this bucket by the installation 'orchard'"):
-            tasks.plan_run(installation(second), context(run.layout.bucket, dag_id), MODEL)
+            plan_tasks.plan_run(installation(second), context(run.layout.bucket, dag_id), MODEL)
         with pytest.raises(AirflowFailException, match="is taken"):
             tasks.sync_images(installation(second), context(run.layout.bucket, dag_id, source="/srv/pictures"))
         with pytest.raises(AirflowFailException, match="is taken"):
@@ -60,21 +60,21 @@ def test_no_cluster_that_was_refused_is_leased_whatever_somebody_marked_as_a_suc
 
 def test_a_cleared_task_of_the_same_run_plans_again(s3: S3Client, run: RunLayout) -> None:
     for _ in range(2):
-        assert tasks.plan_run(installation(), context(run.layout.bucket), MODEL)["todo"] == 3
+        assert plan_tasks.plan_run(installation(), context(run.layout.bucket), MODEL)["todo"] == 3
     assert (read_json(s3, run.claim) or {})["installation"] == "orchard"
 
 
 def test_a_plan_that_is_refused_gives_the_run_back(s3: S3Client, run: RunLayout) -> None:
     with pytest.raises(AirflowFailException, match="k is 100"):
-        tasks.plan_run(installation(), context(run.layout.bucket, k=100), MODEL)
+        plan_tasks.plan_run(installation(), context(run.layout.bucket, k=100), MODEL)
     assert read_json(s3, run.claim) is None
-    assert tasks.plan_run(installation("verger"), context(run.layout.bucket), MODEL)
+    assert plan_tasks.plan_run(installation("verger"), context(run.layout.bucket), MODEL)
 
 
 def test_a_run_that_finds_nothing_new_gives_its_folder_back(
     s3: S3Client, run: RunLayout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = tasks.plan_run(installation(), context(run.layout.bucket), MODEL)
+    plan = plan_tasks.plan_run(installation(), context(run.layout.bucket), MODEL)
     for name in ("plan.json", "manifest.parquet", "claim.json"):
         s3.delete_object(Bucket=run.layout.bucket, Key=run.run_file(name).key)
     write_json(s3, run.layout.latest, {"run_id": "before", "results_uri": "", "inputs_digest": plan["inputs_digest"]})
@@ -83,11 +83,11 @@ def test_a_run_that_finds_nothing_new_gives_its_folder_back(
         made = make_plan(*args, **more)
         return type(made)(**{**vars(made), "todo": 0})
 
-    monkeypatch.setattr(tasks, "make_plan", all_done)
-    assert tasks.plan_run(installation(), context(run.layout.bucket), MODEL) == {}
+    monkeypatch.setattr(plan_tasks, "make_plan", all_done)
+    assert plan_tasks.plan_run(installation(), context(run.layout.bucket), MODEL) == {}
     assert read_json(s3, run.claim) is None
     assert read_json(s3, run.left_out_of_bucket), "what was left out is told all the same"
-    assert tasks.plan_run(installation("verger"), context(run.layout.bucket), MODEL) == {}
+    assert plan_tasks.plan_run(installation("verger"), context(run.layout.bucket), MODEL) == {}
 
 
 def test_a_run_whose_source_is_refused_keeps_its_folder_for_the_task_that_is_cleared(

@@ -6,6 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,8 +15,10 @@ from botocore.config import Config
 from verger import preflight
 from verger.artifacts.code_bundle import publish_code
 from verger.artifacts.model_store import Model, ensure_model
-from verger.plan.feature_table import DoneImages
-from verger.plan.planning import Plan, list_images, make_plan, manifest_bytes
+from verger.plan.frozen_list import deciding, freeze_list
+from verger.plan.listing import objects_page_by_page
+from verger.plan.plan_space import PlanLimits, plan_space
+from verger.plan.planning import Plan, list_bucket, make_plan
 from verger.run.eu_guard import is_local_endpoint
 from verger.storage.layout import BucketLayout, RunLayout
 from verger.sync.folder import FolderSource
@@ -100,20 +103,21 @@ def prepare(clients: Clients, settings: Settings, deployment: Deployment, run: R
         write_images(Path(folder), Drawing(images=IMAGES, labels=8), processes=1)
         source = FolderSource(Path(folder), run.layout.images_prefix)
         synchronize(clients.s3, run.layout, source, delete_missing=False)
-    images = list_images(clients.s3, run.layout)
-    plan = make_plan(
-        images,
-        DoneImages(frozenset(), frozenset()),
-        settings,
-        previous_paths=frozenset(),
-        run_id=run.run_id,
-        fingerprint=model.fingerprint,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    return Prepared(code_uri, model, _plan(clients, settings, run, model.fingerprint))
+
+
+def _plan(clients: Clients, settings: Settings, run: RunLayout, fingerprint: str) -> Plan:
+    """Write `manifest.parquet` and `plan.json` of a bucket of which nothing is done yet."""
     manifest, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
-    clients.s3.put_object(Bucket=manifest.bucket, Key=manifest.key, Body=manifest_bytes(images))
+    list_objects = partial(objects_page_by_page, clients.s3, run.layout)
+    with plan_space(PlanLimits()) as space:
+        list_bucket(list_objects, list_objects, run.layout, space)
+        frozen = freeze_list(space, deciding(fingerprint, settings))
+        created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        plan = make_plan(space, frozen, settings, run_id=run.run_id, fingerprint=fingerprint, created_at=created_at)
+        clients.s3.upload_file(str(frozen.file), manifest.bucket, manifest.key)
     clients.s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
-    return Prepared(code_uri, model, plan)
+    return plan
 
 
 def _with_model_python(deployment: Deployment) -> Deployment:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from verger.plan.planning import ListedImage, manifest_bytes
+import pyarrow as pa
+import pyarrow.parquet as pq
+from verger_rules.schemas import MANIFEST
 
 from tools.benchmarks.bench_stack import BUCKET
 from tools.draw_images import Drawing, camera_size, file_name, write_images
@@ -71,11 +74,15 @@ def upload(s3: S3Client, pictures: Sequence[Picture]) -> None:
 def put_manifest(s3: S3Client, name: str, pictures: Sequence[Picture]) -> str:
     """Store the manifest of some pictures; its address."""
     key = f"runs/{name}/manifest.parquet"
-    s3.put_object(Bucket=BUCKET, Key=key, Body=manifest_bytes(sorted(map(_listed, pictures))))
+    stored = io.BytesIO()
+    pq.write_table(
+        pa.table([list(column) for column in zip(*sorted(map(_row, pictures)), strict=True)], MANIFEST), stored
+    )
+    s3.put_object(Bucket=BUCKET, Key=key, Body=stored.getvalue())
     return f"s3://{BUCKET}/{key}"
 
 
-def _listed(picture: Picture) -> ListedImage:
+def _row(picture: Picture) -> tuple[str, str, str, int]:
     content = picture.file.read_bytes()
     etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return ListedImage(f"s3://{BUCKET}/{picture.key}", etag, picture.label, len(content))
+    return f"s3://{BUCKET}/{picture.key}", etag, picture.label, len(content)

@@ -8,32 +8,42 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import urllib.request
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+from obstore.store import S3Store
 from PIL import Image
-from verger.plan.feature_table import read_done_images
-from verger.plan.planning import list_images, make_plan, manifest_bytes
+from verger.plan.feature_table import read_done
+from verger.plan.frozen_list import PART_ROWS, deciding, freeze_list, read_previous
+from verger.plan.listing import objects_at_once, objects_page_by_page
+from verger.plan.plan_space import PlanLimits, plan_space
+from verger.plan.planning import ListObjects, list_bucket, make_plan
 from verger.publish.explorer.thumbnails import write_sheets
 from verger.publish.plots import draw_map
 from verger.run.settings import Settings
 from verger.storage.layout import BucketLayout
+from verger_rules.addresses import S3Address
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.delta_table import TableFile, commit_chunk
 from verger_rules.layout import chunk_folder
 from verger_rules.schemas import FEATURIZED, TABLE_FILE
 
 from tools.benchmarks.local_table import local_place
-from tools.scale import canned_listing, synthetic
+from tools.scale import listing_server, synthetic
 from tools.scale.stage_process import Stopwatch, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from obstore.store import S3Config
 
 #: Of a hundred images that the table is asked for, this many are new.
 NEW_PERCENT = 1
@@ -46,38 +56,67 @@ COMPONENTS = 10
 
 
 def plan(images: int) -> dict[str, Any]:
-    """List, freeze, read what is done, subtract: the task plan_run of a table that has 99 of 100 images."""
-    client = canned_listing.client(images)
-    client.list_objects_v2(Bucket=synthetic.BUCKET)
-    pages = -(-images // canned_listing.PAGE)
-    watch = Stopwatch()
-    # What making the pages costs is no part of listing them.
-    for number in range(min(pages, 10)):
-        canned_listing.page(number * canned_listing.PAGE, images)
-    making = watch.lap() / min(pages, 10) * pages
-    listed = list_images(client, BucketLayout(synthetic.BUCKET))
-    listing = watch.lap() - making
-    content = manifest_bytes(listed)
-    freezing = watch.lap()
-    with tempfile.TemporaryDirectory() as folder:
-        done_files = write_identities(Path(folder), images * (100 - NEW_PERCENT) // 100)
-        commit_files(Path(folder), done_files)
-        watch.lap()
-        done = read_done_images(pyarrow.fs.LocalFileSystem(), local_place(Path(folder)))
-    reading = watch.lap()
-    settings = Settings(bucket=synthetic.BUCKET, region="eu-west-1", k=1)
-    previous = frozenset(image.path for image in listed)
-    found = make_plan(
-        listed, done, settings, previous_paths=previous, run_id="r", fingerprint="f" * 16, created_at="now"
-    )
-    planning = watch.lap()
+    """List, subtract, freeze: the task plan_run of a table that has 99 of 100 images."""
+    layout, settings = BucketLayout(synthetic.BUCKET), Settings(bucket=synthetic.BUCKET, region="eu-west-1", k=1)
+    done = images * (100 - NEW_PERCENT) // 100
+    with tempfile.TemporaryDirectory() as place:
+        folder, previous = Path(place) / "table", Path(place) / "previous.parquet"
+        done_files = write_identities(folder, done)
+        commit_files(folder, done_files)
+        write_previous(previous, done)
+        with listing_server.serving(images) as address, plan_space(PlanLimits()) as space:
+            watch = Stopwatch()
+            listing = list_bucket(*listers(address, layout), layout, space)
+            listed, requests = watch.lap(), _requests(address)
+            watch.lap()
+            read_done(pyarrow.fs.LocalFileSystem(), local_place(folder), space)
+            reading = watch.lap()
+            read_previous(pyarrow.fs.LocalFileSystem(), S3Address("", previous.as_posix().lstrip("/")), space)
+            before = watch.lap()
+            frozen = freeze_list(space, deciding("f" * 16, settings))
+            freezing = watch.lap()
+            found = make_plan(space, frozen, settings, run_id="r", fingerprint="f" * 16, created_at="now")
+            planning = watch.lap()
+            space_bytes = sum(file.stat().st_size for file in space.folder.rglob("*") if file.is_file())
+            manifest_bytes = frozen.file.stat().st_size
+    seconds = {"list": listed, "read_done": reading, "read_previous": before, "freeze": freezing, "subtract": planning}
     return {
+        "listed": listing.images,
         "to_do": found.todo,
-        "pages": pages,
-        "seconds": {"list": listing, "freeze": freezing, "read_done": reading, "subtract": planning},
-        "manifest_bytes": len(content),
+        "gone": found.gone,
+        "requests": requests,
+        "seconds": seconds,
+        "manifest_bytes": manifest_bytes,
+        "space_bytes": space_bytes,
         "done_files": len(done_files),
     }
+
+
+def listers(address: str, layout: BucketLayout) -> tuple[ListObjects, ListObjects]:
+    """Both ways to list a bucket; the second is not needed."""
+    access: S3Config = {"endpoint": address, "access_key_id": "none", "secret_access_key": "none"}
+    store = S3Store(synthetic.BUCKET, config=access, region="eu-west-1", client_options={"allow_http": True})
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name="eu-west-1",
+        aws_access_key_id="none",
+        aws_secret_access_key="none",  # noqa: S106
+    )
+    return partial(objects_at_once, store, s3, layout), partial(objects_page_by_page, s3, layout)
+
+
+def _requests(address: str) -> int:
+    with urllib.request.urlopen(f"{address}/requests") as answer:  # noqa: S310 -- our own server
+        return int(answer.read())
+
+
+def write_previous(file: Path, images: int) -> None:
+    """The manifest of a run before, as far as a plan reads it."""
+    with pq.ParquetWriter(file, pa.schema([("path", pa.string())]), compression="zstd") as writer:
+        for first in range(0, images, PART_ROWS):
+            numbers = range(first, min(first + PART_ROWS, images))
+            writer.write_table(pa.table({"path": [synthetic.identity(number)[0] for number in numbers]}))
 
 
 def write_identities(folder: Path, images: int, thumbnail: bytes = b"") -> list[TableFile]:

@@ -49,9 +49,9 @@ def steps(result: Mapping[str, Any]) -> str:
     """What each step needs at the targets: processor time of one core, and memory."""
     rows = []
     for name, what, stage, parts in (
-        ("list (botocore reads the answers)", "plan_run", "plan", ("list",)),
-        ("freeze the manifest", "plan_run", "plan", ("freeze",)),
-        ("read what is done", "plan_run", "plan", ("read_done",)),
+        ("list (obstore, a server beside it)", "plan_run", "plan", ("list",)),
+        ("sort and freeze the manifest", "plan_run", "plan", ("freeze",)),
+        ("read what is done, and the list before", "plan_run", "plan", ("read_done", "read_previous")),
         ("subtract and count", "plan_run", "plan", ("subtract",)),
         ("read the manifest, subtract", "featurize, driver", "featurize_driver", ("read", "subtract")),
         ("decide and write the answers", "featurize, driver", "featurize_driver", ("decide",)),

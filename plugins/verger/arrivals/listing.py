@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from verger.plan.planning import ListedImage
+from verger.plan.listing import ListedImage
 
 
 def listing_digest(images: Iterable[ListedImage]) -> str:

@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from verger.arrivals.listing import QuietWindow, listing_digest
-from verger.plan.planning import ListedImage, find_images
+from verger.plan.listing import ListedImage, find_images
 from verger.storage.aws_clients import s3_client
 from verger.storage.layout import BucketLayout
 

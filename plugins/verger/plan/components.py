@@ -1,17 +1,10 @@
 """Whether the pictures of a run can have the components it asks for, as far as that is known beforehand."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from verger_rules.addresses import is_readable_key, parse_uri
 from verger_rules.model import FEATURES
 
-from verger.plan.feature_table import DoneImages
 from verger.run.settings import SettingError, Settings
-
-if TYPE_CHECKING:
-    from verger.plan.planning import ListedImage
 
 #: Above it featurize rejects a picture without decoding it: the default of its `--max-image-bytes`.
 MOST_IMAGE_BYTES = 100_000_000
@@ -23,6 +16,8 @@ FEWEST_IMAGES = 2
 class Featurizable:
     """What of the listed pictures can have features.
 
+    A reject of an earlier run cannot, and neither can what is empty, too large, or under a key that cannot be read.
+
     Attributes:
         listed: all pictures.
         images: those that may get features, or have them.
@@ -33,18 +28,6 @@ class Featurizable:
     listed: int
     images: int
     different: int
-
-
-def find_featurizable(images: Sequence["ListedImage"], done: DoneImages, settings: Settings) -> Featurizable:
-    """Leave out what is a reject already and not tried again, and what is empty, too large or under no readable key."""
-    rejects = frozenset() if settings.retry_rejects else done.rejects
-    able = [
-        image
-        for image in images
-        if (pair := (image.path, image.etag)) in done.features
-        or (pair not in rejects and 0 < image.size <= MOST_IMAGE_BYTES and is_readable_key(parse_uri(image.path).key))
-    ]
-    return Featurizable(len(images), len(able), len({(image.etag, image.size) for image in able}))
 
 
 def check_components(found: Featurizable, settings: Settings) -> None:

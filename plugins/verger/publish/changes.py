@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from verger.plan.planning import read_manifest
+from verger.plan.frozen_list import read_manifest
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
 

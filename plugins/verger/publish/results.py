@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.answers import AnswersError
 
-from verger.plan.planning import read_manifest, redecoded_warning, same_bytes_warning
+from verger.plan.frozen_list import read_manifest
+from verger.plan.planning import redecoded_warning
+from verger.plan.same_bytes import same_bytes_warning
 from verger.publish.answers import check_paths, read_answers
 from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
 from verger.publish.explorer.data import RunFiles

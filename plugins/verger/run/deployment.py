@@ -12,6 +12,8 @@ INSTALLATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 #: EMR copies logs to S3 every five minutes (https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-debugging.html);
 #: one interval, the copying itself, and a margin.
 LOG_SECONDS = 480
+#: Below it DuckDB gives up on lists of some millions, however much room its folder has.
+LEAST_PLAN_MEMORY_MIB = 256
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Deployment:
         here_processes: the most processes of such a run; 0 for as many as the machine takes.
         machine_region: the AWS region that Airflow's machine is in or next to, where EC2's metadata does not tell it.
         machine_usd_hour: what the machine costs an hour, in US dollars; 0 for what is paid anyway.
+        spill_folder: a folder of Airflow's machine in which long lists are sorted; None for the system's temporary one.
+        plan_memory_mib: the memory that sorting them may take.
         service_role: EMR's service role.
         instance_profile: the instance profile of the cluster's nodes.
         subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
@@ -62,6 +66,8 @@ class Deployment:
     here_processes: int = 0
     machine_region: str | None = None
     machine_usd_hour: float = 0.0
+    spill_folder: Path | None = None
+    plan_memory_mib: int = 1024
     service_role: str = "EMR_DefaultRole_V2"
     instance_profile: str = "EMR_EC2_DefaultRole"
     subnet_id: str | None = None
@@ -79,6 +85,10 @@ class Deployment:
             raise ValueError(f"VERGER_POLL_SECONDS is {self.poll_seconds}: it must be at least 1")
         if self.log_seconds < 1:
             raise ValueError(f"VERGER_LOG_SECONDS is {self.log_seconds}: it must be at least 1")
+        if self.plan_memory_mib < LEAST_PLAN_MEMORY_MIB:
+            raise ValueError(
+                f"VERGER_PLAN_MEMORY_MIB is {self.plan_memory_mib}: it must be at least {LEAST_PLAN_MEMORY_MIB}"
+            )
         if self.wheelhouse_uri and not self.wheelhouse_uri.startswith("s3://"):
             raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
         if self.topic_arn and not self.topic_arn.startswith("arn:"):
@@ -135,6 +145,8 @@ class Deployment:
             here_processes=whole_number("HERE_PROCESSES", cls.here_processes),
             machine_region=value("MACHINE_REGION") or None,
             machine_usd_hour=price("MACHINE_USD_HOUR", cls.machine_usd_hour),
+            spill_folder=path("SPILL_FOLDER"),
+            plan_memory_mib=whole_number("PLAN_MEMORY_MIB", cls.plan_memory_mib),
             service_role=value("SERVICE_ROLE", cls.service_role),
             instance_profile=value("INSTANCE_PROFILE", cls.instance_profile),
             subnet_id=value("SUBNET_ID") or None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow.fs
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
+from obstore.store import S3Store
 from verger_rules.addresses import S3Address
 from verger_rules.delta_table import TablePlace, store_options
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
+    from obstore.store import ClientConfig, S3Config
 
     from verger.cluster.quotas import ServiceQuotas
     from verger.cluster.subnets import Subnets
@@ -120,6 +122,18 @@ def arrow_filesystem(aws_conn_id: str | None, region: str) -> pyarrow.fs.S3FileS
         scheme=scheme,
         endpoint_override=host or None,
     )
+
+
+def bucket_store(aws_conn_id: str | None, region: str, bucket: str) -> S3Store:
+    """A bucket as obstore lists it, with the same credentials and endpoint."""
+    credentials, endpoint = _s3_access(aws_conn_id, region)
+    config: S3Config = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
+    if credentials.token:
+        config["session_token"] = credentials.token
+    if endpoint:
+        config["endpoint"] = endpoint
+    client: ClientConfig = {"allow_http": (endpoint or "").startswith("http://"), "timeout": "120s"}
+    return S3Store(bucket, config=config, region=region, client_options=client)
 
 
 def feature_table_place(aws_conn_id: str | None, region: str, folder: S3Address) -> TablePlace:

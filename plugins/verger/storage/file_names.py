@@ -21,6 +21,15 @@ _SYSTEM_FILES = frozenset(
 )
 #: What Hadoop and EMR put beside a folder.
 _HADOOP_FOLDER = "_$folder$"
+#: A regular expression of RE2 that, capitals apart, finds every name that `system_part` may take for a system's, and
+#: few others: lists of millions are looked through with it.
+MAY_BE_OF_A_SYSTEM = (
+    r"(?:^|/)(?:\.|found\.[0-9]{3}/|(?:"
+    + "|".join(re.escape(name) for name in sorted(_SYSTEM_FOLDERS))
+    + ")/|(?:"
+    + "|".join(re.escape(name) for name in sorted(_SYSTEM_FILES))
+    + r")\z)|_\$folder\$\z"
+)
 
 #: Embeddings, overrides and isolates: they change the direction of what comes after them, so a name could rewrite the
 #: line that it stands in (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from verger.arrivals.listing import QuietWindow, listing_digest
-from verger.plan.planning import ListedImage
+from verger.plan.listing import ListedImage
 
 PAIRS = st.dictionaries(st.text(max_size=8), st.text(max_size=4), max_size=5)
 

@@ -11,7 +11,7 @@ from mypy_boto3_s3 import S3Client
 from verger.arrivals import watcher
 from verger.arrivals.listing import listing_digest
 from verger.arrivals.watcher import SEEN, NewPicturesTrigger, QueuedPicturesTrigger
-from verger.plan.planning import find_images
+from verger.plan.listing import find_images
 from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What cannot have its components is refused before anything costs money, and what can hardly is told."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from hypothesis import given
@@ -12,14 +12,25 @@ from verger.plan.components import (
     check_components,
     check_known_rejects,
     components_warning,
-    find_featurizable,
 )
-from verger.plan.feature_table import DoneImages
-from verger.plan.planning import ListedImage
+from verger.plan.listing import ListedImage
+from verger.plan.planning import count_images
 from verger.run.settings import SettingError, Settings
 
+from tests.verger.plan.planned import space_of
+
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=3, max_reject_rate=1.0)
-NOTHING = DoneImages(frozenset(), frozenset())
+
+
+class Done(TypedDict, total=False):
+    """What the feature table has, by what made it: pairs of path and etag."""
+
+    features: set[tuple[str, str]]
+    rejects: set[tuple[str, str]]
+    otherwise: set[tuple[str, str]]
+
+
+NOTHING = Done()
 
 
 def image(name: str, *, etag: str = "", size: int = 7) -> ListedImage:
@@ -30,13 +41,17 @@ def images(names: str) -> list[ListedImage]:
     return [image(name) for name in names]
 
 
-def done(*, features: str = "", rejects: str = "", otherwise: str = "") -> DoneImages:
-    return DoneImages(
-        *(frozenset((one.path, one.etag) for one in images(names)) for names in (features, rejects, otherwise))
-    )
+def done(*, features: str = "", rejects: str = "", otherwise: str = "") -> Done:
+    pairs = [{(one.path, one.etag) for one in images(names)} for names in (features, rejects, otherwise)]
+    return Done(features=pairs[0], rejects=pairs[1], otherwise=pairs[2])
 
 
-def check(listed: list[ListedImage], table: DoneImages = NOTHING, **changes: Any) -> Featurizable:
+def find_featurizable(listed: list[ListedImage], table: Done, settings: Settings) -> Featurizable:
+    with space_of(listed, **table) as space:
+        return count_images(space, retry_rejects=settings.retry_rejects).able
+
+
+def check(listed: list[ListedImage], table: Done = NOTHING, **changes: Any) -> Featurizable:
     settings = replace(SETTINGS, **changes)
     found = find_featurizable(listed, table, settings)
     check_components(found, settings)

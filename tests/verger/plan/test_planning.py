@@ -1,36 +1,27 @@
 """What a run has to do."""
 
-import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from verger.plan import planning
-from verger.plan.feature_table import DoneImages
-from verger.plan.planning import (
-    ListedImage,
-    NoImagesError,
-    Plan,
-    find_same_bytes,
-    inputs_digest,
-    list_bucket,
-    list_images,
-    make_plan,
-    manifest_bytes,
-    redecoded_warning,
-    same_bytes_warning,
-    write_left_out,
-)
+from verger.plan import frozen_list
+from verger.plan.frozen_list import deciding, freeze_list
+from verger.plan.listing import ListedImage, NoImagesError, check_any_image, find_images
+from verger.plan.planning import Plan, make_plan, redecoded_warning, write_left_out
+from verger.plan.same_bytes import find_same_bytes, same_bytes_warning
 from verger.run.settings import SettingError, Settings
 from verger.storage.json_objects import read_json
 from verger.storage.layout import BucketLayout, RunLayout
 from verger.storage.left_out import SYSTEM_FOLDER
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.schemas import MANIFEST
+
+from tests.verger.plan.planned import listed, listed_quickly, space_of
 
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=1)
 HOSTILE_KEYS = [
@@ -52,10 +43,21 @@ def image(name: str, etag: str = "1") -> ListedImage:
     return ListedImage(f"s3://fruits/images/{name}", etag, "", 7)
 
 
-def plan_of(images: list[ListedImage], done: DoneImages, settings: Settings = SETTINGS) -> Plan:
-    return make_plan(
-        images, done, settings, previous_paths=frozenset(), run_id="r", fingerprint="f" * 16, created_at="now"
-    )
+def plan_of(images: list[ListedImage], settings: Settings = SETTINGS, left_out: int = 0, **done: Any) -> Plan:
+    """The plan; `done` are the arguments of `space_of`."""
+    with space_of(images, **done) as space:
+        frozen = freeze_list(space, deciding("f" * 16, settings))
+        return make_plan(space, frozen, settings, run_id="r", fingerprint="f" * 16, created_at="now", left_out=left_out)
+
+
+def inputs_digest(images: list[ListedImage], fingerprint: str, settings: Settings) -> str:
+    with space_of(images) as space:
+        return freeze_list(space, deciding(fingerprint, settings)).inputs_digest
+
+
+def same_bytes(images: list[ListedImage]) -> dict[str, Any]:
+    with space_of(images) as space:
+        return find_same_bytes(space)
 
 
 def pairs(items: dict[str, str]) -> frozenset[tuple[str, str]]:
@@ -79,7 +81,7 @@ def test_every_listed_image_is_either_done_or_to_do(
     settings = replace(SETTINGS, retry_rejects=retry, max_reject_rate=1.0)
     listed = listed | {"y": "1", "z": "1"}  # so that there is something to fit
     images = [image(name, etag) for name, etag in listed.items()]
-    plan = plan_of(images, DoneImages(pairs(featurized), pairs(rejected), pairs(otherwise)), settings)
+    plan = plan_of(images, settings, features=pairs(featurized), rejects=pairs(rejected), otherwise=pairs(otherwise))
     assert plan.done + plan.todo == plan.listed == len(listed)
     assert plan.new + plan.changed + plan.redecoded == plan.todo
     expected = {n for n, e in listed.items() if featurized.get(n) != e and (retry or rejected.get(n) != e)}
@@ -91,9 +93,9 @@ def test_every_listed_image_is_either_done_or_to_do(
 
 
 def test_pictures_decoded_by_other_rules_are_counted_apart_from_changed_ones() -> None:
-    done = DoneImages(frozenset(), frozenset(), pairs({"features": "1", "reject": "1", "changed": "1"}))
+    otherwise = pairs({"features": "1", "reject": "1", "changed": "1"})
     images = [image("features"), image("reject"), image("changed", "2"), image("new")]
-    plan = plan_of(images, done)
+    plan = plan_of(images, otherwise=otherwise)
     assert (plan.todo, plan.redecoded, plan.changed, plan.new) == (4, 2, 1, 1)
     assert "2 pictures had been decoded by the rules of another version" in redecoded_warning(plan.redecoded)
     assert plan.decoder == DECODER_VERSION
@@ -101,20 +103,12 @@ def test_pictures_decoded_by_other_rules_are_counted_apart_from_changed_ones() -
 
 def test_an_image_whose_content_changed_is_to_do_again() -> None:
     images = [image("a", "new"), image("b")]
-    plan = plan_of(images, DoneImages(pairs({"a": "old", "b": "1"}), frozenset()))
+    plan = plan_of(images, features=pairs({"a": "old", "b": "1"}))
     assert (plan.todo, plan.changed, plan.new) == (1, 1, 0)
 
 
 def test_what_the_last_run_had_and_the_bucket_lacks_is_gone() -> None:
-    plan = make_plan(
-        [image("a"), image("c")],
-        DoneImages(frozenset(), frozenset()),
-        SETTINGS,
-        previous_paths=frozenset({image("a").path, image("b").path, image("c").path}),
-        run_id="r",
-        fingerprint="f",
-        created_at="now",
-    )
+    plan = plan_of([image("a"), image("c")], previous={image(name).path for name in "abc"})
     assert plan.gone == 1
 
 
@@ -139,13 +133,13 @@ def test_the_digest_changes_with_whatever_decides_the_matrix() -> None:
 def test_the_digest_changes_with_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a run whose features were computed anew, and which then failed, would be followed by "nothing changed"."""
     before = inputs_digest([image("a")], "model", SETTINGS)
-    monkeypatch.setattr(planning, "DECODER_VERSION", DECODER_VERSION + 1)
+    monkeypatch.setattr(frozen_list, "DECODER_VERSION", DECODER_VERSION + 1)
     assert inputs_digest([image("a")], "model", SETTINGS) != before
 
 
 def test_a_run_that_cannot_have_its_components_is_refused_by_the_plan() -> None:
     with pytest.raises(SettingError, match=r"k is 3, but there are 2 images"):
-        plan_of([image("a"), image("b")], DoneImages(frozenset(), frozenset()), replace(SETTINGS, k=3))
+        plan_of([image("a"), image("b")], replace(SETTINGS, k=3))
 
 
 def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3Client, bucket: str) -> None:
@@ -153,8 +147,11 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     s3.put_object(Bucket=bucket, Key="images/folder/", Body=b"")
     s3.put_object(Bucket=bucket, Key="other/x.jpg", Body=b"x")
-    images = list_images(s3, BucketLayout(bucket))
-    table = pq.read_table(io.BytesIO(manifest_bytes(images)))
+    layout = BucketLayout(bucket)
+    _, images = listed_quickly(s3, layout)
+    assert images == listed(s3, layout)[1] == find_images(s3, layout)
+    with space_of(images) as space:
+        table = pq.read_table(freeze_list(space, b"").file)
     assert table.schema.remove_metadata() == MANIFEST
     assert table["path"].to_pylist() == sorted(f"s3://{bucket}/{key}" for key in HOSTILE_KEYS)
     assert set(table["label"].to_pylist()) >= {"Apple Braeburn", "Pêche", "a+b", "100%", "hash#", "a=b", "", "🍎"}
@@ -166,14 +163,14 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
 
 def test_an_empty_folder_is_one_clear_error(s3: S3Client, bucket: str) -> None:
     with pytest.raises(NoImagesError, match=f"s3://{bucket}/images/"):
-        list_images(s3, BucketLayout(bucket))
+        check_any_image(listed_quickly(s3, BucketLayout(bucket))[0], BucketLayout(bucket))
 
 
 def test_files_of_systems_alone_are_no_pictures_and_counted_in_the_error(s3: S3Client, bucket: str) -> None:
     for key in (".DS_Store", "@eaDir/1.jpg", "@eaDir/2.jpg"):
         s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
     with pytest.raises(NoImagesError, match="but 3 hidden files and files of systems"):
-        list_images(s3, BucketLayout(bucket))
+        check_any_image(listed_quickly(s3, BucketLayout(bucket))[0], BucketLayout(bucket))
 
 
 def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, bucket: str) -> None:
@@ -181,7 +178,7 @@ def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, buc
     hidden = (*(f".git/{number}" for number in range(30)), *(f"x/._{number}.jpg" for number in range(9)))
     for key in ("a.jpg", "b.jpg", *hidden):
         s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
-    listing = list_bucket(s3, run.layout)
+    listing, images = listed_quickly(s3, run.layout)
     summary = write_left_out(s3, run, listing.left_out)
     assert summary["files"] == 39
     assert [(found["files"], len(found["examples"])) for found in summary["reasons"]] == [(30, 1), (9, 5)]
@@ -194,21 +191,18 @@ def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, buc
     )
     assert written["left_out_files"][0] == {"name": ".git/", "reason": SYSTEM_FOLDER, "files": 30}
     assert sum(entry["files"] for entry in written["left_out_files"]) == 39
-    plan = make_plan(
-        listing.images, DoneImages(frozenset(), frozenset()), SETTINGS,
-        previous_paths=frozenset(), run_id="r", fingerprint="f", created_at="now", left_out=summary["files"],
-    )  # fmt: skip
+    plan = plan_of(images, left_out=summary["files"])
     assert json.loads(plan.to_json())["left_out"] == 39
 
 
 def test_keys_that_differ_in_their_normal_form_only_are_two_pictures_of_one_label(s3: S3Client, bucket: str) -> None:
     for name in ("P\u00e2tisson", "Pa\u0302tisson"):
         s3.put_object(Bucket=bucket, Key=f"images/{name}/1.jpg", Body=b"x")
-    images = list_images(s3, BucketLayout(bucket))
+    _, images = listed_quickly(s3, BucketLayout(bucket))
     assert [image.label for image in images] == ["P\u00e2tisson"] * 2
     assert len({image.path for image in images}) == 2
     # The same bytes twice under one label are nobody's mistake.
-    assert find_same_bytes(images)["images"] == 0
+    assert same_bytes(images)["images"] == 0
 
 
 def test_a_label_that_was_brought_to_its_form_since_is_a_change() -> None:
@@ -226,7 +220,7 @@ def test_pictures_of_a_renamed_folder_are_told_by_name() -> None:
     images += [labelled("Kiwi", "1.jpg", "k"), labelled("Kiwi", "copy.jpg", "k")]  # twice under one label: no matter
     images += [labelled("Pear", "1.jpg", "k", size=8)]  # another size: other bytes
     images += [labelled("Pear", "empty.jpg", "0", size=0), labelled("Kiwi", "empty.jpg", "0", size=0)]
-    same = find_same_bytes(images)
+    same = same_bytes(images)
     assert same["images"] == 50
     assert len(same["examples"]) == 10
     assert same["examples"][0] == ["s3://fruits/images/Apple Red 1/0.jpg", "s3://fruits/images/Apple Red/0.jpg"]
@@ -235,9 +229,9 @@ def test_pictures_of_a_renamed_folder_are_told_by_name() -> None:
 
 def test_what_is_told_of_the_same_bytes_does_not_grow_with_them() -> None:
     many = [labelled(f"label {n % 500:03}", f"{n}.jpg", "one") for n in range(2000)]
-    assert find_same_bytes(many) == {
+    assert same_bytes(many) == {
         "images": 2000,
-        "examples": [[f"s3://fruits/images/label {n:03}/{n}.jpg" for n in range(10)]],
+        "examples": [[min(f"s3://fruits/images/label {n:03}/{m}.jpg" for m in range(n, 2000, 500)) for n in range(10)]],
     }
 
 
@@ -248,6 +242,6 @@ def test_the_same_bytes_are_those_that_a_comparison_of_all_finds(listed: list[tu
         any((other.etag, other.size) == (one.etag, one.size) and other.label != one.label for other in images)
         for one in images
     )
-    found = find_same_bytes(images)
+    found = same_bytes(images)
     assert found["images"] == expected
     assert bool(found["examples"]) == bool(expected)

@@ -1,14 +1,15 @@
 """What changed since the run before is told in numbers, and by name as far as a page can show it."""
 
+import io
 import json
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from verger.plan.planning import ListedImage, manifest_bytes
 from verger.publish.changes import (
     MOST_EXAMPLES,
     RunBefore,
@@ -21,6 +22,7 @@ from verger.publish.changes import (
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.json_objects import write_json
 from verger.storage.layout import BucketLayout, RunLayout
+from verger_rules.schemas import MANIFEST
 
 BEFORE = RunLayout(BucketLayout("fruits"), "manual__1")
 NOW = {
@@ -131,12 +133,14 @@ def test_the_run_before_is_the_same_however_often_a_run_is_published(
 def test_manifests_are_compared_as_they_lie_in_the_bucket(s3: S3Client, bucket: str) -> None:
     before, run = run_of(bucket, 1), run_of(bucket, 2)
     filesystem = arrow_filesystem(None, "eu-west-1")
-    listed = [ListedImage(f"s3://{bucket}/images/A pple/ü%{n}.jpg", str(n), "A pple", 1) for n in range(3)]
-    for each, images in ((before, listed[:2]), (run, listed[1:])):
-        key = each.run_file("manifest.parquet").key
-        s3.put_object(Bucket=bucket, Key=key, Body=manifest_bytes(images))
+    paths = [f"s3://{bucket}/images/A pple/ü%{n}.jpg" for n in range(3)]
+    rows = [(path, str(number), "A pple", 1) for number, path in enumerate(paths)]
+    for each, listed in ((before, rows[:2]), (run, rows[1:])):
+        stored = io.BytesIO()
+        pq.write_table(pa.table([list(column) for column in zip(*listed, strict=True)], MANIFEST), stored)
+        s3.put_object(Bucket=bucket, Key=each.run_file("manifest.parquet").key, Body=stored.getvalue())
     got = read_changed_images(filesystem, before, run)
     assert got
-    assert got["examples"] == {"added": [listed[2].path], "changed": [], "gone": [listed[0].path]}
+    assert got["examples"] == {"added": [paths[2]], "changed": [], "gone": [paths[0]]}
     s3.delete_object(Bucket=bucket, Key=before.run_file("manifest.parquet").key)
     assert read_changed_images(filesystem, before, run) is None

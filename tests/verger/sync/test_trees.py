@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from verger.plan.planning import list_bucket
+from verger.plan.listing import ListedImage, Listing
 from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut, count_files
 from verger.sync.archive import ZipSource
@@ -21,6 +21,8 @@ from verger.sync.other_bucket import BucketSource
 from verger.sync.pictures import Source, reason_to_leave_out
 from verger.sync.synchronize import synchronize
 from verger_rules.addresses import S3Address
+
+from tests.verger.plan.planned import listed, listed_quickly
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -116,6 +118,10 @@ def source_of(kind: str, folder: Path, s3: "S3Client", bucket: str) -> Iterator[
         yield BucketSource(s3, S3Address(bucket, ".in/"), BucketLayout(bucket))
 
 
+def listed_of(names: Iterable[str]) -> tuple[Listing, list[ListedImage]]:
+    return listed(cast("S3Client", Listed({f"images/{name}": 1 for name in names})), BucketLayout("b"))
+
+
 def by_name(left_out: Iterable[LeftOut]) -> dict[str, int]:
     return {entry.name: entry.files for entry in left_out}
 
@@ -129,8 +135,8 @@ def test_each_file_of_a_tree_is_listed_or_left_out_whatever_it_came_in(
         done = synchronize(s3, layout, source)
     assert by_name(done.left_out) == {**OF_SYSTEMS, **dict.fromkeys(NO_PICTURES, 1)}
     assert len(done.copy) + done.counts()["left_out"] == len(FILES)
-    listing = list_bucket(s3, layout)
-    labels = {image.path.removeprefix(f"s3://{bucket}/images/"): image.label for image in listing.images}
+    listing, found = listed_quickly(s3, layout)
+    labels = {image.path.removeprefix(f"s3://{bucket}/images/"): image.label for image in found}
     assert (labels, listing.left_out) == (PICTURES, [])
 
 
@@ -139,12 +145,12 @@ def test_each_file_that_was_put_straight_into_the_bucket_is_listed_or_left_out(s
     layout = BucketLayout(bucket, ".hidden/@eaDir/")
     put_all(s3, bucket, layout.images_prefix, [*FILES, "Apple/"])
     s3.put_object(Bucket=bucket, Key=f"{layout.images_prefix}Pear/", Body=b"")
-    listing = list_bucket(s3, layout)
-    listed = {image.path.removeprefix(f"s3://{bucket}/{layout.images_prefix}") for image in listing.images}
+    listing, found = listed(s3, layout)
+    names = {image.path.removeprefix(f"s3://{bucket}/{layout.images_prefix}") for image in found}
     # "Apple/" has bytes: nobody's empty folder.
-    assert listed == {*PICTURES, *NO_PICTURES, "Apple/"}
+    assert names == {*PICTURES, *NO_PICTURES, "Apple/"}
     assert by_name(listing.left_out) == OF_SYSTEMS
-    assert len(listed) + count_files(listing.left_out) == len(FILES) + 1
+    assert len(names) + count_files(listing.left_out) == len(FILES) + 1
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "bucket"])
@@ -158,7 +164,7 @@ def test_what_systems_keep_in_a_source_is_not_deleted_in_the_bucket_and_what_the
     with source_of(kind, tmp_path, s3, bucket) as source:
         done = synchronize(s3, layout, source, delete_missing=True)
     assert done.delete == ("images/.cache/1.jpg",)
-    assert by_name(list_bucket(s3, layout).left_out) == OF_SYSTEMS
+    assert by_name(listed(s3, layout)[0].left_out) == OF_SYSTEMS
 
 
 # --- any names -------------------------------------------------------------------------------------------------------
@@ -230,8 +236,8 @@ def test_any_name_is_taken_or_left_out_once_and_alike_in_folder_zip_and_bucket(n
         assert by_name(left_out) == by_name(found[0][1])
         assert all(len(f"{entry.name}x{entry.reason}".splitlines()) == 1 for entry in left_out)
     # What was copied is listed whole, and what is put into the bucket as it is, is listed or left out.
-    copied = list_bucket(cast("S3Client", Listed({f"images/{name}": 1 for name in found[0][0]})), BucketLayout("b"))
-    assert (len(copied.images), copied.left_out) == (len(found[0][0]), [])
-    straight = list_bucket(cast("S3Client", Listed({f"images/{name}": 1 for name in names})), BucketLayout("b"))
-    assert len(straight.images) + count_files(straight.left_out) == len(names)
-    assert {image.path.removeprefix("s3://b/images/") for image in straight.images} >= found[0][0]
+    copied, _ = listed_of(found[0][0])
+    assert (copied.images, copied.left_out) == (len(found[0][0]), [])
+    straight, images = listed_of(names)
+    assert straight.images + count_files(straight.left_out) == len(names)
+    assert {image.path.removeprefix("s3://b/images/") for image in images} >= found[0][0]

@@ -1,0 +1,131 @@
+"""The frozen list of a run's images: written and digested in one pass over it, in its order."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs
+import pyarrow.parquet as pq
+from verger_rules.addresses import S3Address
+from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.schemas import MANIFEST
+
+from verger.plan.plan_space import PlanSpace
+from verger.run.settings import Settings
+
+#: Rows of a part of the list: a row group of the file, which is read without the others.
+PART_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class FrozenList:
+    """A list on this machine's disk, and what tells it from others.
+
+    Attributes:
+        file: the manifest, with a row group for each PART_ROWS images.
+        inputs_digest: of all that decides the matrix: equal digests, equal results.
+        listing_digest: of which pictures there are and what they hold (`arrivals/listing.py`).
+    """
+
+    file: Path
+    inputs_digest: str
+    listing_digest: str
+
+
+def freeze_list(space: PlanSpace, decides: bytes) -> FrozenList:
+    """Write the images of the table `listed`, ascending by path; `decides` is what decides the matrix beside them."""
+    file = space.folder / "manifest.parquet"
+    inputs, listing = hashlib.sha256(decides), hashlib.sha256()
+    with pq.ParquetWriter(file, MANIFEST, compression="zstd") as writer:
+        for part in _parts(space):
+            inputs.update(of_inputs(part))
+            listing.update(of_listing(part))
+            writer.write_table(part, row_group_size=PART_ROWS)
+    return FrozenList(file, inputs.hexdigest(), listing.hexdigest())
+
+
+def _parts(space: PlanSpace) -> Iterator[pa.Table]:
+    query = f"SELECT {', '.join(MANIFEST.names)} FROM listed ORDER BY path"  # noqa: S608 -- our own names
+    for batch in in_parts(space.batches(query, PART_ROWS), PART_ROWS):
+        yield batch.cast(MANIFEST)
+
+
+def in_parts(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Rows in their order, so many at a time; fewer in the last part."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for batch in batches:
+        waiting.append(pa.Table.from_batches([batch]))
+        count += batch.num_rows
+        if count >= rows:
+            together = pa.concat_tables(waiting)
+            while together.num_rows >= rows:
+                yield together.slice(0, rows)
+                together = together.slice(rows)
+            waiting, count = [together], together.num_rows
+    if count:
+        yield pa.concat_tables(waiting)
+
+
+def deciding(fingerprint: str, settings: Settings) -> bytes:
+    """What decides the matrix beside the images."""
+    decides: dict[str, Any] = {
+        "model": fingerprint,
+        "decoder": DECODER_VERSION,
+        "k": None if settings.variance is not None else settings.k,
+        "variance": settings.variance,
+        "standardize": settings.standardize,
+    }
+    return json.dumps(decides, sort_keys=True).encode()
+
+
+def of_inputs(part: pa.Table) -> bytes:
+    """What of some images decides the matrix."""
+    return _joined("\0", part["path"], "\0", part["etag"], "\0", part["label"])
+
+
+def of_listing(part: pa.Table) -> bytes:
+    """Path and etag of some images, each after its length, so that no name can imitate the border between two."""
+    path, etag = part["path"], part["etag"]
+    return _joined(_lengths(path), ":", path, _lengths(etag), ":", etag)
+
+
+def _lengths(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_length(texts).cast(pa.string())
+
+
+def _joined(*texts: str | pa.ChunkedArray) -> bytes:
+    """The texts of each row one after the other, row by row: Arrow keeps them so."""
+    columns = [pa.scalar(text) if isinstance(text, str) else text for text in texts]
+    rows = pc.binary_join_element_wise(*columns, "")
+    return b"".join(_content(chunk) for chunk in rows.chunks)
+
+
+def _content(texts: pa.StringArray) -> bytes:
+    _, offsets, content = texts.buffers()
+    ends = memoryview(offsets).cast("i")
+    return bytes(memoryview(content or b"")[ends[texts.offset] : ends[texts.offset + len(texts)]])
+
+
+def read_previous(filesystem: pyarrow.fs.FileSystem, address: S3Address | None, space: PlanSpace) -> None:
+    """Write the paths of an earlier run's manifest into the table `previous`; none when there is none any more."""
+    if address is None:
+        return
+    with contextlib.suppress(FileNotFoundError), filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
+        for batch in pq.ParquetFile(file).iter_batches(PART_ROWS, columns=["path"]):
+            space.add("previous", batch)
+
+
+def read_manifest(filesystem: pyarrow.fs.FileSystem, address: S3Address, columns: list[str]) -> pa.Table | None:
+    """Columns of a run's manifest; None when somebody deleted it."""
+    try:
+        with filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
+            return pq.ParquetFile(file).read(columns=columns)
+    except FileNotFoundError:
+        return None

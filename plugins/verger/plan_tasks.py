@@ -1,0 +1,127 @@
+"""The task `plan_run`: list the pictures, freeze the list, and count the work; out of core, whatever their number."""
+
+import logging
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from verger.arrivals.memory import remember_listing
+from verger.plan.components import check_known_rejects, components_warning
+from verger.plan.feature_table import read_done
+from verger.plan.frozen_list import deciding, freeze_list, read_previous
+from verger.plan.listing import check_any_image, objects_at_once, objects_page_by_page
+from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
+from verger.plan.planning import Plan, list_bucket, make_plan, redecoded_warning, write_left_out
+from verger.plan.same_bytes import same_bytes_warning
+from verger.run.claim import give_back
+from verger.run.context import claim_folder, run_layout, run_settings
+from verger.run.deployment import Deployment
+from verger.run.settings import Settings
+from verger.storage.aws_clients import arrow_filesystem, bucket_store, feature_table_place, s3_client
+from verger.storage.json_objects import read_json
+from verger.storage.layout import RunLayout
+from verger.tasks import log_left_out, now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+
+def plan_run(deployment: Deployment, context: "Context", model: dict[str, str]) -> dict[str, Any]:
+    """Freeze the manifest and count the work; returns an empty dict when nothing changed.
+
+    A run that ends here gives its folder back, unless it has left something there (run/claim.py).
+    """
+    settings = run_settings(context)
+    run = run_layout(settings, context)
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    holder = claim_folder(s3, deployment, run, context)
+    try:
+        plan = _plan(deployment, context, settings, run, model["fingerprint"])
+    except AirflowFailException:
+        give_back(s3, run, holder)
+        raise
+    if not plan:
+        give_back(s3, run, holder)
+    return plan
+
+
+def _plan(
+    deployment: Deployment, context: "Context", settings: Settings, run: RunLayout, fingerprint: str
+) -> dict[str, Any]:
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    latest = read_json(s3, run.layout.latest)
+    try:
+        with plan_space(PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)) as space:
+            left_out = _list_bucket(deployment, settings, run, space)
+            _read_table(deployment, settings, run, fingerprint, space)
+            _read_previous(deployment, settings, run, latest, space)
+            frozen = freeze_list(space, deciding(fingerprint, settings))
+            named = {"run_id": run.run_id, "fingerprint": fingerprint, "created_at": now()}
+            plan = make_plan(space, frozen, settings, left_out=left_out, **named)
+            remember_listing(deployment, settings, context, lambda: frozen.listing_digest)
+            _log_plan(plan, settings)
+            if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
+                told = "nothing changed since run %s: no cluster, no cost; see %s"
+                log.info(told, latest["run_id"], latest["results_uri"])
+                return {}
+            # Not before: a run that has nothing to do fails for no reject.
+            check_known_rejects(plan.listed, plan.featurizable, settings)
+            _freeze(s3, run, frozen.file, plan)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    return asdict(plan)
+
+
+def _list_bucket(deployment: Deployment, settings: Settings, run: RunLayout, space: PlanSpace) -> int:
+    """List the pictures; how many files were left out."""
+    s3, layout = s3_client(deployment.aws_conn_id, settings.region), run.layout
+    store = bucket_store(deployment.aws_conn_id, settings.region, settings.bucket)
+    listing = list_bucket(
+        partial(objects_at_once, store, s3, layout), partial(objects_page_by_page, s3, layout), layout, space
+    )
+    # Also when nothing is to do: what was left out was left out now.
+    left_out = write_left_out(s3, run, listing.left_out)
+    log_left_out(layout.address(layout.images_prefix).uri, left_out, run.left_out_of_bucket)
+    check_any_image(listing, layout)
+    return int(left_out["files"])
+
+
+def _read_table(deployment: Deployment, settings: Settings, run: RunLayout, fingerprint: str, space: PlanSpace) -> None:
+    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
+    place = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
+    read_done(filesystem, place, space)
+
+
+def _read_previous(
+    deployment: Deployment, settings: Settings, run: RunLayout, latest: dict[str, Any] | None, space: PlanSpace
+) -> None:
+    """The list of the run that `latest.json` points to: what is gone is gone since then."""
+    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
+    before = RunLayout(run.layout, latest["run_id"]).run_file("manifest.parquet") if latest else None
+    read_previous(filesystem, before, space)
+
+
+def _freeze(s3: "S3Client", run: RunLayout, manifest: Path, plan: Plan) -> None:
+    at, description = run.run_file("manifest.parquet"), run.run_file("plan.json")
+    s3.upload_file(str(manifest), at.bucket, at.key)
+    s3.put_object(Bucket=description.bucket, Key=description.key, Body=plan.to_json())
+
+
+def _log_plan(plan: Plan, settings: Settings) -> None:
+    told = "%d images: %d new, %d changed, %d gone since the last run"
+    log.info(told, plan.listed, plan.new, plan.changed, plan.gone)
+    if plan.redecoded:
+        log.warning("%s", redecoded_warning(plan.redecoded))
+    if of_components := components_warning(plan.featurizable, plan.different, settings):
+        log.warning("%s", of_components)
+    same = plan.same_bytes
+    if same["images"]:
+        log.warning("%s", same_bytes_warning(same["images"]))
+    for paths in same["examples"]:
+        log.warning("the same bytes: %s", ", ".join(map(repr, paths)))

@@ -1,0 +1,73 @@
+"""Where a plan works: bounded, refused when the disk has no room, and gone afterwards."""
+
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pyarrow as pa
+import pytest
+from verger.plan.plan_space import PlanLimits, PlanSpaceError, plan_space
+
+
+def test_nothing_of_a_plan_stays_whether_it_ends_well_or_not(tmp_path: Path) -> None:
+    with plan_space(PlanLimits(tmp_path)) as space:
+        space.add("previous", pa.table({"path": ["a"]}))
+        assert list(tmp_path.iterdir()) == [space.folder]
+    with pytest.raises(LookupError), plan_space(PlanLimits(tmp_path)) as space:
+        space.row("SELECT 1 FROM previous")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(PlanSpaceError, match=r"(?s)missing.*No such file.*VERGER_SPILL_FOLDER"):
+        plan_space(PlanLimits(tmp_path / "missing")).__enter__()
+
+
+def test_a_file_in_its_place_is_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PlanSpaceError, match="VERGER_SPILL_FOLDER"):
+        plan_space(PlanLimits(tmp_path / "file")).__enter__()
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
+    with pytest.raises(PlanSpaceError, match=r"has 100 MiB free, and this plan needs about 256"):
+        plan_space(PlanLimits(tmp_path)).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_so_many_images_is_told_when_they_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(PlanSpaceError, match="this plan needs about"), plan_space(PlanLimits(tmp_path)) as space:
+        space.check_room(10**12)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        duckdb.IOException("Could not write file: No space left on device"),
+        duckdb.OutOfMemoryException("failed to offload data block (1.0 GiB/1.0 GiB used)"),
+    ],
+    ids=str,
+)
+def test_a_disk_that_fills_in_the_middle_is_the_same_error(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(PlanSpaceError, match="there is no room left to plan in"), plan_space(PlanLimits(tmp_path)):
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_matter_of_room_keeps_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), plan_space(PlanLimits(tmp_path)):
+        raise FileNotFoundError("a file of the table is gone")
+
+
+def test_lists_that_memory_cannot_hold_are_sorted_on_the_disk(tmp_path: Path) -> None:
+    """A million rows of 200 bytes in a database of 96 MiB."""
+    with plan_space(PlanLimits(tmp_path, memory_mib=96)) as space:
+        space.database.execute(
+            "INSERT INTO previous SELECT lpad(((i * 7919) % 1000000)::VARCHAR, 200, '0') FROM range(1000000) t(i)"
+        )
+        batches = space.batches("SELECT path FROM previous ORDER BY path", 20_000)
+        numbers = [int(path) for batch in batches for path in batch["path"].to_pylist()]
+    assert numbers == list(range(1_000_000))
