@@ -1,26 +1,27 @@
 """The task `plan_run`: list the pictures, freeze the list, and count the work; out of core, whatever their number."""
 
 import logging
+import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from verger.arrivals.memory import remember_listing
+from verger.plan.bucket_state import list_pictures
 from verger.plan.components import check_known_rejects, components_warning
 from verger.plan.feature_table import read_done
 from verger.plan.frozen_list import deciding, freeze_list, read_previous
-from verger.plan.listing import check_any_image, objects_at_once, objects_page_by_page
+from verger.plan.listing import check_any_image
 from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
-from verger.plan.planning import Plan, list_bucket, make_plan, redecoded_warning, write_left_out
+from verger.plan.planning import Plan, make_plan, redecoded_warning, write_left_out
 from verger.plan.same_bytes import same_bytes_warning
 from verger.run.claim import give_back
 from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
-from verger.storage.aws_clients import arrow_filesystem, bucket_store, feature_table_place, s3_client
+from verger.storage.aws_clients import arrow_filesystem, feature_table_place, s3_client
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
 from verger.tasks import log_left_out, now
@@ -81,10 +82,11 @@ def _plan(
 def _list_bucket(deployment: Deployment, settings: Settings, run: RunLayout, space: PlanSpace) -> int:
     """List the pictures; how many files were left out."""
     s3, layout = s3_client(deployment.aws_conn_id, settings.region), run.layout
-    store = bucket_store(deployment.aws_conn_id, settings.region, settings.bucket)
-    listing = list_bucket(
-        partial(objects_at_once, store, s3, layout), partial(objects_page_by_page, s3, layout), layout, space
-    )
+    started = time.monotonic()
+    listing = list_pictures(deployment.aws_conn_id, settings.region, layout, space)
+    if listing.why_slow:
+        log.warning("listed by boto3, three minutes per million, for a key that needs it: %s", listing.why_slow)
+    log.info("%d pictures listed in %.1f s", listing.images, time.monotonic() - started)
     # Also when nothing is to do: what was left out was left out now.
     left_out = write_left_out(s3, run, listing.left_out)
     log_left_out(layout.address(layout.images_prefix).uri, left_out, run.left_out_of_bucket)

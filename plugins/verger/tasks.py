@@ -11,13 +11,13 @@ from airflow.sdk.exceptions import AirflowFailException
 from verger_rules.addresses import S3Address
 
 from verger import preflight
-from verger.arrivals.listing import listing_digest
 from verger.arrivals.memory import remember_listing
 from verger.artifacts.code_bundle import publish_code as put_code
 from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.here.record import HERE_FILE
-from verger.plan.listing import find_images
+from verger.plan.bucket_state import state_at_once
+from verger.plan.plan_space import PlanLimits
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import claim_folder, run_layout, run_settings
@@ -102,7 +102,9 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
-    remember_listing(deployment, settings, context, lambda: listing_digest(find_images(s3, run.layout)))
+    limits = PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)
+    look = partial(state_at_once, deployment.aws_conn_id, settings.region, run.layout, limits)
+    remember_listing(deployment, settings, context, lambda: look().digest)
     record = run.left_out_of_source
     write_json(s3, record, {"run_id": run.run_id, "source": shown_source(settings.source), **done.to_dict()})
     log_left_out("the source", summarize_left_out(done.left_out), record)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def remember_listing(deployment: Deployment, settings: Settings, context: "Context", digest: Callable[[], str]) -> None:
     """Write down what this run works with, so that the watcher starts no other run for the same pictures.
 
-    Does nothing for a run on other pictures than the watched ones. `digest` is `listing_digest` of its pictures.
+    Does nothing for a run on other pictures than the watched ones. `digest` is that of its `BucketState`.
     """
     watched = (deployment.bucket, deployment.images_prefix)
     if not deployment.watch_seconds or (settings.bucket, settings.images_prefix) != watched:

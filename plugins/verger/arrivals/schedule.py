@@ -37,6 +37,8 @@ def _trigger(deployment: Deployment) -> "BaseEventTrigger":
         "aws_conn_id": deployment.aws_conn_id,
         "poll_seconds": deployment.watch_seconds,
         "quiet_seconds": deployment.quiet_seconds,
+        "spill_folder": str(deployment.spill_folder) if deployment.spill_folder else None,
+        "plan_memory_mib": deployment.plan_memory_mib,
     }
     if deployment.queue_url:
         return QueuedPicturesTrigger(queue_url=deployment.queue_url, **watched)

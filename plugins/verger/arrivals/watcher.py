@@ -5,13 +5,15 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from verger.arrivals.listing import QuietWindow, listing_digest
-from verger.plan.listing import ListedImage, find_images
+from verger.arrivals.quiet_window import QuietWindow
+from verger.plan.bucket_state import EMPTY, BucketState, state_page_by_page
+from verger.plan.plan_space import PlanLimits
 from verger.storage.aws_clients import s3_client
 from verger.storage.layout import BucketLayout
 
@@ -36,6 +38,7 @@ class Watched:
         aws_conn_id: Airflow's connection to AWS; None for boto3's own search for credentials.
         poll_seconds: how often the bucket is listed, or how long to wait after AWS did not answer.
         quiet_seconds: how long nothing may change before a run starts.
+        spill_folder, plan_memory_mib: where and in how much memory listings are sorted (run/deployment.py).
     """
 
     bucket: str
@@ -44,6 +47,13 @@ class Watched:
     aws_conn_id: str | None
     poll_seconds: float
     quiet_seconds: float
+    spill_folder: str | None = None
+    plan_memory_mib: int = PlanLimits.memory_mib
+
+    @property
+    def limits(self) -> PlanLimits:
+        """What a listing may use of this machine."""
+        return PlanLimits(Path(self.spill_folder) if self.spill_folder else None, self.plan_memory_mib)
 
 
 class NewPicturesTrigger(BaseEventTrigger):
@@ -89,19 +99,18 @@ class NewPicturesTrigger(BaseEventTrigger):
         window = QuietWindow(self.watched.quiet_seconds)
         await self._wait_for_quiet()
         while True:
-            images = await asyncio.to_thread(self._list)
-            digest = listing_digest(images)
-            missing = window.observe(digest, time.monotonic())
-            if digest == await self._seen():
+            state = await asyncio.to_thread(self._look)
+            missing = window.observe(state.digest, time.monotonic())
+            if state.digest == await self._seen():
                 await self._wait_for_news()
             elif missing > 0 and not self._quiet_is_known():
                 await asyncio.sleep(min(missing, self.watched.poll_seconds))
-            elif not images:
+            elif not state.pictures:
                 # Nothing to make a matrix of: a run could only fail.
-                await self._remember(digest)
+                await self._remember(state.digest)
             else:
-                self.log.info("s3://%s: %d pictures, changed and at rest", self.watched.bucket, len(images))
-                news = {"bucket": self.watched.bucket, "pictures": len(images), "digest": digest}
+                self.log.info("s3://%s: %d pictures, changed and at rest", self.watched.bucket, state.pictures)
+                news = {"bucket": self.watched.bucket, "pictures": state.pictures, "digest": state.digest}
                 return TriggerEvent(news)  # type: ignore[no-untyped-call] # Airflow's
 
     async def _wait_for_quiet(self) -> None:
@@ -119,14 +128,15 @@ class NewPicturesTrigger(BaseEventTrigger):
     def _s3(self) -> "S3Client":
         return s3_client(self.watched.aws_conn_id, self.watched.region)
 
-    def _list(self) -> list[ListedImage]:
-        return find_images(self._s3, BucketLayout(self.watched.bucket, self.watched.images_prefix))
+    def _look(self) -> BucketState:
+        layout = BucketLayout(self.watched.bucket, self.watched.images_prefix)
+        return state_page_by_page(self._s3, layout, self.watched.limits)
 
     async def _seen(self) -> str:
         if self.asset_state_store is None:
             raise RuntimeError("this trigger belongs to no asset: it cannot remember what it saw")
         # Before anything was seen, the bucket counts as empty: pictures that were there first are new.
-        return str(await self.asset_state_store.aget(SEEN, listing_digest([])))
+        return str(await self.asset_state_store.aget(SEEN, EMPTY.digest))
 
     async def _remember(self, digest: str) -> None:
         if self.asset_state_store is not None:

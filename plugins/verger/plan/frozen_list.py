@@ -30,7 +30,7 @@ class FrozenList:
     Attributes:
         file: the manifest, with a row group for each PART_ROWS images.
         inputs_digest: of all that decides the matrix: equal digests, equal results.
-        listing_digest: of which pictures there are and what they hold (`arrivals/listing.py`).
+        listing_digest: of which pictures there are and what they hold (`bucket_state.py`).
     """
 
     file: Path
@@ -43,14 +43,15 @@ def freeze_list(space: PlanSpace, decides: bytes) -> FrozenList:
     file = space.folder / "manifest.parquet"
     inputs, listing = hashlib.sha256(decides), hashlib.sha256()
     with pq.ParquetWriter(file, MANIFEST, compression="zstd") as writer:
-        for part in _parts(space):
+        for part in list_parts(space):
             inputs.update(of_inputs(part))
             listing.update(of_listing(part))
             writer.write_table(part, row_group_size=PART_ROWS)
     return FrozenList(file, inputs.hexdigest(), listing.hexdigest())
 
 
-def _parts(space: PlanSpace) -> Iterator[pa.Table]:
+def list_parts(space: PlanSpace) -> Iterator[pa.Table]:
+    """The images of the table `listed`, ascending by path, PART_ROWS at a time: schema MANIFEST."""
     query = f"SELECT {', '.join(MANIFEST.names)} FROM listed ORDER BY path"  # noqa: S608 -- our own names
     for batch in in_parts(space.batches(query, PART_ROWS), PART_ROWS):
         yield batch.cast(MANIFEST)

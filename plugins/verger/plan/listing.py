@@ -1,11 +1,11 @@
 """What lies under the images prefix: listed as Arrow, a page at a time, and told apart by name."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from queue import Queue
+from dataclasses import dataclass, field
+from queue import Full, Queue
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -15,7 +15,7 @@ from obstore.exceptions import InvalidPathError
 from obstore.store import S3Store
 from verger_rules.addresses import NEVER_READ
 
-from verger.storage.file_names import MAY_BE_OF_A_SYSTEM, one_form
+from verger.storage.file_names import MAY_BE_OF_A_SYSTEM, one_form, printable
 from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut, LeftOutFiles, count_files, leave_out, system_reason
 
@@ -39,6 +39,8 @@ BATCH_ROWS = 10_000
 #: each prefix, and gives a thousand keys for one.
 PREFIXES_AT_ONCE = 16
 MOST_PREFIXES = 1000
+#: How long a thread waits before it looks whether somebody still reads.
+_PATIENCE_SECONDS = 0.1
 #: Objects of no bytes that are asked for one by one whether they are folders.
 MOST_EMPTY = 5000
 
@@ -51,16 +53,6 @@ class NoImagesError(ValueError):
     """There is no image to work on."""
 
 
-@dataclass(frozen=True, order=True)
-class ListedImage:
-    """One object under the images prefix, as it was when it was listed."""
-
-    path: str
-    etag: str
-    label: str
-    size: int
-
-
 @dataclass(frozen=True)
 class Listing:
     """What lies under the images prefix, in numbers.
@@ -68,10 +60,12 @@ class Listing:
     Attributes:
         images: how many pictures, and what may be one.
         left_out: what systems keep for themselves there, by name.
+        why_slow: why it was listed by boto3 after all; empty when it was not.
     """
 
     images: int
     left_out: list[LeftOut]
+    why_slow: str = field(default="", compare=False)
 
 
 def check_any_image(listing: Listing, layout: BucketLayout) -> Listing:
@@ -84,13 +78,6 @@ def check_any_image(listing: Listing, layout: BucketLayout) -> Listing:
             "or name a folder in the parameter `source`"
         )
     return listing
-
-
-def find_images(s3: "S3Client", layout: BucketLayout) -> list[ListedImage]:
-    """The pictures under the images prefix, ascending by path, all of them in memory; there may be none."""
-    batches = (images_of(objects, layout, LeftOutFiles()) for objects in objects_page_by_page(s3, layout))
-    columns = ("path", "etag", "label", "size")
-    return sorted(ListedImage(*row) for batch in batches for row in zip(*(batch[c].to_pylist() for c in columns)))  # noqa: B905
 
 
 def images_of(objects: pa.Table, layout: BucketLayout, left_out: LeftOutFiles) -> pa.Table:
@@ -160,7 +147,8 @@ def objects_at_once(store: S3Store, s3: "S3Client", layout: BucketLayout) -> Ite
         for batch in _side_by_side(store, [f"{prefix}/" for prefix in prefixes]):
             yield empty.without_folders(batch)
     except InvalidPathError as error:
-        raise UnlistableKeyError(" ".join(str(error).split())[:200]) from error
+        said = str(error).partition("\n")[0]
+        raise UnlistableKeyError(printable(said)[:300]) from error
 
 
 def _top(store: S3Store, layout: BucketLayout) -> tuple[pa.Table | None, list[str]]:
@@ -179,17 +167,23 @@ def _side_by_side(store: S3Store, prefixes: list[str]) -> Iterator[pa.Table]:
     found: Queue[pa.Table | None] = Queue(2 * PREFIXES_AT_ONCE)
     stopped = threading.Event()
 
+    def give(objects: pa.Table | None) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(Full):
+                return found.put(objects, timeout=_PATIENCE_SECONDS)
+        return None
+
     def list_prefix(prefix: str) -> None:
         for batch in obstore.list(store, prefix, chunk_size=BATCH_ROWS, return_arrow=True):
             if stopped.is_set():
                 return
-            found.put(_objects(batch))
+            give(_objects(batch))
 
     def list_all(pool: ThreadPoolExecutor) -> None:
         try:
             list(pool.map(list_prefix, prefixes))
         finally:
-            found.put(None)
+            give(None)
 
     with ThreadPoolExecutor(PREFIXES_AT_ONCE) as pool, ThreadPoolExecutor(1) as head:
         whole = head.submit(list_all, pool)
@@ -198,15 +192,7 @@ def _side_by_side(store: S3Store, prefixes: list[str]) -> Iterator[pa.Table]:
                 yield batch
         finally:
             stopped.set()
-            while not whole.done():
-                _take(found)
         whole.result()
-
-
-def _take(found: "Queue[pa.Table | None]") -> None:
-    """Make room for a thread that waits to give something away."""
-    if not found.empty():
-        found.get()
 
 
 class _Empty:
@@ -225,7 +211,7 @@ class _Empty:
         if self._asked > MOST_EMPTY:
             raise UnlistableKeyError(f"more than {MOST_EMPTY} objects are empty, or folders")
         with ThreadPoolExecutor(PREFIXES_AT_ONCE) as pool:
-            found = pool.map(partial(self._is_object), keys)
+            found = pool.map(self._is_object, keys)
             folders = [key for key, is_object in zip(keys, found, strict=True) if not is_object]
         return objects.filter(pc.invert(pc.and_(is_empty, pc.is_in(objects["key"], pa.array(folders, pa.string())))))
 

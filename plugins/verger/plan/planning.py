@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -111,11 +111,13 @@ def list_bucket(quick: ListObjects, thorough: ListObjects, layout: BucketLayout,
     """
     try:
         listing = _list(quick, layout, space)
-        if space.database.execute(_TWICE).fetchone() is None:
+        twice = space.database.execute(_TWICE).fetchone()
+        if twice is None:
             return listing
-    except UnlistableKeyError:
-        pass
-    return _list(thorough, layout, space)
+        why = f"{twice[0]!r} lies there with and without a slash at its end"
+    except UnlistableKeyError as error:
+        why = str(error)
+    return replace(_list(thorough, layout, space), why_slow=why)
 
 
 def _list(objects: ListObjects, layout: BucketLayout, space: PlanSpace) -> Listing:

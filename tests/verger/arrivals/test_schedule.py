@@ -1,11 +1,13 @@
 """When a run starts by itself."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 from verger.arrivals.schedule import pictures_asset, run_schedule
 from verger.arrivals.watcher import NewPicturesTrigger, QueuedPicturesTrigger
+from verger.plan.plan_space import PlanLimits
 from verger.run.deployment import Deployment
 
 
@@ -31,6 +33,14 @@ def test_a_queue_spares_listing_the_bucket(variables: dict[str, str], trigger: t
     assert asset is not None
     assert [type(watcher.trigger) for watcher in asset.watchers] == [trigger]
     assert asset.uri.isascii()
+
+
+def test_the_watcher_lists_in_the_folder_and_the_memory_of_the_installation() -> None:
+    asset = pictures_asset(deployment(BUCKET="fruits", SPILL_FOLDER="/large disk", PLAN_MEMORY_MIB="512"))
+    assert asset is not None
+    (watcher,) = asset.watchers
+    assert isinstance(watcher.trigger, NewPicturesTrigger)
+    assert watcher.trigger.watched.limits == PlanLimits(Path("/large disk"), 512)
 
 
 def test_the_watcher_can_be_switched_off() -> None:

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from mypy_boto3_s3 import S3Client
 from verger.arrivals import watcher
-from verger.arrivals.listing import listing_digest
 from verger.arrivals.watcher import SEEN, NewPicturesTrigger, QueuedPicturesTrigger
-from verger.plan.listing import find_images
+from verger.plan.bucket_state import state_page_by_page
+from verger.plan.plan_space import PlanLimits
 from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_what_a_run_has_seen_does_not_fire_and_a_new_triggerer_remembers(
         put(s3, bucket, "a/1.jpg")
         store = trigger.asset_state_store
         assert store
-        await store.aset(SEEN, listing_digest(find_images(s3, BucketLayout(bucket))))
+        await store.aset(SEEN, state_page_by_page(s3, BucketLayout(bucket), PlanLimits()).digest)
         watching = Watching(trigger)
         assert await watching.settle() == 0
         put(s3, bucket, "a/2.jpg")
@@ -219,9 +219,9 @@ def test_with_a_queue_the_bucket_is_listed_when_it_rings_and_messages_that_chang
     def counted(*arguments: Any) -> Any:
         nonlocal listings
         listings += 1
-        return find_images(*arguments)
+        return state_page_by_page(*arguments)
 
-    monkeypatch.setattr(watcher, "find_images", counted)
+    monkeypatch.setattr(watcher, "state_page_by_page", counted)
     monkeypatch.setattr(watcher, "_LONG_POLL_SECONDS", 1)
 
     async def scene() -> None:

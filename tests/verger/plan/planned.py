@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,26 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from mypy_boto3_s3 import S3Client
-from verger.plan.listing import LISTED, ListedImage, Listing, objects_at_once, objects_page_by_page
+from verger.plan.bucket_state import list_pictures
+from verger.plan.listing import LISTED, Listing, objects_page_by_page
 from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
 from verger.plan.planning import list_bucket
-from verger.storage.aws_clients import bucket_store
 from verger.storage.layout import BucketLayout
 from verger_rules.addresses import is_readable_key, parse_uri
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, order=True)
+class ListedImage:
+    """One image of the table `listed`."""
+
+    path: str
+    etag: str
+    label: str
+    size: int
+
+
 _DONE = pa.schema([("path", pa.string()), ("etag", pa.string()), ("featurized", pa.bool_()), ("current", pa.bool_())])
 _LIMITS = PlanLimits(memory_mib=256)
 
@@ -66,9 +79,7 @@ def listed(s3: S3Client, layout: BucketLayout) -> tuple[Listing, list[ListedImag
         return list_bucket(pages, pages, layout, space), images_in(space)
 
 
-def listed_quickly(s3: S3Client, layout: BucketLayout) -> tuple[Listing, list[ListedImage]]:
+def listed_quickly(layout: BucketLayout) -> tuple[Listing, list[ListedImage]]:
     """The same as a run lists it: by obstore, and by boto3 where that cannot."""
-    store = bucket_store(None, "eu-west-1", layout.bucket)
-    quick, pages = partial(objects_at_once, store, s3, layout), partial(objects_page_by_page, s3, layout)
     with plan_space(_LIMITS) as space:
-        return list_bucket(quick, pages, layout, space), images_in(space)
+        return list_pictures(None, "eu-west-1", layout, space), images_in(space)

@@ -13,11 +13,10 @@ from verger.plan.components import (
     check_known_rejects,
     components_warning,
 )
-from verger.plan.listing import ListedImage
 from verger.plan.planning import count_images
 from verger.run.settings import SettingError, Settings
 
-from tests.verger.plan.planned import space_of
+from tests.verger.plan.planned import ListedImage, space_of
 
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=3, max_reject_rate=1.0)
 

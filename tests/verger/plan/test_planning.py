@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger.plan import frozen_list
 from verger.plan.frozen_list import deciding, freeze_list
-from verger.plan.listing import ListedImage, NoImagesError, check_any_image, find_images
+from verger.plan.listing import NoImagesError, check_any_image
 from verger.plan.planning import Plan, make_plan, redecoded_warning, write_left_out
 from verger.plan.same_bytes import find_same_bytes, same_bytes_warning
 from verger.run.settings import SettingError, Settings
@@ -21,7 +21,7 @@ from verger.storage.left_out import SYSTEM_FOLDER
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.schemas import MANIFEST
 
-from tests.verger.plan.planned import listed, listed_quickly, space_of
+from tests.verger.plan.planned import ListedImage, listed, listed_quickly, space_of
 
 SETTINGS = Settings(bucket="fruits", region="eu-west-1", k=1)
 HOSTILE_KEYS = [
@@ -148,8 +148,8 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
     s3.put_object(Bucket=bucket, Key="images/folder/", Body=b"")
     s3.put_object(Bucket=bucket, Key="other/x.jpg", Body=b"x")
     layout = BucketLayout(bucket)
-    _, images = listed_quickly(s3, layout)
-    assert images == listed(s3, layout)[1] == find_images(s3, layout)
+    _, images = listed_quickly(layout)
+    assert images == listed(s3, layout)[1]
     with space_of(images) as space:
         table = pq.read_table(freeze_list(space, b"").file)
     assert table.schema.remove_metadata() == MANIFEST
@@ -161,16 +161,16 @@ def test_hostile_keys_come_through_the_listing_and_the_manifest_unharmed(s3: S3C
     assert not any('"' in etag for etag in table["etag"].to_pylist())
 
 
-def test_an_empty_folder_is_one_clear_error(s3: S3Client, bucket: str) -> None:
+def test_an_empty_folder_is_one_clear_error(bucket: str) -> None:
     with pytest.raises(NoImagesError, match=f"s3://{bucket}/images/"):
-        check_any_image(listed_quickly(s3, BucketLayout(bucket))[0], BucketLayout(bucket))
+        check_any_image(listed_quickly(BucketLayout(bucket))[0], BucketLayout(bucket))
 
 
 def test_files_of_systems_alone_are_no_pictures_and_counted_in_the_error(s3: S3Client, bucket: str) -> None:
     for key in (".DS_Store", "@eaDir/1.jpg", "@eaDir/2.jpg"):
         s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
     with pytest.raises(NoImagesError, match="but 3 hidden files and files of systems"):
-        check_any_image(listed_quickly(s3, BucketLayout(bucket))[0], BucketLayout(bucket))
+        check_any_image(listed_quickly(BucketLayout(bucket))[0], BucketLayout(bucket))
 
 
 def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, bucket: str) -> None:
@@ -178,7 +178,7 @@ def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, buc
     hidden = (*(f".git/{number}" for number in range(30)), *(f"x/._{number}.jpg" for number in range(9)))
     for key in ("a.jpg", "b.jpg", *hidden):
         s3.put_object(Bucket=bucket, Key=f"images/{key}", Body=b"x")
-    listing, images = listed_quickly(s3, run.layout)
+    listing, images = listed_quickly(run.layout)
     summary = write_left_out(s3, run, listing.left_out)
     assert summary["files"] == 39
     assert [(found["files"], len(found["examples"])) for found in summary["reasons"]] == [(30, 1), (9, 5)]
@@ -198,7 +198,7 @@ def test_what_the_plan_leaves_out_is_counted_named_and_bounded(s3: S3Client, buc
 def test_keys_that_differ_in_their_normal_form_only_are_two_pictures_of_one_label(s3: S3Client, bucket: str) -> None:
     for name in ("P\u00e2tisson", "Pa\u0302tisson"):
         s3.put_object(Bucket=bucket, Key=f"images/{name}/1.jpg", Body=b"x")
-    _, images = listed_quickly(s3, BucketLayout(bucket))
+    _, images = listed_quickly(BucketLayout(bucket))
     assert [image.label for image in images] == ["P\u00e2tisson"] * 2
     assert len({image.path for image in images}) == 2
     # The same bytes twice under one label are nobody's mistake.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from verger.plan.listing import ListedImage, Listing
+from verger.plan.listing import Listing
 from verger.storage.layout import BucketLayout
 from verger.storage.left_out import LeftOut, count_files
 from verger.sync.archive import ZipSource
@@ -22,7 +22,7 @@ from verger.sync.pictures import Source, reason_to_leave_out
 from verger.sync.synchronize import synchronize
 from verger_rules.addresses import S3Address
 
-from tests.verger.plan.planned import listed, listed_quickly
+from tests.verger.plan.planned import ListedImage, listed, listed_quickly
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -135,7 +135,7 @@ def test_each_file_of_a_tree_is_listed_or_left_out_whatever_it_came_in(
         done = synchronize(s3, layout, source)
     assert by_name(done.left_out) == {**OF_SYSTEMS, **dict.fromkeys(NO_PICTURES, 1)}
     assert len(done.copy) + done.counts()["left_out"] == len(FILES)
-    listing, found = listed_quickly(s3, layout)
+    listing, found = listed_quickly(layout)
     labels = {image.path.removeprefix(f"s3://{bucket}/images/"): image.label for image in found}
     assert (labels, listing.left_out) == (PICTURES, [])
 

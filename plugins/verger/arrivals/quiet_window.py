@@ -1,19 +1,6 @@
-"""Tells one state of the bucket's pictures from another, and when they have come to rest."""
+"""Tells when the bucket's pictures have come to rest."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-from verger.plan.listing import ListedImage
-
-
-def listing_digest(images: Iterable[ListedImage]) -> str:
-    """A digest of which pictures there are and what they hold; the order of the listing does not matter."""
-    digest = hashlib.sha256()
-    for path, etag in sorted((image.path, image.etag) for image in images):
-        # Lengths, so that no name can imitate the border between two others.
-        digest.update(f"{len(path)}:{path}{len(etag)}:{etag}".encode())
-    return digest.hexdigest()
 
 
 @dataclass
