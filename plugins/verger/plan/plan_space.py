@@ -1,8 +1,11 @@
 """Where a plan works on lists that memory could not hold: a DuckDB database in a folder of this machine's disk."""
 
+import contextlib
 import errno
+import fcntl
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,8 +95,9 @@ def plan_space(limits: PlanLimits) -> Iterator[PlanSpace]:
     Raises PlanSpaceError when the folder is not there, cannot be written, or has no room: at first, or in the middle.
     """
     parent = limits.folder or Path(tempfile.gettempdir())
+    _remove_abandoned(parent)
     try:
-        folder = Path(tempfile.mkdtemp(prefix="verger-plan-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise PlanSpaceError(
             f"a run cannot be planned in {parent} ({error.strerror}): make that folder, or name another one of this "
@@ -101,7 +105,11 @@ def plan_space(limits: PlanLimits) -> Iterator[PlanSpace]:
         ) from error
     try:
         _check_room(folder, LEAST_ROOM_MIB * _MIB)
-        with duckdb.connect(folder / "plan.duckdb", config=_config(folder, limits)) as database:
+        with (
+            (folder / _LOCK).open("w") as lock,
+            duckdb.connect(folder / "plan.duckdb", config=_config(folder, limits)) as database,
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX)
             space = PlanSpace(folder, database)
             space.clear_all()
             yield space
@@ -113,6 +121,24 @@ def plan_space(limits: PlanLimits) -> Iterator[PlanSpace]:
         raise PlanSpaceError(f"there is no room left to plan in {folder}: {said}. {more}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+_PREFIX = "verger-plan-"
+#: Locked for as long as the process lives that works in the folder.
+_LOCK = "lock"
+#: A folder as young as this may belong to somebody who has not locked it yet.
+_YOUNG_SECONDS = 60.0
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of plans whose processes were killed: some hold gigabytes, and nobody else would."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            with (folder / _LOCK).open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 _MORE_ROOM = "Free some, or name a folder of a larger disk in VERGER_SPILL_FOLDER"

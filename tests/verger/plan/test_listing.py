@@ -68,7 +68,30 @@ def test_arrow_tells_names_apart_as_the_rules_for_one_name_do(objects: list[tupl
 def test_both_ways_find_the_same_in_a_bucket_of_labels_folders_and_files_of_systems(s3: S3Client, bucket: str) -> None:
     put(s3, bucket, "Apple/1.jpg", "Apple/deep/er/2.jpg", "Pêche/%20+ é.jpg", "alone.jpg", "Apple/.DS_Store", " x /y ")
     put(s3, bucket, "Apple/", "Empty folder/", "Apple/empty.jpg", "flat", "a/none/", body=b"")
-    assert listed_quickly(BucketLayout(bucket)) == listed(s3, BucketLayout(bucket))
+    found, images = listed_quickly(BucketLayout(bucket))
+    assert found.why_slow == ""
+    assert (found, images) == listed(s3, BucketLayout(bucket))
+
+
+def test_labels_of_all_kinds_of_characters_are_listed_the_quick_way(s3: S3Client, bucket: str) -> None:
+    """Each label is a prefix that obstore is asked for: none may be written in another way on that path."""
+    labels = [
+        *"%+#?*~\\<>\"'{}[]|^`&=:;,@!$",
+        "a b",
+        " a",
+        "a ",
+        "%20",
+        "a%2Fb",
+        "\u00e9",
+        "\U0001f34f",
+        "\u3000a",
+        "a\u00a0",
+    ]
+    put(s3, bucket, *(f"{label}/1.jpg" for label in labels))
+    found, images = listed_quickly(BucketLayout(bucket))
+    assert found.why_slow == ""
+    assert sorted(image.label for image in images) == sorted(labels)
+    assert (found, images) == listed(s3, BucketLayout(bucket))
 
 
 @pytest.mark.parametrize("key", UNLISTABLE)

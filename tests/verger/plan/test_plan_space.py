@@ -1,6 +1,10 @@
 """Where a plan works: bounded, refused when the disk has no room, and gone afterwards."""
 
 import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +44,25 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
 def test_a_disk_without_room_for_so_many_images_is_told_when_they_are_counted(tmp_path: Path) -> None:
     with pytest.raises(PlanSpaceError, match="this plan needs about"), plan_space(PlanLimits(tmp_path)) as space:
         space.check_room(10**12)
+
+
+def test_what_a_killed_plan_has_left_is_removed_by_the_next_and_what_another_works_in_is_not(tmp_path: Path) -> None:
+    """SIGKILL in the middle, as a machine without memory does it."""
+    program = (
+        "import os, pathlib, signal\n"
+        "from verger.plan.plan_space import PlanLimits, plan_space\n"
+        f"with plan_space(PlanLimits(pathlib.Path({str(tmp_path)!r}))):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], check=False, env={**os.environ, "PYTHONPATH": "plugins"})
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with plan_space(PlanLimits(tmp_path)) as working:
+        for folder in (left, working.folder):
+            os.utime(folder, (0, 0))
+        with plan_space(PlanLimits(tmp_path)):
+            assert working.folder.is_dir()
+            assert not left.exists()
 
 
 @pytest.mark.parametrize(
