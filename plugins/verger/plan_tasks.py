@@ -3,27 +3,31 @@
 import logging
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
+from verger_rules.addresses import parse_uri
 
 from verger.arrivals.memory import remember_listing
 from verger.plan.bucket_state import list_pictures
 from verger.plan.components import check_known_rejects, components_warning
 from verger.plan.feature_table import read_done
 from verger.plan.frozen_list import deciding, freeze_list, read_previous
-from verger.plan.listing import check_any_image
+from verger.plan.inventory import newest_inventory, objects_of
+from verger.plan.listing import Listing, check_any_image, newer_objects
 from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
-from verger.plan.planning import Plan, make_plan, redecoded_warning, write_left_out
+from verger.plan.planning import Plan, list_inventory, make_plan, redecoded_warning, write_left_out
 from verger.plan.same_bytes import same_bytes_warning
 from verger.run.claim import give_back
 from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.settings import Settings
-from verger.storage.aws_clients import arrow_filesystem, feature_table_place, s3_client
+from verger.storage.aws_clients import arrow_filesystem, bucket_store, feature_table_place, s3_client
 from verger.storage.json_objects import read_json
-from verger.storage.layout import RunLayout
+from verger.storage.layout import BucketLayout, RunLayout
 from verger.tasks import log_left_out, now
 
 if TYPE_CHECKING:
@@ -65,7 +69,9 @@ def _plan(
             frozen = freeze_list(space, deciding(fingerprint, settings))
             named = {"run_id": run.run_id, "fingerprint": fingerprint, "created_at": now()}
             plan = make_plan(space, frozen, settings, left_out=left_out, **named)
-            remember_listing(deployment, settings, context, lambda: frozen.listing_digest)
+            if not _by_inventory(deployment, settings):
+                # An inventory is of another moment than what the watcher sees.
+                remember_listing(deployment, settings, context, lambda: frozen.listing_digest)
             _log_plan(plan, settings)
             if not settings.force and not plan.todo and latest and latest["inputs_digest"] == plan.inputs_digest:
                 told = "nothing changed since run %s: no cluster, no cost; see %s"
@@ -83,15 +89,46 @@ def _list_bucket(deployment: Deployment, settings: Settings, run: RunLayout, spa
     """List the pictures; how many files were left out."""
     s3, layout = s3_client(deployment.aws_conn_id, settings.region), run.layout
     started = time.monotonic()
-    listing = list_pictures(deployment.aws_conn_id, settings.region, layout, space)
-    if listing.why_slow:
-        log.warning("listed by boto3, three minutes per million, for a key that needs it: %s", listing.why_slow)
+    if _by_inventory(deployment, settings):
+        listing = _list_inventory(deployment, settings, layout, space)
+    else:
+        listing = list_pictures(deployment.aws_conn_id, settings.region, layout, space)
+        if listing.why_slow:
+            log.warning("listed by boto3, three minutes per million, for a key that needs it: %s", listing.why_slow)
     log.info("%d pictures listed in %.1f s", listing.images, time.monotonic() - started)
     # Also when nothing is to do: what was left out was left out now.
     left_out = write_left_out(s3, run, listing.left_out)
     log_left_out(layout.address(layout.images_prefix).uri, left_out, run.left_out_of_bucket)
     check_any_image(listing, layout)
     return int(left_out["files"])
+
+
+def _by_inventory(deployment: Deployment, settings: Settings) -> bool:
+    """An inventory is of one bucket and of an earlier moment: a run on another one, or that has copied, lists."""
+    return deployment.inventory_uri is not None and settings.bucket == deployment.bucket and not settings.source
+
+
+def _list_inventory(deployment: Deployment, settings: Settings, layout: BucketLayout, space: PlanSpace) -> Listing:
+    s3 = s3_client(deployment.aws_conn_id, settings.region)
+    folder, oldest = parse_uri(deployment.inventory_uri or ""), timedelta(hours=deployment.inventory_hours)
+    inventory = newest_inventory(s3, folder, layout.bucket, datetime.now(UTC), oldest)
+    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
+    store = bucket_store(deployment.aws_conn_id, settings.region, layout.bucket)
+    listing = list_inventory(
+        partial(objects_of, filesystem, inventory, layout.images_prefix),
+        partial(newer_objects, store, s3, layout),
+        layout,
+        space,
+    )
+    log.warning(
+        "the list is the S3 Inventory of %s (%s), with new labels and what comes after the last key of each: other "
+        "pictures that were stored, changed or deleted since then are seen with the next inventory",
+        inventory.made_at.isoformat(timespec="minutes"),
+        inventory.manifest.uri,
+    )
+    if listing.why_slow:
+        log.warning("nothing newer than the inventory was looked for: %s", listing.why_slow)
+    return listing
 
 
 def _read_table(deployment: Deployment, settings: Settings, run: RunLayout, fingerprint: str, space: PlanSpace) -> None:

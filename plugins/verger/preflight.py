@@ -70,6 +70,8 @@ def check_places(s3: "S3Client", deployment: Deployment) -> dict[str, str]:
     if deployment.wheelhouse_uri:
         regions["wheelhouse"] = check_bucket(s3, parse_uri(deployment.wheelhouse_uri).bucket)
         _check_wheelhouse(s3, deployment.wheelhouse_uri)
+    if deployment.inventory_uri:
+        regions["inventory"] = check_bucket(s3, parse_uri(deployment.inventory_uri).bucket)
     if deployment.topic_arn:
         regions["topic"] = check_topic(deployment.topic_arn)
     return regions

@@ -35,6 +35,12 @@ def test_what_there_is_not_is_not_told(s3: S3Client, bucket: str) -> None:
     assert set(check_inputs(s3, Settings(bucket=bucket, region="eu-west-1"))) == {"bucket", "logs", "cluster"}
 
 
+def test_an_inventory_in_london_is_refused(s3: S3Client) -> None:
+    uri = f"s3://{elsewhere(s3, 'lists-of-london')}/fruits/daily"
+    with pytest.raises(OutsideEuError, match=r"lists-of-london.*eu-west-2"):
+        check_places(s3, Deployment(home=Path(), inventory_uri=uri))
+
+
 def test_a_wheelhouse_in_london_is_refused(s3: S3Client) -> None:
     uri = f"s3://{elsewhere(s3, 'wheels-of-london')}/wheels"
     with pytest.raises(OutsideEuError, match=r"wheels-of-london.*eu-west-2"):

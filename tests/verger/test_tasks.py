@@ -1,5 +1,6 @@
 """What the tasks do with a run's folder, and what they tell when readers keep another run."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from verger.publish.latest_pointer import point_forward
 from verger.run.deployment import Deployment
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import BucketLayout, RunLayout
+
+from tests.verger.plan.inventories import FOLDER, take_inventory
 
 if TYPE_CHECKING:
     from verger.mail.notification import Mail
@@ -34,8 +37,8 @@ def run(s3: S3Client, bucket: str) -> RunLayout:
     return RunLayout(BucketLayout(bucket), RUN_ID)
 
 
-def installation(name: str = "orchard") -> Deployment:
-    return Deployment(home=Path(), name=name, watch_seconds=0)
+def installation(name: str = "orchard", **more: Any) -> Deployment:
+    return Deployment(home=Path(), name=name, watch_seconds=0, **more)
 
 
 def test_the_plan_of_another_installation_s_run_is_not_written_over(s3: S3Client, run: RunLayout) -> None:
@@ -88,6 +91,28 @@ def test_a_run_that_finds_nothing_new_gives_its_folder_back(
     assert read_json(s3, run.claim) is None
     assert read_json(s3, run.left_out_of_bucket), "what was left out is told all the same"
     assert plan_tasks.plan_run(installation("verger"), context(run.layout.bucket), MODEL) == {}
+
+
+def test_an_installation_with_an_inventory_plans_by_it_and_tells_so(
+    s3: S3Client, run: RunLayout, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = run.layout.bucket
+    take_inventory(s3, bucket, datetime.now(UTC) - timedelta(hours=3))
+    s3.delete_object(Bucket=bucket, Key="images/Apple/0.jpg")
+    ours = installation(bucket=bucket, inventory_uri=f"s3://{bucket}/{FOLDER.format(bucket=bucket)}")
+    assert plan_tasks.plan_run(ours, context(bucket), MODEL)["listed"] == 3, "the deletion is seen with the next one"
+    assert "the list is the S3 Inventory of" in caplog.text
+    put = plan_tasks.plan_run(ours, context(bucket, source="/somewhere"), MODEL)
+    assert put["listed"] == 2, "a run that has copied lists what it has copied"
+
+
+def test_an_inventory_that_is_too_old_ends_the_run_before_anything_costs_money(s3: S3Client, run: RunLayout) -> None:
+    bucket = run.layout.bucket
+    take_inventory(s3, bucket, datetime.now(UTC) - timedelta(hours=72))
+    ours = installation(bucket=bucket, inventory_uri=f"s3://{bucket}/{FOLDER.format(bucket=bucket)}")
+    with pytest.raises(AirflowFailException, match="is 72 hours old, and 48 are allowed"):
+        plan_tasks.plan_run(ours, context(bucket), MODEL)
+    assert read_json(s3, run.claim) is None
 
 
 def test_a_run_whose_source_is_refused_keeps_its_folder_for_the_task_that_is_cleared(

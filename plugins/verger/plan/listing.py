@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Full, Queue
@@ -144,11 +144,37 @@ def objects_at_once(store: S3Store, s3: "S3Client", layout: BucketLayout) -> Ite
         empty = _Empty(s3, layout)
         if whole is not None:
             yield empty.without_folders(whole)
-        for batch in _side_by_side(store, [f"{prefix}/" for prefix in prefixes]):
+        for batch in _side_by_side(store, {f"{prefix}/": None for prefix in prefixes}):
             yield empty.without_folders(batch)
     except InvalidPathError as error:
-        said = str(error).partition("\n")[0]
-        raise UnlistableKeyError(printable(said)[:300]) from error
+        raise _unlistable(error) from error
+
+
+def newer_objects(store: S3Store, s3: "S3Client", layout: BucketLayout, last: Mapping[str, str]) -> Iterator[pa.Table]:
+    """What a list of an earlier moment lacks, as far as S3 can be asked for it: schema OBJECTS.
+
+    That is what lies directly under the images prefix, all of a label that the list does not know, and of the others
+    what comes after the last key that it knows, as cameras number pictures. `last` has that key by folder.
+
+    Raises:
+        UnlistableKeyError: as `objects_at_once`, and where there are more labels than can be asked for one by one.
+    """
+    try:
+        whole, prefixes = _top(store, layout)
+        if len(prefixes) > MOST_PREFIXES:
+            raise UnlistableKeyError(f"there are more than {MOST_PREFIXES} labels")
+        empty = _Empty(s3, layout)
+        if whole is not None:
+            yield empty.without_folders(whole)
+        for batch in _side_by_side(store, {f"{prefix}/": last.get(prefix) for prefix in prefixes}):
+            yield empty.without_folders(batch)
+    except InvalidPathError as error:
+        raise _unlistable(error) from error
+
+
+def _unlistable(error: InvalidPathError) -> UnlistableKeyError:
+    said = str(error).partition("\n")[0]
+    return UnlistableKeyError(printable(said)[:300])
 
 
 def _top(store: S3Store, layout: BucketLayout) -> tuple[pa.Table | None, list[str]]:
@@ -162,8 +188,8 @@ def _objects(listed: Any) -> pa.Table:  # noqa: ANN401 -- Arrow data of any libr
     return pa.table([table["path"], table["e_tag"], table["size"].cast(pa.int64())], OBJECTS)
 
 
-def _side_by_side(store: S3Store, prefixes: list[str]) -> Iterator[pa.Table]:
-    """The objects under each prefix; the threads wait when nobody takes what they have found."""
+def _side_by_side(store: S3Store, prefixes: Mapping[str, str | None]) -> Iterator[pa.Table]:
+    """The objects under each prefix, after the key that it has; the threads wait when nobody takes what they find."""
     found: Queue[pa.Table | None] = Queue(2 * PREFIXES_AT_ONCE)
     stopped = threading.Event()
 
@@ -174,7 +200,8 @@ def _side_by_side(store: S3Store, prefixes: list[str]) -> Iterator[pa.Table]:
         return None
 
     def list_prefix(prefix: str) -> None:
-        for batch in obstore.list(store, prefix, chunk_size=BATCH_ROWS, return_arrow=True):
+        listed = obstore.list(store, prefix, offset=prefixes[prefix], chunk_size=BATCH_ROWS, return_arrow=True)
+        for batch in listed:
             if stopped.is_set():
                 return
             give(_objects(batch))

@@ -63,6 +63,14 @@ class PlanSpace:
         finally:
             self.database.unregister("added")
 
+    def remove(self, table: str, paths: pa.Table) -> None:
+        """Delete the rows of some paths."""
+        self.database.register("removed", paths)
+        try:
+            self.database.execute(f"DELETE FROM {table} WHERE path IN (SELECT path FROM removed)")  # noqa: S608 -- as above
+        finally:
+            self.database.unregister("removed")
+
     def clear(self, table: str) -> None:
         """Make a table empty."""
         self.database.execute(f"CREATE OR REPLACE TABLE {table} ({TABLES[table]})")
@@ -74,10 +82,11 @@ class PlanSpace:
 
     def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The one row that a query finds."""
-        found: tuple[Any, ...] | None = self.database.execute(query, list(values)).fetchone()
-        if found is None:
-            raise LookupError(f"no row: {query}")
-        return found
+        # All of them: a result that is not read to its end keeps the connection from other work.
+        found: list[tuple[Any, ...]] = self.database.execute(query, list(values)).fetchall()
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} rows: {query}")
+        return found[0]
 
     def batches(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
         """What a query finds, so many rows at a time."""

@@ -1,11 +1,13 @@
 """What a run has to do: the frozen list of images, less what the feature table already has."""
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from verger_rules.decoder_version import DECODER_VERSION
 
 from verger.plan.components import MOST_IMAGE_BYTES, Featurizable, check_components
@@ -111,13 +113,58 @@ def list_bucket(quick: ListObjects, thorough: ListObjects, layout: BucketLayout,
     """
     try:
         listing = _list(quick, layout, space)
-        twice = space.database.execute(_TWICE).fetchone()
-        if twice is None:
+        twice = space.database.execute(_TWICE).fetchall()
+        if not twice:
             return listing
-        why = f"{twice[0]!r} lies there with and without a slash at its end"
+        why = f"{twice[0][0]!r} lies there with and without a slash at its end"
     except UnlistableKeyError as error:
         why = str(error)
     return replace(_list(thorough, layout, space), why_slow=why)
+
+
+def list_inventory(
+    inventory: ListObjects,
+    newer: Callable[[Mapping[str, str]], Iterable[pa.Table]],
+    layout: BucketLayout,
+    space: PlanSpace,
+) -> Listing:
+    """Write the pictures that an inventory tells, and what is known to be newer, into the table `listed`.
+
+    Args:
+        inventory: the objects under the images prefix at an earlier moment.
+        newer: the objects that the inventory lacks, by the last key of each folder that it knows; what it tells of an
+            object wins. Where it raises UnlistableKeyError, there are none.
+        layout: of the bucket.
+        space: see PlanSpace.
+    """
+    last: dict[str, str] = {}
+    listing = _list(lambda: _noting_last(inventory(), layout, last), layout, space)
+    left_out, why = LeftOutFiles(), ""
+    for entry in listing.left_out:
+        left_out.add(entry)
+    try:
+        for some in newer(last):
+            images = images_of(some, layout, left_out)
+            known = pa.table({"path": images["path"]})
+            space.remove("listed", known)
+            space.add("listed", images)
+    except UnlistableKeyError as error:
+        why = str(error)
+    (count,) = space.row("SELECT count(*) FROM listed")
+    return Listing(count, left_out.entries(), why)
+
+
+def _noting_last(objects: Iterable[pa.Table], layout: BucketLayout, last: dict[str, str]) -> Iterator[pa.Table]:
+    """The same objects; the last key of each folder directly under the images prefix is noted."""
+    folder = rf"(?s)^({re.escape(layout.images_prefix)}[^/]*)/.*$"
+    for some in objects:
+        inside = some.filter(pc.match_substring_regex(some["key"], folder))
+        folders = pc.replace_substring_regex(inside["key"], folder, r"\1")
+        pairs = pa.table({"folder": folders, "key": inside["key"]}).sort_by("key")
+        last_of = pairs.group_by("folder", use_threads=False).aggregate([("key", "last")])
+        for name, key in zip(last_of["folder"].to_pylist(), last_of["key_last"].to_pylist(), strict=True):
+            last[name] = max(key, last.get(name, key), key=str.encode)
+        yield some
 
 
 def _list(objects: ListObjects, layout: BucketLayout, space: PlanSpace) -> Listing:

@@ -38,6 +38,8 @@ class Deployment:
         machine_usd_hour: what the machine costs an hour, in US dollars; 0 for what is paid anyway.
         spill_folder: a folder of Airflow's machine in which long lists are sorted; None for the system's temporary one.
         plan_memory_mib: the memory that sorting them may take.
+        inventory_uri: the folder of an S3 Inventory of the bucket, which spares listing it for a plan; None for none.
+        inventory_hours: how old an inventory may be.
         service_role: EMR's service role.
         instance_profile: the instance profile of the cluster's nodes.
         subnet_id: the subnet of the clusters, or several with commas between them; None for the account's default one.
@@ -68,6 +70,8 @@ class Deployment:
     machine_usd_hour: float = 0.0
     spill_folder: Path | None = None
     plan_memory_mib: int = 1024
+    inventory_uri: str | None = None
+    inventory_hours: int = 48
     service_role: str = "EMR_DefaultRole_V2"
     instance_profile: str = "EMR_EC2_DefaultRole"
     subnet_id: str | None = None
@@ -88,6 +92,10 @@ class Deployment:
         if self.plan_memory_mib < LEAST_PLAN_MEMORY_MIB:
             raise ValueError(
                 f"VERGER_PLAN_MEMORY_MIB is {self.plan_memory_mib}: it must be at least {LEAST_PLAN_MEMORY_MIB}"
+            )
+        if self.inventory_uri and not re.fullmatch(r"s3://[^/]+/.+", self.inventory_uri):
+            raise ValueError(
+                f"VERGER_INVENTORY_URI is {self.inventory_uri!r}: write it like s3://bucket/prefix/bucket/configuration"
             )
         if self.wheelhouse_uri and not self.wheelhouse_uri.startswith("s3://"):
             raise ValueError(f"VERGER_WHEELHOUSE_URI is {self.wheelhouse_uri!r}: write it like s3://bucket/wheels")
@@ -147,6 +155,8 @@ class Deployment:
             machine_usd_hour=price("MACHINE_USD_HOUR", cls.machine_usd_hour),
             spill_folder=path("SPILL_FOLDER"),
             plan_memory_mib=whole_number("PLAN_MEMORY_MIB", cls.plan_memory_mib),
+            inventory_uri=value("INVENTORY_URI").rstrip("/") or None,
+            inventory_hours=whole_number("INVENTORY_HOURS", cls.inventory_hours),
             service_role=value("SERVICE_ROLE", cls.service_role),
             instance_profile=value("INSTANCE_PROFILE", cls.instance_profile),
             subnet_id=value("SUBNET_ID") or None,

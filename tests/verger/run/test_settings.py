@@ -174,3 +174,17 @@ def test_a_deployment_waits_longer_for_logs_than_emr_takes_to_copy_them_unless_i
     assert Deployment.from_environment({"VERGER_LOG_SECONDS": "30"}).log_seconds == 30
     with pytest.raises(ValueError, match="VERGER_LOG_SECONDS is 0"):
         Deployment.from_environment({"VERGER_LOG_SECONDS": "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PLAN_MEMORY_MIB", "100"),
+        ("PLAN_MEMORY_MIB", "much"),
+        ("INVENTORY_URI", "s3://lists"),
+        ("INVENTORY_URI", "lists"),
+    ],
+)
+def test_a_plan_s_bounds_and_an_inventory_that_cannot_be_are_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"VERGER_{name} is '?{value}"):
+        Deployment.from_environment({f"VERGER_{name}": value})
