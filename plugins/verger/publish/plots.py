@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from verger.publish.sample import stratified_sample
 from verger.storage.file_names import printable
 
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
@@ -17,6 +18,8 @@ _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
 #: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
 _MOST_VECTOR_POINTS = 2_000
+#: More points hide one another, and cost seconds and gigabytes.
+MOST_POINTS = 100_000
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
 
 
@@ -38,13 +41,14 @@ def draw_scree(ratios: Sequence[float], kind: str) -> bytes:
 
 
 def draw_map(matrix: pa.Table, kind: str) -> bytes:
-    """Draw every image at its first two components, coloured by label."""
+    """Draw the images at their first two components, coloured by label; of more than MOST_POINTS, a sample."""
+    shown = matrix.take(stratified_sample(matrix["label"].combine_chunks(), MOST_POINTS))
     with mpl.rc_context(_SVG_SETTINGS):
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.add_subplot()
-        first = matrix["pc_1"].to_numpy()
-        second = matrix["pc_2"].to_numpy() if "pc_2" in matrix.column_names else first * 0
-        labels = matrix["label"].combine_chunks()
+        first = shown["pc_1"].to_numpy()
+        second = shown["pc_2"].to_numpy() if "pc_2" in matrix.column_names else first * 0
+        labels = shown["label"].combine_chunks()
         names = sorted(set(labels.to_pylist()))
         for number, name in enumerate(names):
             of_label = pc.equal(labels, name).to_numpy(zero_copy_only=False)
@@ -59,6 +63,8 @@ def draw_map(matrix: pa.Table, kind: str) -> bytes:
                 label=_shown(name),
                 rasterized=matrix.num_rows > _MOST_VECTOR_POINTS,
             )
+        if shown.num_rows < matrix.num_rows:
+            axes.set_title(f"a sample of {shown.num_rows:,} of {matrix.num_rows:,} images", fontsize=9)
         axes.set_xlabel("component 1")
         axes.set_ylabel("component 2" if "pc_2" in matrix.column_names else "")
         if len(names) <= _MOST_LEGEND_LABELS:
