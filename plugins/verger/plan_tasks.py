@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
+from obstore.store import S3Store
 from verger_rules.addresses import parse_uri
 
 from verger.arrivals.memory import remember_listing
@@ -33,6 +34,7 @@ from verger.tasks import log_left_out, now
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_s3 import S3Client
+    from pyarrow.fs import FileSystem
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +62,16 @@ def _plan(
     deployment: Deployment, context: "Context", settings: Settings, run: RunLayout, fingerprint: str
 ) -> dict[str, Any]:
     s3 = s3_client(deployment.aws_conn_id, settings.region)
+    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
     latest = read_json(s3, run.layout.latest)
+    before = RunLayout(run.layout, latest["run_id"]).run_file("manifest.parquet") if latest else None
+    table = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
     try:
         with plan_space(PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)) as space:
-            left_out = _list_bucket(deployment, settings, run, space)
-            _read_table(deployment, settings, run, fingerprint, space)
-            _read_previous(deployment, settings, run, latest, space)
+            left_out = _list_bucket(deployment, settings, s3, filesystem, run, space)
+            read_done(filesystem, table, space)
+            # Of the run that `latest.json` points to: what is gone is gone since then.
+            read_previous(filesystem, before, space)
             frozen = freeze_list(space, deciding(fingerprint, settings))
             named = {"run_id": run.run_id, "fingerprint": fingerprint, "created_at": now()}
             plan = make_plan(space, frozen, settings, left_out=left_out, **named)
@@ -85,14 +91,22 @@ def _plan(
     return asdict(plan)
 
 
-def _list_bucket(deployment: Deployment, settings: Settings, run: RunLayout, space: PlanSpace) -> int:
+def _list_bucket(
+    deployment: Deployment,
+    settings: Settings,
+    s3: "S3Client",
+    filesystem: "FileSystem",
+    run: RunLayout,
+    space: PlanSpace,
+) -> int:
     """List the pictures; how many files were left out."""
-    s3, layout = s3_client(deployment.aws_conn_id, settings.region), run.layout
+    layout = run.layout
+    store = bucket_store(deployment.aws_conn_id, settings.region, layout.bucket)
     started = time.monotonic()
     if _by_inventory(deployment, settings):
-        listing = _list_inventory(deployment, settings, layout, space)
+        listing = _list_inventory(deployment, s3, filesystem, store, layout, space)
     else:
-        listing = list_pictures(deployment.aws_conn_id, settings.region, layout, space)
+        listing = list_pictures(s3, store, layout, space)
         if listing.why_slow:
             log.warning("listed by boto3, three minutes per million, for a key that needs it: %s", listing.why_slow)
     log.info("%d pictures listed in %.1f s", listing.images, time.monotonic() - started)
@@ -108,12 +122,16 @@ def _by_inventory(deployment: Deployment, settings: Settings) -> bool:
     return deployment.inventory_uri is not None and settings.bucket == deployment.bucket and not settings.source
 
 
-def _list_inventory(deployment: Deployment, settings: Settings, layout: BucketLayout, space: PlanSpace) -> Listing:
-    s3 = s3_client(deployment.aws_conn_id, settings.region)
+def _list_inventory(
+    deployment: Deployment,
+    s3: "S3Client",
+    filesystem: "FileSystem",
+    store: S3Store,
+    layout: BucketLayout,
+    space: PlanSpace,
+) -> Listing:
     folder, oldest = parse_uri(deployment.inventory_uri or ""), timedelta(hours=deployment.inventory_hours)
     inventory = newest_inventory(s3, folder, layout.bucket, datetime.now(UTC), oldest)
-    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
-    store = bucket_store(deployment.aws_conn_id, settings.region, layout.bucket)
     listing = list_inventory(
         partial(objects_of, filesystem, inventory, layout.images_prefix),
         partial(newer_objects, store, s3, layout),
@@ -129,21 +147,6 @@ def _list_inventory(deployment: Deployment, settings: Settings, layout: BucketLa
     if listing.why_slow:
         log.warning("nothing newer than the inventory was looked for: %s", listing.why_slow)
     return listing
-
-
-def _read_table(deployment: Deployment, settings: Settings, run: RunLayout, fingerprint: str, space: PlanSpace) -> None:
-    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
-    place = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
-    read_done(filesystem, place, space)
-
-
-def _read_previous(
-    deployment: Deployment, settings: Settings, run: RunLayout, latest: dict[str, Any] | None, space: PlanSpace
-) -> None:
-    """The list of the run that `latest.json` points to: what is gone is gone since then."""
-    filesystem = arrow_filesystem(deployment.aws_conn_id, settings.region)
-    before = RunLayout(run.layout, latest["run_id"]).run_file("manifest.parquet") if latest else None
-    read_previous(filesystem, before, space)
 
 
 def _freeze(s3: "S3Client", run: RunLayout, manifest: Path, plan: Plan) -> None:

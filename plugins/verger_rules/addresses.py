@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 #: What the client with which the nodes read has no path for: C0, DEL, and a segment that is empty, `.` or `..`; a
-#: regular expression of Python's re and of RE2.
+#: regular expression of RE2, whose `\z` Python writes `\Z`.
 NEVER_READ = r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|\z)"
 _NEVER_READ = re.compile(NEVER_READ.replace(r"\z", r"\Z"))
 

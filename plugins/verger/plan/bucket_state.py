@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from obstore.store import S3Store
+
 from verger.plan.frozen_list import list_parts, of_listing
 from verger.plan.listing import Listing, objects_at_once, objects_page_by_page
 from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
@@ -28,17 +30,17 @@ class BucketState:
 EMPTY = BucketState(0, hashlib.sha256().hexdigest())
 
 
-def list_pictures(aws_conn_id: str | None, region: str, layout: BucketLayout, space: PlanSpace) -> Listing:
+def list_pictures(s3: "S3Client", store: S3Store, layout: BucketLayout, space: PlanSpace) -> Listing:
     """Write the bucket's pictures into the table `listed`: the quick way, and the thorough one where that cannot."""
-    s3, store = s3_client(aws_conn_id, region), bucket_store(aws_conn_id, region, layout.bucket)
     quick, thorough = partial(objects_at_once, store, s3, layout), partial(objects_page_by_page, s3, layout)
     return list_bucket(quick, thorough, layout, space)
 
 
 def state_at_once(aws_conn_id: str | None, region: str, layout: BucketLayout, limits: PlanLimits) -> BucketState:
     """The state of a bucket, the quick way. Raises PlanSpaceError."""
+    s3, store = s3_client(aws_conn_id, region), bucket_store(aws_conn_id, region, layout.bucket)
     with plan_space(limits) as space:
-        return _state(list_pictures(aws_conn_id, region, layout, space), space)
+        return _state(list_pictures(s3, store, layout, space), space)
 
 
 def state_page_by_page(s3: "S3Client", layout: BucketLayout, limits: PlanLimits) -> BucketState:

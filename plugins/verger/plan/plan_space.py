@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: What a plan is made from. `listed`: the pictures, and what may be one; `readable`: whether the nodes can read it by
 #: its key. `done`: rows of the feature table, with the etag that the picture was read under; `current`: this version of
@@ -53,7 +55,7 @@ class PlanSpace:
     """The open database of one plan, with the tables of TABLES, and the folder that it lies in."""
 
     folder: Path
-    database: duckdb.DuckDBPyConnection
+    database: "duckdb.DuckDBPyConnection"
 
     def add(self, table: str, batch: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> None:
         """Append rows to a table of the database; the columns are the table's, in its order."""
@@ -103,6 +105,9 @@ def plan_space(limits: PlanLimits) -> Iterator[PlanSpace]:
 
     Raises PlanSpaceError when the folder is not there, cannot be written, or has no room: at first, or in the middle.
     """
+    # A tenth of a second that every reading of a DAG, and every other task, does without.
+    import duckdb  # noqa: PLC0415
+
     parent = limits.folder or Path(tempfile.gettempdir())
     _remove_abandoned(parent)
     try:
@@ -123,10 +128,11 @@ def plan_space(limits: PlanLimits) -> Iterator[PlanSpace]:
             space.clear_all()
             yield space
     except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
-        if not _is_of_room(error):
+        of_memory = isinstance(error, duckdb.OutOfMemoryException)
+        if not of_memory and not _is_of_room(error):
             raise
         said = str(error).partition("\n")[0]
-        more = _MORE_MEMORY if isinstance(error, duckdb.OutOfMemoryException) else _MORE_ROOM
+        more = _MORE_MEMORY if of_memory else _MORE_ROOM
         raise PlanSpaceError(f"there is no room left to plan in {folder}: {said}. {more}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -173,7 +179,5 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _is_of_room(error: Exception) -> bool:
-    """Whether an error tells of a full disk, or of memory that could not be spilled."""
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return True
+    """Whether an error tells of a full disk."""
     return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)

@@ -160,10 +160,9 @@ def _noting_last(objects: Iterable[pa.Table], layout: BucketLayout, last: dict[s
     for some in objects:
         inside = some.filter(pc.match_substring_regex(some["key"], folder))
         folders = pc.replace_substring_regex(inside["key"], folder, r"\1")
-        pairs = pa.table({"folder": folders, "key": inside["key"]}).sort_by("key")
-        last_of = pairs.group_by("folder", use_threads=False).aggregate([("key", "last")])
-        for name, key in zip(last_of["folder"].to_pylist(), last_of["key_last"].to_pylist(), strict=True):
-            last[name] = max(key, last.get(name, key), key=str.encode)
+        last_of = pa.table({"folder": folders, "key": inside["key"]}).group_by("folder").aggregate([("key", "max")])
+        for name, key in zip(last_of["folder"].to_pylist(), last_of["key_max"].to_pylist(), strict=True):
+            last[name] = max(key, last.get(name, key))
         yield some
 
 

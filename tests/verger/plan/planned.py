@@ -15,6 +15,7 @@ from verger.plan.bucket_state import list_pictures
 from verger.plan.listing import LISTED, Listing, objects_page_by_page
 from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
 from verger.plan.planning import list_bucket
+from verger.storage.aws_clients import bucket_store, s3_client
 from verger.storage.layout import BucketLayout
 from verger_rules.addresses import is_readable_key, parse_uri
 
@@ -82,4 +83,5 @@ def listed(s3: S3Client, layout: BucketLayout) -> tuple[Listing, list[ListedImag
 def listed_quickly(layout: BucketLayout) -> tuple[Listing, list[ListedImage]]:
     """The same as a run lists it: by obstore, and by boto3 where that cannot."""
     with plan_space(_LIMITS) as space:
-        return list_pictures(None, "eu-west-1", layout, space), images_in(space)
+        s3, store = s3_client(None, "eu-west-1"), bucket_store(None, "eu-west-1", layout.bucket)
+        return list_pictures(s3, store, layout, space), images_in(space)

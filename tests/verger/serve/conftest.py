@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from mypy_boto3_s3 import S3Client
 from verger.storage.layout import BucketLayout, RunLayout
 
 from tests.verger.serve.make_runs import RUNS
-from tools.local_run import processes
+from tools.local_run import airflow_services, processes
 from tools.local_run.airflow_home import AirflowHome
 
 BUCKET = "fruits-tab"
@@ -55,7 +54,7 @@ class S3Server:
     """S3 on a port that stays; what it holds outlives a stop, since moto keeps it in this process."""
 
     def __init__(self) -> None:
-        self._port = _free_port()
+        self._port = airflow_services.free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
@@ -91,7 +90,7 @@ def site(s3_server: S3Server, project: Path, tmp_path_factory: pytest.TempPathFa
     )
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     home = AirflowHome(folder / "airflow", project, Path(sys.executable))
-    port = _free_port()
+    port = airflow_services.free_port()
     environment = {**_outer_environment(), **home.environment(), **_settings(folder, port, s3_server.url)}
     home.home.mkdir()
     made = subprocess.run(
@@ -148,9 +147,3 @@ def _wait(url: str, server: processes.Server) -> None:
         else:
             return
     pytest.fail(f"the API server is not ready:\n{server.log.read_text(errors='replace')[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
