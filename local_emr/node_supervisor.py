@@ -86,10 +86,11 @@ class _Node:
         process = self._running.get(name)
         if process is None:
             return
-        pids = {process.pid}
+        pids = [process.pid]
         if tree:
             table = process_table.processes()
-            pids |= process_table.descendants(process.pid, table) | process_table.in_session(process.pid, table)
+            pids += process_table.descendants(process.pid, table)
+            pids += [other for other in process_table.in_session(process.pid, table) if other not in pids]
         process_table.send(pids, number)
 
     def reap(self) -> None:
@@ -121,8 +122,8 @@ class _Node:
             if time.monotonic() >= deadline:
                 process_table.send(alive, signal.SIGKILL)
             else:
-                process_table.send(alive - asked, signal.SIGTERM)
-                asked |= alive
+                process_table.send([pid for pid in alive if pid not in asked], signal.SIGTERM)
+                asked.update(alive)
             time.sleep(_POLL)
             self.reap()
         self.reap()

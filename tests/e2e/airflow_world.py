@@ -56,7 +56,7 @@ class Airflow:
         for name in names:
             server = self.servers.pop(name)
             below = process_table.descendants(server.process.pid, table)
-            process_table.send(below, signal.SIGKILL)
+            process_table.send([server.process.pid, *below], signal.SIGKILL)
             server.stop()
 
     def stop(self) -> None:

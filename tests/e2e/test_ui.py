@@ -53,6 +53,6 @@ def test_a_run_through_the_ui_without_docker_and_nothing_is_left_after_ctrl_c(pr
             code = program.wait(120)
     assert code == 0, output.read_text("utf-8")
     assert output.read_text("utf-8").rstrip().endswith("Start again to go on.")
-    assert not started & {process.pid for process in process_table.processes()}
+    assert not set(started) & {process.pid for process in process_table.processes()}
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)

@@ -63,7 +63,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def below(process: subprocess.Popen[bytes]) -> set[int]:
-    return set(process_table.descendants(process.pid, process_table.processes())) - {process.pid}
+    return set(process_table.descendants(process.pid, process_table.processes()))
 
 
 def commits(world: JobWorld) -> int:
@@ -131,7 +131,7 @@ def test_no_worker_outlives_the_program_and_it_does_not_outlive_who_started_it(w
         else:
             process.stdin.close()
         assert process.wait(30) != 0
-        wait_until(lambda: not workers & set(process_table.processes()))
+        wait_until(lambda: not workers & {other.pid for other in process_table.processes()})
     finally:
         end(process)
 
