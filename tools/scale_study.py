@@ -30,14 +30,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 FULL_SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (1_000, 2_000, 3_000)
 #: Stages whose memory does not grow with the images are measured at ten times as many.
-TIMES = {"plan": 10}
-#: Stages that would take an hour at the largest of these take this share of each.
-SHARES = {"sheets": 0.2}
+TIMES = {"plan": 10, "featurize_driver": 10, "pca_driver": 10, "publish": 10}
 #: Each stage with the environment and the module that hold it.
 STAGES = {
     "plan": ("airflow", "airflow_stages"),
-    "draw": ("airflow", "airflow_stages"),
-    "sheets": ("airflow", "airflow_stages"),
+    "publish": ("airflow", "airflow_stages"),
     "featurize_driver": ("spark", "spark_stages"),
     "pca_driver": ("spark", "spark_stages"),
     "sums": ("spark", "spark_stages"),
@@ -62,7 +59,7 @@ def measure_stages(sizes: Sequence[int], work: Path, say: Callable[[str], None])
     found: dict[str, list[dict[str, Any]]] = {}
     for stage, (environment, module) in STAGES.items():
         found[stage] = []
-        for images in (round(size * SHARES.get(stage, TIMES.get(stage, 1))) for size in sizes):
+        for images in (size * TIMES.get(stage, 1) for size in sizes):
             say(f"{stage}, {images:,} images")
             python = PROJECT / ".venv" / environment / "bin" / "python"
             command = [str(python), "-m", f"tools.scale.{module}", stage, str(images)]

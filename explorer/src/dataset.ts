@@ -10,10 +10,13 @@ export interface About {
   run_id: string;
   images_uri: string;
   pictures: number;
+  /** How many the run has: more than `pictures` where a sample is shown. Not in data of earlier versions. */
+  of_pictures?: number;
   k: number;
   neighbours: number;
   sheets: { count: number; cell: number; columns: number; cells: number };
   rejects: number;
+  of_rejects?: number;
   scree: { component: number; share: number; kept: boolean }[];
 }
 

@@ -13,7 +13,7 @@ import { NEIGHBOURS, picturePanel } from "./picture_panel";
 import { runView } from "./run_view";
 import { EVERYTHING, indicesOf, measuresOf, visibleOf, type Choice } from "./store";
 import { thumbnail } from "./thumbnails";
-import { count, pictures } from "./words";
+import { count, pictures, shownOf } from "./words";
 
 type View = "map" | "compare" | "run";
 const VIEWS: [View, string][] = [
@@ -105,7 +105,7 @@ class Explorer {
       page.setAttribute("role", "tabpanel");
       page.setAttribute("aria-labelledby", `tab-${view}`);
     }
-    const summary = `${pictures(data.n)} · ${count(data.labels.length)} ${data.labels.length === 1 ? "label" : "labels"} · ${count(data.k)} components`;
+    const summary = `${shownOf(data.n, data.about.of_pictures)} · ${count(data.labels.length)} ${data.labels.length === 1 ? "label" : "labels"} · ${count(data.k)} components`;
     fill(
       this.root,
       h(
@@ -118,6 +118,9 @@ class Explorer {
       ...((run?.["warnings"] as string[] | undefined) ?? []).map((warning) =>
         h("p", { className: "loud", aria: { role: "alert" } }, warning),
       ),
+      (data.about.of_pictures ?? data.n) > data.n
+        ? h("p", { className: "note" }, "This page shows a sample: of each label its share, what is new or has changed first. The matrix (matrix.parquet, matrix.csv) holds all pictures.")
+        : null,
       h("main", {}, ...this.pages.values()),
     );
     this.show("map");

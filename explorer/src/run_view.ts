@@ -253,6 +253,7 @@ function place(run: Facts): HTMLElement {
 
 async function showRejects(about: About, panel: HTMLElement): Promise<void> {
   const title = h("h2", {}, "Pictures that could not be used");
+  const all = (about.of_rejects ?? 0) > about.rejects ? ` The first ${count(about.rejects)} are listed here; rejects.csv has all.` : "";
   if (!about.rejects) return fill(panel, title, h("p", {}, "None."));
   try {
     const found = await readColumns(await readFile("rejects.parquet"));
@@ -270,7 +271,7 @@ async function showRejects(about: About, panel: HTMLElement): Promise<void> {
       fill(list, table(["picture", "reason", "while", "detail"], rows), most < about.rejects ? more : null);
     };
     show();
-    fill(panel, title, h("p", {}, `${pictures(about.rejects)}; the rest of the run is not affected.`), list);
+    fill(panel, title, h("p", {}, `${pictures(about.of_rejects ?? about.rejects)}; the rest of the run is not affected.${all}`), list);
   } catch (error) {
     fill(panel, title, h("p", {}, `They could not be read: ${String(error)}`));
   }

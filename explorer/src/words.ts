@@ -13,6 +13,11 @@ export function pictures(value: number): string {
   return `${count(value)} ${value === 1 ? "picture" : "pictures"}`;
 }
 
+/** How many are shown, and of how many where that is a part. */
+export function shownOf(shown: number, of: number | undefined): string {
+  return of !== undefined && of > shown ? `a sample of ${count(shown)} of ${pictures(of)}` : pictures(shown);
+}
+
 /** A share as whole percent, never rounded up to all or down to none. */
 export function percent(share: number): string {
   if (share > 0 && share < 0.01) return "less than 1 %";

@@ -1,6 +1,7 @@
 """What the tasks do that decide on a run's place, and that work on Airflow's own machine."""
 
 import logging
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -272,6 +273,9 @@ def _program(deployment: Deployment, settings: Settings, run: RunLayout, model: 
         home=deployment.home,
         processes=work.processes,
         seconds=settings.here_minutes * 60,
-        featurize=featurize_arguments(settings, run, model, chunk_images=chunk),
+        featurize=[
+            *featurize_arguments(settings, run, model, chunk_images=chunk),
+            *("--work-folder", str(deployment.spill_folder or tempfile.gettempdir())),
+        ],
         pca=pca_arguments(settings, run, model),
     )

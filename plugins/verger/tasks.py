@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 from verger_rules.addresses import S3Address
+from verger_rules.disk_database import DiskDatabaseError
 
 from verger import preflight
 from verger.arrivals.memory import remember_listing
@@ -160,8 +161,9 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str 
             settings,
             place=_place_facts(deployment, settings, s3, run, cluster_id, regions),
             published_at=now(),
+            limits=PlanLimits(deployment.spill_folder, deployment.plan_memory_mib),
         )
-    except (CountsDisagreeError, results.StepOutputMissingError) as error:
+    except (CountsDisagreeError, results.StepOutputMissingError, DiskDatabaseError) as error:
         raise AirflowFailException(str(error)) from error
     for warning in description["warnings"]:
         log.warning("%s", warning)

@@ -3,15 +3,12 @@
 `pca`, the list of rejects, publishing and the explorer read them and decide nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from verger_rules.answering import UNANSWERED
-from verger_rules.schemas import ANSWERS, ANSWERS_ROWS
-from verger_rules.table_keys import Int64s, ReadColumns, TableKeys
+from verger_rules.schemas import ANSWERS
 
 REASONS = ("stage", "reason", "detail")
 
@@ -20,48 +17,23 @@ class AnswersError(ValueError):
     """A run's answers are not what they must be; the message says what is wrong."""
 
 
-def make_answers(manifest: pa.Table, table: TableKeys, rows: Int64s, read: ReadColumns) -> pa.Table:
-    """The answers of a manifest, schema ANSWERS, in its order.
+def answers_of(listed: pa.Table, rows: pa.Table, names: pa.Array) -> pa.Table:
+    """The answers of some images, schema ANSWERS, in their order.
 
     Args:
-        manifest: schema MANIFEST.
-        table: the keys that `rows` are indexes into, one for each image, as `answering_rows` gives them.
-        rows: see above.
-        read: reads the reasons of the rejects.
-
-    Raises:
-        AnswersError: an image has no answer.
+        listed: the images, schema MANIFEST.
+        rows: of each image what answers it: `place` of its file in `names`, `row`, `featurized`, and why not.
+        names: of the table's files.
     """
-    if missing := int((rows == UNANSWERED).sum()):
-        first = manifest["path"][int(np.flatnonzero(rows == UNANSWERED)[0])].as_py()
-        raise AnswersError(f"{missing} of {len(rows)} images have no row in the feature table, first {first!r}")
-    featurized = table.is_featurized[rows]
-    names = pa.array([file.name for file in table.files], pa.string())
-    of_rejects = _read_reasons(table, rows[~featurized], read)
-    # Each image takes its own reject's reasons; one with features, none.
-    place = pa.array(np.cumsum(~featurized) - 1, mask=featurized)
+    featurized = rows["featurized"]
+    nothing = pa.scalar(None, pa.int64())
     columns = {
-        **{name: manifest[name].combine_chunks() for name in ("path", "label", "etag")},
-        "file": names.take(pa.array(table.file[rows], mask=~featurized)),
-        "row": pa.array(table.row[rows], mask=~featurized),
-        **{name: of_rejects[name].combine_chunks().take(place) for name in REASONS},
+        **{name: listed[name] for name in ("path", "label", "etag")},
+        "file": names.take(pc.if_else(featurized, rows["place"].cast(pa.int64()), nothing).combine_chunks()),
+        "row": pc.if_else(featurized, rows["row"].cast(pa.int64()), nothing),
+        **{name: rows[name] for name in REASONS},
     }
-    return check_answers(pa.table(columns, schema=ANSWERS), manifest["path"])
-
-
-def _read_reasons(table: TableKeys, rows: Int64s, read: ReadColumns) -> pa.Table:
-    """Stage, reason and detail of some rejects, in the order given."""
-    wanted = np.unique(table.file[rows])
-    tables = [read(table.files[int(file)].name, REASONS).select(list(REASONS)) for file in wanted]
-    starts = np.cumsum([0, *(part.num_rows for part in tables)])
-    empty = pa.schema([ANSWERS.field(name) for name in REASONS]).empty_table()
-    together = pa.concat_tables([empty, *(part.cast(empty.schema) for part in tables)])
-    return together.take(pa.array(starts[np.searchsorted(wanted, table.file[rows])] + table.row[rows], pa.int64()))
-
-
-def answer_files(answers: pa.Table) -> list[pa.Table]:
-    """Cut answers into files; as many for the same manifest, so that a second try writes over all of the first's."""
-    return [answers.slice(start, ANSWERS_ROWS) for start in range(0, answers.num_rows, ANSWERS_ROWS)]
+    return check_answers(pa.table(columns, schema=ANSWERS), listed["path"])
 
 
 def has_features(answers: pa.Table) -> pa.ChunkedArray:
@@ -69,13 +41,26 @@ def has_features(answers: pa.Table) -> pa.ChunkedArray:
     return pc.is_valid(answers["file"])
 
 
-def join_answers(files: Sequence[pa.Table]) -> pa.Table:
-    """The answers from their files, in order. Raises AnswersError."""
+def as_answers(part: pa.Table) -> pa.Table:
+    """Some answers with the columns that they must have. Raises AnswersError."""
     try:
-        together = pa.concat_tables([file.select(ANSWERS.names).cast(ANSWERS) for file in files])
+        return part.select(ANSWERS.names).cast(ANSWERS)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
         raise AnswersError(f"they do not have the columns {', '.join(ANSWERS.names)}: {error}") from error
-    return check_answers(together.combine_chunks(), together["path"])
+
+
+def checked_parts(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same parts, as long as they are answers whose paths ascend from each to the next. Raises AnswersError."""
+    last: str | None = None
+    for part in parts:
+        answers = as_answers(part)
+        if answers.num_rows == 0:
+            continue
+        first = answers["path"][0].as_py()
+        if last is not None and first <= last:
+            raise AnswersError(f"an image is answered twice or out of order, first {first!r}")
+        last = answers["path"][-1].as_py()
+        yield check_answers(answers, answers["path"])
 
 
 def check_answers(answers: pa.Table, paths: pa.ChunkedArray) -> pa.Table:

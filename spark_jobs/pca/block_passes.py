@@ -7,15 +7,14 @@ the same bits.
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
-from spark_jobs.pca.feature_blocks import BlockTask, FeatureRows, Vectors, block_tasks, blocks, read_task
+from spark_jobs.pca.feature_blocks import BlockTask, FeatureImages, Vectors, block_tasks, blocks, read_task
 from spark_jobs.pca.moments import Matrix, Moments, merge_in_order, moments_of
 from spark_jobs.pca.pca_model import PcaModel
-from spark_jobs.store.object_store import StoreSettings
 
 # So many the driver adds up in less time than Spark and its workers take to start (`make bench`, 20,000 images).
 DRIVER_IMAGES = 32_768
@@ -36,22 +35,21 @@ class BlockPasses(Protocol):
 
 
 #: Opens the passes over some images, for a step of a name.
-OpenPasses = Callable[[StoreSettings, FeatureRows, str], AbstractContextManager[BlockPasses]]
+OpenPasses = Callable[[FeatureImages, str], AbstractContextManager[BlockPasses]]
 
 
 @contextmanager
-def block_passes(settings: StoreSettings, rows: FeatureRows, name: str) -> Iterator[BlockPasses]:  # noqa: ARG001
+def block_passes(images: FeatureImages, name: str) -> Iterator[BlockPasses]:  # noqa: ARG001
     """The passes over the features of some images by this process, whatever their number: an OpenPasses."""
-    threads = min(DRIVER_THREADS, os.cpu_count() or 1)
-    yield DriverPasses(settings, block_tasks(rows, threads), threads)
+    yield DriverPasses(images, min(DRIVER_THREADS, os.cpu_count() or 1))
 
 
 class DriverPasses:
     """Over features that the driver reads, some tasks at a time."""
 
-    def __init__(self, settings: StoreSettings, tasks: list[BlockTask], threads: int) -> None:
-        self._settings = settings
-        self._tasks = tasks
+    def __init__(self, images: FeatureImages, threads: int) -> None:
+        self._images = images
+        self._tasks = block_tasks(len(images), threads)
         self._threads = threads
 
     def moments(self) -> Moments:
@@ -60,10 +58,10 @@ class DriverPasses:
 
     def scores(self, model: PcaModel) -> Iterator[Matrix]:
         """Block by block."""
-        for scores in self._each(lambda vectors: [model.project(block) for block in blocks(vectors)]):
+        for scores in self._each(lambda parts: [model.project(block) for part in parts for block in blocks(part)]):
             yield from scores
 
-    def _each(self, work: Callable[[Vectors], Result]) -> Iterator[Result]:
+    def _each(self, work: Callable[[Iterable[Vectors]], Result]) -> Iterator[Result]:
         """The results in order; one task a thread is in hand, and one result waits."""
         with ThreadPoolExecutor(self._threads) as pool:
             remaining, window = iter(self._tasks), deque[Future[Result]]()
@@ -77,10 +75,10 @@ class DriverPasses:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _do(self, work: Callable[[Vectors], Result], task: BlockTask) -> Result:
-        return work(read_task(self._settings, task))
+    def _do(self, work: Callable[[Iterable[Vectors]], Result], task: BlockTask) -> Result:
+        return work(read_task(self._images, task))
 
 
-def moments_of_blocks(vectors: Vectors) -> Moments:
-    """The moments of a task's vectors."""
-    return merge_in_order(moments_of(block) for block in blocks(vectors))
+def moments_of_blocks(parts: Iterable[Vectors]) -> Moments:
+    """The moments of a task's vectors, each part a whole number of blocks but for the last."""
+    return merge_in_order(moments_of(block) for part in parts for block in blocks(part))

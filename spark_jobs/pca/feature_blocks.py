@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -12,21 +13,23 @@ import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.answers import has_features
 from verger_rules.model import FEATURES
-from verger_rules.table_keys import Int64s
+from verger_rules.row_parts import in_parts
 
 from spark_jobs.job_errors import RefusedError, StepFailedError
+from spark_jobs.store.answers_store import AnswerGroup, read_group
 from spark_jobs.store.object_store import StoreSettings
 from spark_jobs.store.remote_file import RemoteFile
 
 # Images of a block: 10 MB in float64. Results are added up block by block in path order, so that they do not depend
 # on how the table's files happen to be cut or on the size of the cluster.
 BLOCK_IMAGES = 1024
-# Blocks of a task at most (a power of two, see `merge_in_order`): 42 MB of float32 in a worker.
-TASK_BLOCKS = 8
+# Blocks that a task reads at a time (a power of two, see `merge_in_order`): 42 MB of float32 in a worker.
+READ_BLOCKS = 8
 TASKS_PER_SLOT = 3
 READS_AT_ONCE = 4
 
 Vectors = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 Number = TypeVar("Number", np.float32, np.float64)
 
 
@@ -45,79 +48,96 @@ class FileRows:
 
 
 @dataclass(frozen=True)
+class FeatureImages:
+    """The images of a run that have features, in path order: their answers tell where the features lie.
+
+    Attributes:
+        settings: of the store.
+        table: folder of the feature table.
+        groups: of the run's answers.
+    """
+
+    settings: StoreSettings
+    table: S3Address
+    groups: tuple[AnswerGroup, ...]
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return sum(group.featurized for group in self.groups)
+
+    def read(self, columns: Sequence[str], start: int, stop: int, at_once: int) -> Iterator[pa.Table]:
+        """Some columns of the answers of the images `start` to `stop` - 1, in order, so many at a time.
+
+        Raises what `read_group` does.
+        """
+        yield from in_parts(self._between(columns, start, stop), at_once)
+
+    def _between(self, columns: Sequence[str], start: int, stop: int) -> Iterator[pa.Table]:
+        for group in self.groups:
+            if group.first < stop and start < group.first + group.featurized:
+                answers = read_group(self.settings, group, [*columns, "file"])
+                images = answers.filter(has_features(answers)).select(list(columns))
+                first = max(0, start - group.first)
+                yield images.slice(first, min(stop - group.first, group.featurized) - first)
+
+
+@dataclass(frozen=True)
 class BlockTask:
     """The work of one task: consecutive images in path order, a whole number of blocks (the last may be short)."""
 
     index: int
+    start: int
     images: int
-    sources: tuple[FileRows, ...]
 
 
-@dataclass(frozen=True)
-class FeatureRows:
-    """Where the features of a run's images lie, in path order.
-
-    Attributes:
-        files: the files that hold them.
-        file: index into `files`, [images].
-        row: row number within its file, [images].
-    """
-
-    files: tuple[S3Address, ...]
-    file: Int64s
-    row: Int64s
-
-    def __len__(self) -> int:
-        """How many images there are."""
-        return len(self.file)
-
-
-def rows_of_answers(answers: pa.Table, folder: S3Address) -> FeatureRows:
-    """Where the images with features have them, from a run's answers (schema ANSWERS) and the table's folder."""
-    found = answers.filter(has_features(answers))
-    encoded = found["file"].combine_chunks().dictionary_encode()
-    names = [folder.child(name) for name in encoded.dictionary.to_pylist()]
-    return FeatureRows(tuple(names), encoded.indices.to_numpy().astype(np.int64), found["row"].to_numpy())
-
-
-def blocks_per_task(images: int, slots: int) -> int:
-    """How many blocks a task gets: the largest power of two up to TASK_BLOCKS that leaves each slot enough tasks."""
+def blocks_per_task(images: int, slots: int, most: int | None) -> int:
+    """How many blocks a task gets: the largest power of two, up to `most`, that leaves each slot enough tasks."""
     blocks = -(-images // BLOCK_IMAGES)
-    count = TASK_BLOCKS
-    while count > 1 and blocks / count < TASKS_PER_SLOT * slots:
-        count //= 2
+    count = 1
+    while (most is None or count < most) and blocks / (2 * count) >= TASKS_PER_SLOT * slots:
+        count *= 2
     return count
 
 
-def block_tasks(rows: FeatureRows, slots: int) -> list[BlockTask]:
-    """Cut the images into tasks."""
-    length = blocks_per_task(len(rows), slots) * BLOCK_IMAGES
+def block_tasks(images: int, slots: int, most: int | None = READ_BLOCKS) -> list[BlockTask]:
+    """Cut images into tasks of at most so many blocks each; without a bound, into as few as keep the slots at work."""
+    length = blocks_per_task(images, slots, most) * BLOCK_IMAGES
     return [
-        BlockTask(index, min(length, len(rows) - start), _sources(rows, slice(start, start + length)))
-        for index, start in enumerate(range(0, len(rows), length))
+        BlockTask(index, start, min(length, images - start)) for index, start in enumerate(range(0, images, length))
     ]
 
 
-def _sources(rows: FeatureRows, images: slice) -> tuple[FileRows, ...]:
-    file, row = rows.file[images], rows.row[images]
-    order = np.lexsort((row, file))
-    cuts = np.flatnonzero(np.diff(file[order])) + 1
-    return tuple(FileRows(rows.files[int(file[places[0]])], row[places], places) for places in np.split(order, cuts))
-
-
-def read_task(settings: StoreSettings, task: BlockTask) -> Vectors:
-    """The features of a task's images, float32 [images, 1280].
+def read_task(images: FeatureImages, task: BlockTask) -> Iterator[Vectors]:
+    """The features of a task's images, float32 [n, 1280] each, some blocks at a time.
 
     Raises:
         RefusedError: a value is not finite, or a row has not 1,280 of them.
         StepFailedError: a file cannot be read.
     """
-    vectors = np.empty((task.images, FEATURES), np.float32)
+    for answers in images.read(("file", "row"), task.start, task.start + task.images, READ_BLOCKS * BLOCK_IMAGES):
+        yield read_vectors(images, answers)
+
+
+def read_vectors(images: FeatureImages, answers: pa.Table) -> Vectors:
+    """The features of some images, float32 [n, 1280], from where their answers (columns file, row) say they lie.
+
+    Raises what `read_task` does.
+    """
+    vectors = np.empty((answers.num_rows, FEATURES), np.float32)
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        parts = pool.map(lambda source: (source, read_rows(settings, source)), task.sources)
-        for source, part in parts:
+        sources = _sources(answers, images.table)
+        for source, part in zip(sources, pool.map(partial(read_rows, images.settings), sources), strict=True):
             vectors[source.places] = part
     return vectors
+
+
+def _sources(answers: pa.Table, table: S3Address) -> list[FileRows]:
+    encoded = answers["file"].combine_chunks().dictionary_encode()
+    file, row = encoded.indices.to_numpy().astype(np.int64), answers["row"].to_numpy()
+    order = np.lexsort((row, file))
+    cuts = np.flatnonzero(np.diff(file[order])) + 1
+    names = encoded.dictionary.to_pylist()
+    return [FileRows(table.child(names[int(file[places[0]])]), row[places], places) for places in np.split(order, cuts)]
 
 
 def blocks(vectors: npt.NDArray[Number]) -> Iterator[npt.NDArray[Number]]:

@@ -1,6 +1,6 @@
 """The files of a result: streamed where they grow with the number of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -15,6 +15,8 @@ from spark_jobs.pca.moments import Matrix
 from spark_jobs.pca.pca_model import PcaModel
 from spark_jobs.store.object_store import StoreSettings, write_bytes
 from spark_jobs.store.remote_file import UploadedFile
+
+REJECT_COLUMNS = ["path", "label", "stage", "reason", "detail"]
 
 
 def matrix_schema(k: int) -> pa.Schema:
@@ -78,20 +80,41 @@ def write_explained_variance(settings: StoreSettings, folder: S3Address, model: 
     _write_both(settings, folder, "explained_variance.csv", rows)
 
 
-def write_rejects(settings: StoreSettings, folder: S3Address, rejects: pa.Table) -> None:
-    """Write `rejects.csv`, the images that are not in the matrix and why, and the same for Excel."""
-    _write_both(settings, folder, "rejects.csv", rejects.select(["path", "label", "stage", "reason", "detail"]))
+def write_rejects(settings: StoreSettings, folder: S3Address, images: int, parts: Iterable[pa.Table]) -> None:
+    """Write `rejects.csv`, the images that are not in the matrix and why, and the same for Excel if it can hold them.
+
+    Args:
+        settings: of the store.
+        folder: of the results.
+        images: how many were rejected.
+        parts: their answers, which are read one after the other.
+    """
+    with ExitStack() as open_files:
+        as_csv = open_files.enter_context(UploadedFile(settings, folder.child("rejects.csv")))
+        as_csv.write(to_text_csv([REJECT_COLUMNS]))
+        for_excel = None
+        if images <= MOST_ROWS:
+            for_excel = open_files.enter_context(UploadedFile(settings, folder.child(excel_name("rejects.csv"))))
+            for_excel.write(excel_header(REJECT_COLUMNS))
+        for part in parts:
+            rows = part.select(REJECT_COLUMNS)
+            as_csv.write(to_text_csv(_harmless_rows(rows)))
+            if for_excel:
+                for_excel.write(excel_rows(rows))
 
 
 def _write_both(settings: StoreSettings, folder: S3Address, name: str, rows: pa.Table) -> None:
     """Write a table as CSV, and for Excel where it can hold so many rows."""
-    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
-    lines = zip(*(column.to_pylist() for column in columns), strict=True)
-    write_bytes(settings, folder.child(name), to_text_csv(rows.column_names, lines))
+    write_bytes(settings, folder.child(name), to_text_csv([rows.column_names, *_harmless_rows(rows)]))
     if rows.num_rows <= MOST_ROWS:
         write_bytes(settings, folder.child(excel_name(name)), excel_file(rows))
 
 
-def to_text_csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
-    """A CSV file of text that is harmless already, and numbers; its lines end with a newline only."""
-    return "".join(f"{csv_line(cells)}\n" for cells in (header, *lines)).encode()
+def _harmless_rows(rows: pa.Table) -> Iterator[Sequence[object]]:
+    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def to_text_csv(lines: Iterable[Sequence[object]]) -> bytes:
+    """Lines of a CSV file of text that is harmless already, and numbers; they end with a newline only."""
+    return "".join(f"{csv_line(cells)}\n" for cells in lines).encode()

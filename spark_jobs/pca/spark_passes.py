@@ -10,11 +10,10 @@ from pyspark import SparkContext
 from pyspark.storagelevel import StorageLevel
 
 from spark_jobs.pca.block_passes import DRIVER_IMAGES, BlockPasses, block_passes, moments_of_blocks
-from spark_jobs.pca.feature_blocks import BlockTask, FeatureRows, block_tasks, blocks, read_task
+from spark_jobs.pca.feature_blocks import BlockTask, FeatureImages, block_tasks, blocks, read_task
 from spark_jobs.pca.moments import Matrix, Moments, merge_in_order, pack, unpack
 from spark_jobs.pca.pca_model import PcaModel
 from spark_jobs.place.spark_context import close_context, open_context, task_slots
-from spark_jobs.store.object_store import StoreSettings
 from spark_jobs.worker.shared import Shared
 
 if TYPE_CHECKING:
@@ -27,34 +26,38 @@ Packed = tuple[int, bytes, bytes]
 
 
 @contextmanager
-def spark_passes(settings: StoreSettings, rows: FeatureRows, name: str) -> Iterator[BlockPasses]:
+def spark_passes(images: FeatureImages, name: str) -> Iterator[BlockPasses]:
     """The passes over the features of some images; Spark starts only if there are more than DRIVER_IMAGES."""
-    if len(rows) <= DRIVER_IMAGES:
-        with block_passes(settings, rows, name) as passes:
+    if len(images) <= DRIVER_IMAGES:
+        with block_passes(images, name) as passes:
             yield passes
         return
     spark = open_context(name)
     try:
-        yield SparkPasses(spark, settings, block_tasks(rows, task_slots(spark)))
+        yield SparkPasses(spark, images, task_slots(spark))
     finally:
         close_context(spark)
 
 
 class SparkPasses:
-    """Over features that the executors read, a task's at a time."""
+    """Over features that the executors read, a task's at a time, some blocks of it at once."""
 
-    def __init__(self, spark: SparkContext, settings: StoreSettings, tasks: list[BlockTask]) -> None:
+    def __init__(self, spark: SparkContext, images: FeatureImages, slots: int) -> None:
         self._spark = spark
-        self._settings = settings
-        self._tasks = tasks
+        self._slots = slots
+        self._count = len(images)
+        # Every task needs to know which answers are its own, of all of them.
+        self._images = spark.broadcast(images)
 
     def moments(self) -> Moments:
         """Per block, merged in path order as a tree.
 
-        However many tasks there are, the driver gets at most MERGED_AT_ONCE partial results.
+        As few tasks as keep the slots at work, whatever the number of images: each partial result travels. And the
+        driver gets at most MERGED_AT_ONCE of them.
         """
-        partials: RDD[tuple[int, Packed]] = self._parallel().map(partial(_task_moments, self._settings))
-        count = len(self._tasks)
+        tasks = block_tasks(self._count, self._slots, most=None)
+        partials: RDD[tuple[int, Packed]] = self._parallel(tasks).map(partial(_task_moments, self._images))
+        count = len(tasks)
         while count > MERGED_AT_ONCE:
             count = -(-count // MERGED_AT_ONCE)
             partials = partials.map(_under_parent).groupByKey(count, _number).map(_merged)
@@ -64,7 +67,8 @@ class SparkPasses:
     def scores(self, model: PcaModel) -> Iterator[Matrix]:
         """Computed in parallel and kept on the executors' disks; the driver holds one task's at a time."""
         broadcast = self._spark.broadcast(model)
-        scores = self._parallel().map(partial(_task_scores, self._settings, broadcast))
+        tasks = block_tasks(self._count, self._slots)
+        scores = self._parallel(tasks).map(partial(_task_scores, self._images, broadcast))
         scores.persist(StorageLevel.DISK_ONLY)
         # All tasks at once, in parallel; the iterator below would run them one after the other.
         scores.count()
@@ -72,12 +76,12 @@ class SparkPasses:
             yield from blocks(np.frombuffer(content).reshape(-1, model.k))
         scores.unpersist()
 
-    def _parallel(self) -> "RDD[BlockTask]":
-        return self._spark.parallelize(self._tasks, len(self._tasks))
+    def _parallel(self, tasks: list[BlockTask]) -> "RDD[BlockTask]":
+        return self._spark.parallelize(tasks, len(tasks))
 
 
-def _task_moments(settings: StoreSettings, task: BlockTask) -> tuple[int, Packed]:
-    return task.index, pack(moments_of_blocks(read_task(settings, task)))
+def _task_moments(images: Shared, task: BlockTask) -> tuple[int, Packed]:
+    return task.index, pack(moments_of_blocks(read_task(images.value, task)))
 
 
 def _under_parent(partial_result: tuple[int, Packed]) -> tuple[int, tuple[int, Packed]]:
@@ -94,6 +98,7 @@ def _merged(group: tuple[int, Iterable[tuple[int, Packed]]]) -> tuple[int, Packe
     return parent, pack(merge_in_order(unpack(packed) for _, packed in sorted(children)))
 
 
-def _task_scores(settings: StoreSettings, broadcast: Shared, task: BlockTask) -> bytes:
+def _task_scores(images: Shared, broadcast: Shared, task: BlockTask) -> bytes:
     model: PcaModel = broadcast.value
-    return b"".join(model.project(block).tobytes() for block in blocks(read_task(settings, task)))
+    parts = read_task(images.value, task)
+    return b"".join(model.project(block).tobytes() for part in parts for block in blocks(part))

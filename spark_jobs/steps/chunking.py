@@ -1,10 +1,7 @@
-"""How the work is cut: chunks that are committed as one, and the partitions of a chunk."""
-
-from collections.abc import Iterator
+"""How a chunk is cut into partitions."""
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 # Images of a partition, and so rows of a file (7 MB): few enough that the step's progress moves every few seconds and
 # that no core waits long for the last one, many enough that a table of millions of images has few files to open.
@@ -12,12 +9,6 @@ PARTITION_IMAGES = 1024
 # Bytes of a file that take about as long to decode as the model takes for one picture.
 BYTES_PER_INFERENCE = 120_000
 LARGEST_COST = 12.0
-
-
-def chunks(todo: pa.Table, images: int) -> Iterator[pa.Table]:
-    """Cut the images to do into runs of `images` rows, in their order."""
-    for start in range(0, todo.num_rows, images):
-        yield todo.slice(start, images).combine_chunks()
 
 
 def partition_bounds(sizes: npt.NDArray[np.int64], slots: int) -> list[int]:

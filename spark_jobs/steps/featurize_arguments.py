@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from verger_rules.addresses import S3Address
 
@@ -38,6 +39,8 @@ class FeaturizeArguments:
     retry_rejects: bool
     compact_above: int
     grace_hours: int
+    work_folder: Path
+    list_memory_mib: int
 
 
 def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
@@ -65,4 +68,6 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     add("--retry-rejects", action="store_true", help="try the rejects of earlier runs again")
     add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small files that may pile up")
     add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need merged files")
+    add("--work-folder", type=Path, default=Path(), help="of this machine, for lists that its memory could not hold")
+    add("--list-memory-mib", type=whole_number(128, 1_000_000), default=512, help="memory for these lists")
     return FeaturizeArguments(**vars(parser.parse_args(argv)))

@@ -1,10 +1,10 @@
 """What a featurize step tells when it is done: the figures of `featurize.json`, and whether it may count as done."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,37 +45,59 @@ class Work:
     seconds: float
 
 
-@dataclass(frozen=True)
+class RejectReason(TypedDict):
+    """How many images one stage and reason took, and the first of them."""
+
+    stage: str
+    reason: str
+    images: int
+    example: str
+
+
+@dataclass
 class Outcome:
-    """How the manifest's images are answered after the step.
+    """How the manifest's images are answered after the step, counted part by part.
 
     Attributes:
-        listed, featurized, rejected: images of the manifest.
-        rejects: the answers of those that were rejected, schema ANSWERS.
+        listed, featurized: images of the manifest.
+        reasons: why the others were rejected, by stage and reason.
     """
 
-    listed: int
-    featurized: int
-    rejected: int
-    rejects: pa.Table
+    listed: int = 0
+    featurized: int = 0
+    reasons: dict[tuple[str, str], RejectReason] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """Images of the manifest without features."""
+        return self.listed - self.featurized
+
+    def add(self, answers: pa.Table) -> None:
+        """Count some answers, schema ANSWERS."""
+        rejects = answers.filter(pc.invert(has_features(answers)))
+        self.listed += answers.num_rows
+        self.featurized += answers.num_rows - rejects.num_rows
+        for group in _grouped(rejects):
+            known = self.reasons.setdefault((group["stage"], group["reason"]), group)
+            if known is not group:
+                known["images"] += group["images"]
+
+    def counting(self, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The same answers, counted as they pass."""
+        for part in parts:
+            self.add(part)
+            yield part
+
+    def reject_reasons(self) -> list[RejectReason]:
+        """How many images each stage and reason took, the most first, each with its first image."""
+        return sorted(self.reasons.values(), key=lambda group: (-group["images"], group["stage"], group["reason"]))
 
 
-def outcome_of(answers: pa.Table) -> Outcome:
-    """Count the answers of a manifest, schema ANSWERS."""
-    rejects = answers.filter(pc.invert(has_features(answers)))
-    return Outcome(answers.num_rows, answers.num_rows - rejects.num_rows, rejects.num_rows, rejects)
-
-
-def reject_reasons(rejects: pa.Table) -> list[dict[str, Any]]:
-    """How many images each stage and reason took, the most first, each with its first image."""
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rejects.select(["path", "stage", "reason"]).to_pylist():
-        group = groups.setdefault(
-            (row["stage"], row["reason"]),
-            {"stage": row["stage"], "reason": row["reason"], "images": 0, "example": row["path"]},
-        )
-        group["images"] += 1
-    return sorted(groups.values(), key=lambda group: (-group["images"], group["stage"], group["reason"]))
+def _grouped(rejects: pa.Table) -> Iterator[RejectReason]:
+    groups = rejects.group_by(["stage", "reason"], use_threads=False).aggregate([("path", "count"), ("path", "first")])
+    columns = (groups[name].to_pylist() for name in ("stage", "reason", "path_count", "path_first"))
+    for stage, reason, images, example in zip(*columns, strict=True):
+        yield {"stage": stage, "reason": reason, "images": images, "example": example}
 
 
 def check_outcome(outcome: Outcome, max_reject_rate: float) -> None:
@@ -89,7 +111,7 @@ def check_outcome(outcome: Outcome, max_reject_rate: float) -> None:
         return
     reasons = "; ".join(
         f"{group['stage']}/{group['reason']} x {group['images']}, as {group['example']}"
-        for group in reject_reasons(outcome.rejects)[:REASONS_IN_MESSAGE]
+        for group in outcome.reject_reasons()[:REASONS_IN_MESSAGE]
     )
     counts = f"{outcome.rejected} of {outcome.listed} images ({share:.1%}) were rejected"
     if not outcome.featurized:
@@ -127,10 +149,12 @@ def metrics(args: FeaturizeArguments, model: Model, outcome: Outcome, work: Work
         "images_per_second": round(images / work.seconds, 1) if images else 0.0,
         "chunks": work.chunks,
         "worker_peak_mib": round(totals.get("peak_mib", 0.0)),
-        "reject_reasons": reject_reasons(outcome.rejects),
+        "reject_reasons": outcome.reject_reasons(),
         "total_featurized": outcome.featurized,
         "total_rejected": outcome.rejected,
-        "versions": versions(("pyspark", "numpy", "pillow", "pyarrow", "deltalake", "obstore", "ai-edge-litert")),
+        "versions": versions(
+            ("pyspark", "numpy", "pillow", "pyarrow", "deltalake", "duckdb", "obstore", "ai-edge-litert")
+        ),
         "finished_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

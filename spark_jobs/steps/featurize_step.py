@@ -3,31 +3,31 @@
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from verger_rules.answering import answering_rows, decoded_otherwise, rows_to_do
-from verger_rules.answers import AnswersError, make_answers
+from verger_rules.answering import Answering
+from verger_rules.answers import AnswersError
 from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.delta_table import TablePlace, next_chunk, open_table, version_of
+from verger_rules.delta_table import TablePlace, live_files, next_chunk, open_table, version_of
 from verger_rules.layout import progress_address, run_slug, table_folder, worker_signs_folder
-from verger_rules.table_keys import TableKeys
 
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.place.time_limit import NO_LIMIT, TimeLimit
 from spark_jobs.place.work_place import Workers, WorkPlace
 from spark_jobs.steps.chunk_writer import ChunkJob, process_chunk
-from spark_jobs.steps.chunking import chunks
 from spark_jobs.steps.featurize_arguments import FeaturizeArguments
-from spark_jobs.steps.featurize_report import StepTimes, Work, check_outcome, metrics, outcome_of
+from spark_jobs.steps.featurize_report import Outcome, StepTimes, Work, check_outcome, metrics
 from spark_jobs.steps.manifest import read_manifest
 from spark_jobs.steps.model_files import Model, read_model
 from spark_jobs.steps.progress import Progress, StepReporter
 from spark_jobs.steps.table_upkeep import Upkeep, keep_small
+from spark_jobs.steps.todo_list import TodoList, write_todo
 from spark_jobs.steps.warm_up import warm_up
 from spark_jobs.store.answers_store import write_answers
+from spark_jobs.store.list_database import list_database
 from spark_jobs.store.object_store import StoreSettings, store_settings, write_json
-from spark_jobs.store.table_store import column_reader, read_table, table_place
+from spark_jobs.store.table_store import column_reader, table_place
 from spark_jobs.worker.fetch import FetchLimits
 from spark_jobs.worker.infer import SharedModel
 from spark_jobs.worker.partition_work import WorkLimits
@@ -73,23 +73,23 @@ def featurized(args: FeaturizeArguments, working: Working, reporter: StepReporte
     settings = working.settings
     model = read_model(settings, args.model_uri, args.engine)
     warn_of_random(model)
-    manifest = read_manifest(settings, args.manifest_uri)
-    table_at = table_place(settings, table_folder(args.features_uri, model.fingerprint))
-    version = version_of(open_table(table_at))
-    table = read_table(settings, table_at)
-    todo = rows_to_do(manifest, table, run_slug(args.run_id), retry_rejects=args.retry_rejects)
-    print(f"featurize: {manifest.num_rows} images listed, {todo.num_rows} to do", flush=True)
-    if again := decoded_otherwise(todo, table):
-        print(f"featurize: {again} of them were decoded by other rules and are computed again, once", flush=True)
-    began = time.monotonic()
-    work = compute(args, working, table_at, model, Todo(manifest, todo, table), reporter)
-    computed = time.monotonic()
-    reporter.enter("compact")
-    keep_small(table_at, Upkeep(args.compact_above, args.grace_hours), version)
-    reporter.enter("check")
-    answers = decide(args, settings, table_at, manifest, table)
-    write_answers(settings, args.answers_uri, answers)
-    outcome = outcome_of(answers)
+    with list_database(args.work_folder, args.list_memory_mib) as database:
+        manifest = read_manifest(settings, args.manifest_uri, database.folder)
+        answering = Answering(database, manifest, run_slug(args.run_id))
+        table = table_place(settings, table_folder(args.features_uri, model.fingerprint))
+        version = version_of(open_table(table))
+        lists = Lists(settings, table, answering, database.folder)
+        todo = lists.todo(args)
+        print(f"featurize: {manifest.images} images listed, {todo.images} to do", flush=True)
+        if again := answering.decoded_otherwise(retry_rejects=args.retry_rejects):
+            print(f"featurize: {again} of them were decoded by other rules and are computed again, once", flush=True)
+        began = time.monotonic()
+        work = compute(args, working, model, lists, todo, reporter)
+        computed = time.monotonic()
+        reporter.enter("compact")
+        keep_small(table, Upkeep(args.compact_above, args.grace_hours), version)
+        reporter.enter("check")
+        outcome = decide(args, lists)
     times = StepTimes(time.monotonic() - started, began - started, computed - began)
     report = metrics(args, model, outcome, work, times)
     check_outcome(outcome, args.max_reject_rate)
@@ -97,47 +97,54 @@ def featurized(args: FeaturizeArguments, working: Working, reporter: StepReporte
 
 
 @dataclass(frozen=True)
-class Todo:
-    """What is to do, and what that was found from: the manifest's rows that no row of the table answered."""
+class Lists:
+    """The manifest and the table's keys, compared on this machine's disk."""
 
-    manifest: pa.Table
-    images: pa.Table
-    table: TableKeys
+    settings: StoreSettings
+    table: TablePlace
+    answering: Answering
+    folder: Path
+
+    def compare(self) -> None:
+        """Find which row answers each image, of those that readers see now. Raises TableError, StepFailedError."""
+        files = live_files(open_table(self.table))
+        self.answering.read_keys(files, column_reader(self.settings, self.table.folder))
+        self.answering.decide()
+
+    def todo(self, args: FeaturizeArguments) -> TodoList:
+        """The images that no row of the table answers now. Raises what `compare` does."""
+        self.compare()
+        images = self.answering.unanswered(retry_rejects=args.retry_rejects)
+        return write_todo(self.folder / "todo.parquet", images, args.chunk_images)
 
 
 def compute(
-    args: FeaturizeArguments,
-    working: Working,
-    table_at: TablePlace,
-    model: Model,
-    todo: Todo,
-    reporter: StepReporter,
+    args: FeaturizeArguments, working: Working, model: Model, lists: Lists, todo: TodoList, reporter: StepReporter
 ) -> Work:
     """Compute and commit what is to do, chunk by chunk."""
-    images = todo.images
-    if images.num_rows == 0:
+    if todo.images == 0:
         return Work({}, 0, 0.0)
     reporter.enter("start")
     with working.place.open(f"verger featurize {args.run_id}") as workers:
-        job = chunk_job(args, working.settings, table_at, model, workers)
+        job = chunk_job(args, working.settings, lists.table, model, workers)
         warm_up(workers, job.model)
         began = time.monotonic()
-        reporter.enter("compute", lambda: progress_of(workers.totals, images.num_rows, time.monotonic() - began))
+        images = todo.images
+        reporter.enter("compute", lambda: progress_of(workers.totals, images, time.monotonic() - began))
         count = 0
         for _ in range(ROUNDS):
-            committed, whole = process_chunks(job, images, args.chunk_images, working.limit)
+            committed, whole = process_chunks(job, todo, working.limit)
             count += committed
             if not whole:
-                table = read_table(working.settings, table_at, todo.table)
-                images = rows_to_do(todo.manifest, table, job.slug, retry_rejects=args.retry_rejects)
-            if whole or images.num_rows == 0:
+                todo = lists.todo(args)
+            if whole or todo.images == 0:
                 return Work(workers.totals, count, time.monotonic() - began)
         raise StepFailedError(
             f"another try of run {args.run_id} computes the same images: wait until it has ended, then run again"
         )
 
 
-def process_chunks(job: ChunkJob, images: pa.Table, chunk_images: int, limit: TimeLimit) -> tuple[int, bool]:
+def process_chunks(job: ChunkJob, todo: TodoList, limit: TimeLimit) -> tuple[int, bool]:
     """Commit images chunk by chunk: how many chunks count, and whether these are all.
 
     Where another try of this run committed a chunk meanwhile, ours of that number does not count, and what is left to
@@ -147,13 +154,12 @@ def process_chunks(job: ChunkJob, images: pa.Table, chunk_images: int, limit: Ti
         CutOffError: the time is over, and there are chunks left.
     """
     first = next_chunk(open_table(job.place), job.slug)
-    cut = list(chunks(images, chunk_images))
-    for number, part in enumerate(cut):
-        limit.check(f"{len(cut) - number} of {len(cut)} chunks are not computed yet; those that are count")
-        if not process_chunk(job, first + number, part):
+    for number in range(todo.chunks):
+        limit.check(f"{todo.chunks - number} of {todo.chunks} chunks are not computed yet; those that are count")
+        if not process_chunk(job, first + number, todo.chunk(number)):
             print(f"featurize: another try of this run was faster with chunk {first + number}", flush=True)
             return number, False
-    return len(cut), True
+    return todo.chunks, True
 
 
 def chunk_job(
@@ -173,20 +179,19 @@ def chunk_job(
     )
 
 
-def decide(
-    args: FeaturizeArguments, settings: StoreSettings, table_at: TablePlace, manifest: pa.Table, before: TableKeys
-) -> pa.Table:
-    """Which row answers each image of the manifest, decided here and nowhere else; schema ANSWERS.
+def decide(args: FeaturizeArguments, lists: Lists) -> Outcome:
+    """Write which row answers each image of the manifest, decided here and nowhere else, and count them.
 
     Raises:
         StepFailedError: an image has no answer.
     """
-    table = read_table(settings, table_at, before)
-    rows = answering_rows(manifest, table, run_slug(args.run_id))
+    lists.compare()
+    outcome = Outcome()
     try:
-        return make_answers(manifest, table, rows, column_reader(settings, table_at.folder))
+        write_answers(lists.settings, args.answers_uri, outcome.counting(lists.answering.answers()))
     except AnswersError as error:
         raise StepFailedError(f"{error} (decoder {DECODER_VERSION}): run again") from error
+    return outcome
 
 
 def warn_of_random(model: Model) -> None:

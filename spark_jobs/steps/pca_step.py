@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from verger_rules.answers import has_features
+import pyarrow.compute as pc
+from verger_rules.answers import as_answers, has_features
 from verger_rules.layout import progress_address, table_folder
 from verger_rules.model import FEATURES
+from verger_rules.schemas import ANSWERS
 
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.pca.block_passes import BlockPasses, OpenPasses
-from spark_jobs.pca.feature_blocks import FeatureRows, rows_of_answers
+from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, FeatureImages
 from spark_jobs.pca.pca_model import PcaModel, check_k, choose_k, fit
 from spark_jobs.pca.pca_model_files import load_model, save_model
 from spark_jobs.pca.pca_warnings import warnings_of
@@ -25,10 +27,10 @@ from spark_jobs.pca.results_writer import (
     write_rejects,
 )
 from spark_jobs.place.work_place import WorkPlace
-from spark_jobs.steps.featurize_report import Outcome, outcome_of
+from spark_jobs.steps.featurize_report import Outcome
 from spark_jobs.steps.pca_arguments import PcaArguments
 from spark_jobs.steps.progress import StepReporter
-from spark_jobs.store.answers_store import read_answers
+from spark_jobs.store.answers_store import read_answers, read_group
 from spark_jobs.store.object_store import StoreSettings, read_json, store_settings, write_json
 
 
@@ -37,14 +39,19 @@ class PcaInput:
     """What a run's answers say.
 
     Attributes:
-        images: those with features, in path order: columns path, label.
-        rows: where their features lie.
+        images: those with features.
         outcome: how many of the listed images have features, and why the others have none.
     """
 
-    images: pa.Table
-    rows: FeatureRows
+    images: FeatureImages
     outcome: Outcome
+
+    def rejects(self) -> Iterator[pa.Table]:
+        """The answers of the others, in path order, part by part; schema ANSWERS."""
+        for group in self.images.groups:
+            if group.featurized < group.rows:
+                answers = as_answers(read_group(self.images.settings, group, ANSWERS.names))
+                yield answers.filter(pc.invert(has_features(answers)))
 
 
 def pca(args: PcaArguments, place: WorkPlace, open_passes: OpenPasses) -> None:
@@ -72,7 +79,7 @@ def reduced(
     """Do the step's work, phase by phase; the content of `pca.json`."""
     given = read_input(args, settings)
     check_request(args, given)
-    with open_passes(settings, given.rows, f"verger pca {args.run_id}") as passes:
+    with open_passes(given.images, f"verger pca {args.run_id}") as passes:
         read = time.monotonic()
         reporter.enter("fit")
         found = fitted_model(args, settings, passes)
@@ -88,13 +95,14 @@ def reduced(
 
 
 def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
-    """Read what featurize decided."""
-    answers = read_answers(settings, args.answers_uri)
-    outcome = outcome_of(answers)
-    images = answers.filter(has_features(answers)).select(["path", "label"]).combine_chunks()
+    """Read what featurize decided, part by part."""
+    outcome, groups = Outcome(), []
+    for group, answers in read_answers(settings, args.answers_uri):
+        outcome.add(answers)
+        groups.append(group)
     print(f"pca: {outcome.listed} images listed, {outcome.featurized} with features", flush=True)
     folder = table_folder(args.features_uri, args.model_fingerprint)
-    return PcaInput(images, rows_of_answers(answers, folder), outcome)
+    return PcaInput(FeatureImages(settings, folder, tuple(groups)), outcome)
 
 
 def check_request(args: PcaArguments, given: PcaInput) -> None:
@@ -119,12 +127,11 @@ def told(warnings: list[str]) -> list[str]:
     return warnings
 
 
-def scored(passes: BlockPasses, model: PcaModel, images: pa.Table) -> Iterator[pa.Table]:
+def scored(passes: BlockPasses, model: PcaModel, images: FeatureImages) -> Iterator[pa.Table]:
     """The matrix in path order, block by block: the same row groups, and so the same bytes, in any cluster."""
-    start = 0
-    for scores in passes.scores(model):
-        yield matrix_rows(images.slice(start, len(scores)), scores)
-        start += len(scores)
+    named = images.read(("path", "label"), 0, len(images), BLOCK_IMAGES)
+    for some, scores in zip(named, passes.scores(model), strict=True):
+        yield matrix_rows(some.combine_chunks(), scores)
 
 
 def write_results(
@@ -136,9 +143,9 @@ def write_results(
     matrix: Iterator[pa.Table],
 ) -> int:
     """Write the files of `results/<slug>/` that this step owes; the rows of the matrix."""
-    rows = write_matrix(settings, args.output_uri, model.k, given.images.num_rows, matrix)
+    rows = write_matrix(settings, args.output_uri, model.k, len(given.images), matrix)
     write_explained_variance(settings, args.output_uri, found, model.k)
-    write_rejects(settings, args.output_uri, given.outcome.rejects)
+    write_rejects(settings, args.output_uri, given.outcome.rejected, given.rejects())
     save_model(settings, args.output_uri.child("pca_model"), model, args.model_fingerprint)
     return rows
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import obstore
@@ -103,6 +104,25 @@ def read_bytes(settings: StoreSettings, address: S3Address) -> bytes:
         raise StepFailedError(f"{address.uri} cannot be read: {said(error)}") from error
     STORE_WORK.add()
     return content
+
+
+def download(settings: StoreSettings, address: S3Address, file: Path) -> None:
+    """Write one object into a file of this machine, piece by piece.
+
+    Raises:
+        MissingObjectError: it is not there.
+        StepFailedError: the store does not give it.
+    """
+    try:
+        answer = obstore.get(open_patient_store(settings, address.bucket), address.key)
+        with file.open("wb") as target:
+            for piece in answer.stream():
+                target.write(piece)
+                STORE_WORK.add()
+    except FileNotFoundError as error:
+        raise MissingObjectError(f"{address.uri} is not there") from error
+    except BaseError as error:
+        raise StepFailedError(f"{address.uri} cannot be read: {said(error)}") from error
 
 
 def said(error: Exception) -> str:

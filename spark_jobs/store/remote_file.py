@@ -1,6 +1,7 @@
 """One object as a file: to read at any place, or to write from beginning to end."""
 
 import io
+from types import TracebackType
 from typing import Any
 
 import obstore
@@ -39,11 +40,16 @@ class RemoteFile(RangedFile):
 
 
 class UploadedFile(io.RawIOBase):
-    """Writes an object from beginning to end, in parts; it appears when the file is closed."""
+    """Writes an object from beginning to end, in parts; it appears when the file is closed.
+
+    An error inside its `with` block leaves no object: what was uploaded so far is for the bucket's rule for incomplete
+    uploads.
+    """
 
     def __init__(self, settings: StoreSettings, address: S3Address) -> None:
         super().__init__()
         self._writer = obstore.open_writer(open_patient_store(settings, address.bucket), address.key)
+        self._failed = False
 
     def writable(self) -> bool:
         """It is."""
@@ -55,8 +61,14 @@ class UploadedFile(io.RawIOBase):
         STORE_WORK.add()
         return written
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._failed = kind is not None
+        self.close()
+
     def close(self) -> None:
         """Let the object appear."""
-        if not self.closed:
+        if not self.closed and not self._failed:
             self._writer.close()
         super().close()

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
-from verger_rules.delta_table import TablePlace, live_files, open_table, store_options
-from verger_rules.table_keys import ReadColumns, TableKeys, read_keys
+from verger_rules.answering import ReadColumns
+from verger_rules.delta_table import TablePlace, store_options
 
 from spark_jobs.job_errors import StepFailedError
 from spark_jobs.store.object_store import StoreSettings
@@ -16,16 +16,6 @@ from spark_jobs.store.remote_file import RemoteFile
 def table_place(settings: StoreSettings, folder: S3Address) -> TablePlace:
     """A table in the jobs' store, with the process's own credentials."""
     return TablePlace(folder, store_options(settings.region, settings.endpoint))
-
-
-def read_table(settings: StoreSettings, place: TablePlace, known: TableKeys | None = None) -> TableKeys:
-    """The keys of every row that readers see now; of files that are `known`, nothing is read again.
-
-    Raises:
-        TableError: the log cannot be read.
-        StepFailedError: a file cannot be.
-    """
-    return read_keys(live_files(open_table(place)), column_reader(settings, place.folder), known)
 
 
 def column_reader(settings: StoreSettings, folder: S3Address) -> ReadColumns:

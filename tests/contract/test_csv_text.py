@@ -42,7 +42,7 @@ def test_a_formula_is_harmless_wherever_it_begins_and_whatever_separates(beginni
     assert f"'{sign}HYPERLINK" in made
     line = to_csv(pa.table({"path": [text], "label": [text], "pc_1": [0.5]})).decode()
     for_excel = excel_rows(pa.table({"path": [text], "label": [text]})).decode()
-    rejects = to_text_csv(("path", "detail"), [(made, made)]).decode()
+    rejects = to_text_csv([("path", "detail"), (made, made)]).decode()
     for separator in ",;\t|":
         assert not any(map(is_formula, cells(line, separator))), (line, separator)
         assert not any(map(is_formula, cells(rejects, separator))), (rejects, separator)
@@ -103,7 +103,7 @@ def test_each_file_has_as_many_cells_as_columns_where_a_comma_separates(texts: l
         io.StringIO(to_csv(pa.table({str(n): [text] for n, text in enumerate(texts)})).decode(), newline="")
     )
     assert row == made
-    _, row = csv.reader(io.StringIO(to_text_csv(["c"] * len(made), [made]).decode(), newline=""))
+    _, row = csv.reader(io.StringIO(to_text_csv([["c"] * len(made), made]).decode(), newline=""))
     assert row == made
 
 

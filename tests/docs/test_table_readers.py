@@ -14,14 +14,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from mypy_boto3_s3 import S3Client
-from verger_rules.answering import answering_rows
-from verger_rules.answers import make_answers
 from verger_rules.delta_table import TableFile, commit_chunk, live_files, open_table
 from verger_rules.layout import chunk_folder, run_slug
 from verger_rules.model import FEATURES
 from verger_rules.schemas import FEATURIZED, MANIFEST, REJECTED, TABLE_FILE
-from verger_rules.table_keys import read_keys
 
+from tests.answering_images import answers_now
 from tests.docs.documents import PROJECT, Block, blocks
 from tests.spark_jobs.job_world import CLASS_PATH, S3A, SPARK_HOME, SPARK_PYTHON
 from tests.stored_tables import FINGERPRINT, NOON, Row, parquet, place_of, put_chunk, read_object, table_of
@@ -78,8 +76,7 @@ def put_answers(s3: S3Client, bucket: str, rows: Sequence[Row]) -> None:
 
     listed = [{"path": row.path, "etag": row.etag, "label": row.label, "size": 1} for row in rows]
     manifest = pa.Table.from_pylist(listed, MANIFEST)
-    table = read_keys(live_files(open_table(place)), read)
-    answers = make_answers(manifest, table, answering_rows(manifest, table, run_slug("second")), read)
+    answers = answers_now(manifest, live_files(open_table(place)), read, run_slug("second"))
     s3.put_object(Bucket=bucket, Key="runs/SLUG/answers/part-00000.parquet", Body=parquet(answers))
 
 

@@ -17,8 +17,13 @@ import pyarrow.parquet as pq
 from PIL import Image
 from verger.publish.explorer import site
 from verger.publish.explorer.data import RunFiles, write_data
+from verger.publish.picture_lists import choose_shown, compare_with_before, note_pictures
+from verger.publish.run_rows import fetch_rows
+from verger.publish.shown_pictures import ShownPictures, gather_shown
 from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.schemas import ANSWERS, TABLE_FILE
+
+from tests.answering_images import small_database
 
 BUCKET = "fruits"
 IMAGES = f"s3://{BUCKET}/images/"
@@ -153,6 +158,7 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
         {
             "path": [answer["path"] for answer in answers],
             "etag": [answer["etag"] for answer in answers],
+            "label": [answer["label"] for answer in answers],
             "size": pa.array([12_345] * len(answers), pa.int64()),
         }
     )
@@ -161,17 +167,24 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
     rows = "".join(f"{at + 1},1.0,{share},0.5,{str(at < k).lower()}\n" for at, share in enumerate(shares))
     variance = "component,explained_variance,explained_variance_ratio,cumulative_ratio,kept\n" + rows
     (root / BUCKET / run.result_file("explained_variance.csv").key).write_text(variance, encoding="utf-8")
-    before = manifest.filter(
-        pa.array([path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()])
-    )
-    return RunFiles(
-        filesystem=pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem()),
-        run=run,
-        table=run.layout.feature_table(MODEL),
-        answers=pa.Table.from_pylist(answers, schema=ANSWERS),
-        manifest=manifest,
-        before=before if pictures.new else None,
-    )
+    _parquet(root, run.run_file("manifest.parquet").key, manifest)
+    _parquet(root, run.answers.child("part-00000.parquet").key, pa.Table.from_pylist(answers, schema=ANSWERS))
+    before = RunLayout(run.layout, PREVIOUS_RUN_ID) if pictures.new else None
+    if before:
+        old = [path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()]
+        _parquet(root, before.run_file("manifest.parquet").key, manifest.filter(pa.array(old)))
+    filesystem = pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem())
+    return RunFiles(filesystem, run, run.layout.feature_table(MODEL), show(filesystem, run, before, root))
+
+
+def show(
+    filesystem: pyarrow.fs.FileSystem, run: RunLayout, before: RunLayout | None, root: Path, most: int = 100_000
+) -> ShownPictures:
+    """What of a run is shown, as publishing finds it."""
+    with small_database() as lists:
+        rows = fetch_rows(filesystem, run, before, lists.folder)
+        compare_with_before(lists, rows)
+        return gather_shown(rows, choose_shown(lists, note_pictures(lists, rows), most), root / "components.f32")
 
 
 @dataclass(frozen=True)
@@ -200,7 +213,7 @@ def write_site(folder: Path, pictures: Pictures, *, weights: str = "imagenet", e
     data.mkdir()
     write_data(data, files)
     site.write_script(data / "offline.js", [data / name for name in site.FETCHED])
-    changes = changes_of(pictures) if files.before is not None else None
+    changes = changes_of(pictures) if pictures.new else None
     facts = json.dumps(run_facts(pictures, weights=weights) | {"changes": changes}).encode()
     (results / "run.json").write_bytes(facts)
     (folder / "run.json").write_bytes(facts)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from verger.publish.explorer import neighbours, site, thumbnails
-from verger.publish.explorer.change_flags import CHANGED, NEW, SAME, change_of_each
 from verger.publish.explorer.data import write_data
 from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, sheet_name, write_sheets
 from verger.storage.layout import BucketLayout
@@ -96,7 +95,7 @@ def test_a_picture_without_a_usable_thumbnail_has_none_and_the_rest_keep_theirs(
     png = io.BytesIO()
     Image.new("RGB", (8, 8)).save(png, format="PNG")
     thumbnails = [None, b"", b"no picture", large.getvalue(), png.getvalue(), world.jpeg((9, 9, 9))]
-    paths = files.answers["path"].to_pylist()
+    paths = files.shown.pictures["path"].to_pylist()
     world.put_pictures(
         tmp_path, world.PICTURES_FILE, [world.Stored(*row) for row in zip(paths, thumbnails, strict=True)]
     )
@@ -179,13 +178,6 @@ def test_pictures_at_the_same_place_are_not_their_own_neighbours() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_without_others_there_is_no_neighbourhood(count: int) -> None:
     assert neighbours.find_neighbourhoods(np.zeros((count, 2), np.float32), np.zeros(count, np.int32)) is None
-
-
-def test_a_picture_is_new_changed_or_the_same() -> None:
-    before = pa.table({"path": ["a", "b"], "etag": ["1", "1"]})
-    now = pa.table({"path": ["a", "b", "c"], "etag": ["1", "2", "1"]})
-    assert change_of_each(now, before).tolist() == [SAME, CHANGED, NEW]
-    assert change_of_each(now, None).tolist() == [SAME] * 3
 
 
 def test_a_page_on_a_disk_reads_the_same_bytes(tmp_path: Path) -> None:

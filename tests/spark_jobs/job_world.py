@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,7 @@ class JobWorld:
             *("--features-uri", f"s3://{self.bucket}/features", "--answers-uri", f"s3://{self.bucket}/runs/r/answers"),
             *("--model-uri", f"s3://{self.bucket}/models/{self.fingerprint}"),
             *("--metrics-uri", f"s3://{self.bucket}/runs/r/featurize.json", "--run-id", run_id),
+            *("--work-folder", tempfile.gettempdir()),
             *more,
         ]
 

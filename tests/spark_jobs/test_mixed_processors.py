@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
-from verger_rules.addresses import S3Address
-from verger_rules.answering import answering_rows, rows_to_do
+from verger_rules.delta_table import live_files, open_table
 from verger_rules.layout import run_slug
+from verger_rules.schemas import MANIFEST
 
 from spark_jobs.pca.moments import moments_of
 from spark_jobs.pca.pca_model import PROCESSOR_NOISE, fit
-from spark_jobs.steps.manifest import read_manifest
-from spark_jobs.store.table_store import read_table
+from spark_jobs.store.table_store import column_reader
 from spark_jobs.worker.decode import decode_image
 from spark_jobs.worker.infer import open_engine
+from tests.answering_images import answering_images, images_to_do
 from tests.spark_jobs.job_world import PROJECT, RUN, SPARK_PYTHON, JobWorld
 from tests.spark_jobs.test_pca import put_table, run, scores_of, vectors_like_features
 
@@ -62,12 +63,14 @@ def test_a_picture_computed_again_elsewhere_has_one_answer_whatever_its_last_dig
     vectors = vectors_like_features(30)
     for files, features in ((1, vectors), (2, from_another_processor(vectors, slice(None)))):
         put_table(world, features, files=files)
-    manifest = read_manifest(world.settings, S3Address(world.bucket, "runs/r/manifest.parquet"))
-    table = read_table(world.settings, world.place)
-    assert (len(table.files), table.keys.num_rows) == (3, 60)
-    assert rows_to_do(manifest, table, run_slug(RUN), retry_rejects=False).num_rows == 0
-    answers = answering_rows(manifest, table, run_slug(RUN))
-    assert len(np.unique(answers)) == 30
+    manifest = world.get_table("runs/r/manifest.parquet").cast(MANIFEST)
+    stored = live_files(open_table(world.place))
+    read = column_reader(world.settings, world.place.folder)
+    assert (len(stored), sum(file.rows for file in stored)) == (3, 60)
+    with answering_images(manifest, stored, read, run_slug(RUN)) as answering:
+        assert images_to_do(answering).num_rows == 0
+        answers = pa.concat_tables(answering.answers())
+    assert len(set(zip(answers["file"].to_pylist(), answers["row"].to_pylist(), strict=True))) == 30
 
 
 def test_the_difference_between_two_processors_does_not_become_a_component() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.pca.feature_blocks import blocks_per_task, rows_in_groups
+from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, blocks_per_task, rows_in_groups
 from spark_jobs.pca.moments import Moments, merge_in_order, moments_of, pack, unpack
 from spark_jobs.pca.pca_model import PcaModel, check_k, choose_k, fit, fix_signs
 
@@ -104,9 +104,17 @@ def test_k_may_equal_the_number_of_images_or_features() -> None:
         fit(Moments(1, np.zeros(2), np.zeros((2, 2))), standardize=False)
 
 
-@given(st.integers(1, 10_000_000), st.integers(1, 500))
-def test_a_task_has_a_power_of_two_blocks(images: int, slots: int) -> None:
-    assert blocks_per_task(images, slots) in {1, 2, 4, 8}
+@given(st.integers(1, 10_000_000), st.integers(1, 500), st.sampled_from([None, 1, 8]))
+def test_a_task_has_a_power_of_two_blocks_and_each_slot_has_a_few(images: int, slots: int, most: int | None) -> None:
+    count = blocks_per_task(images, slots, most)
+    assert count.bit_count() == 1
+    tasks = -(-images // (count * BLOCK_IMAGES))
+    if most is not None:
+        assert count <= most
+    else:
+        assert tasks <= 6 * slots + 1, "the partial results that travel do not grow with the images"
+    if count > 1:
+        assert tasks >= 3 * slots
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=8), st.data())

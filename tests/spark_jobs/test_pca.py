@@ -74,7 +74,7 @@ def put_table(world: JobWorld, vectors: Vectors, *, files: int, shuffle: bool = 
     assert commit_chunk(world.place, slug, chunk, stored)
     told = [_known(paths, row) | answer for row, answer in enumerate(answers)]
     answers_table = pa.Table.from_pylist([{name: row.get(name) for name in ANSWERS.names} for row in told], ANSWERS)
-    write_answers(world.settings, S3Address(world.bucket, "runs/r/answers"), answers_table)
+    write_answers(world.settings, S3Address(world.bucket, "runs/r/answers"), [answers_table])
 
 
 def _known(paths: list[str], row: int) -> dict[str, Any]:
@@ -241,7 +241,9 @@ AWKWARD = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", 'a\rb,"c"\n', "é b", "en
 
 def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> None:
     rows = [dict.fromkeys(ANSWERS.names, text) | {"row": None} for text in AWKWARD]
-    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=ANSWERS))
+    write_rejects(
+        world.settings, S3Address(world.bucket, "results/r"), len(rows), [pa.Table.from_pylist(rows, schema=ANSWERS)]
+    )
     stored = world.get("results/r/rejects.csv")
     lines = list(csv.DictReader(io.StringIO(stored.decode(), newline="")))
     assert [line["path"] for line in lines] == [line["detail"] for line in lines] == AWKWARD
@@ -253,7 +255,9 @@ def test_rejects_with_any_key_are_read_back_as_they_were(world: JobWorld) -> Non
 
 def test_ordinary_rejects_are_written_without_quotes(world: JobWorld) -> None:
     rows = [{"path": "s3://b/é 1.jpg", "label": "Kiwi", "stage": "read", "reason": "gone", "detail": "-"}]
-    write_rejects(world.settings, S3Address(world.bucket, "results/r"), pa.Table.from_pylist(rows, schema=ANSWERS))
+    write_rejects(
+        world.settings, S3Address(world.bucket, "results/r"), len(rows), [pa.Table.from_pylist(rows, schema=ANSWERS)]
+    )
     assert world.get("results/r/rejects.csv").decode() == (
         "path,label,stage,reason,detail\ns3://b/é 1.jpg,Kiwi,read,gone,'-\n"
     )

@@ -22,7 +22,7 @@ from spark_jobs.job_errors import (
     run_step,
 )
 from spark_jobs.pca.results_writer import to_csv
-from spark_jobs.steps.featurize_report import reject_reasons
+from spark_jobs.steps.featurize_report import Outcome
 from spark_jobs.steps.model_files import check_description
 from spark_jobs.steps.progress import Progress, StepReporter
 from spark_jobs.steps.work_watch import WorkWatch
@@ -208,7 +208,11 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
     table = pa.Table.from_pylist(
         [dict(zip(("path", "stage", "reason"), row, strict=True)) for row in rows], schema=ANSWERS
     )
-    assert reject_reasons(table) == [
+    outcome = Outcome()
+    for part in outcome.counting(table.slice(start, 1) for start in range(table.num_rows)):
+        assert part.num_rows == 1
+    assert (outcome.listed, outcome.featurized, outcome.rejected) == (3, 0, 3)
+    assert outcome.reject_reasons() == [
         {"stage": "decode", "reason": "empty", "images": 2, "example": "b"},
         {"stage": "read", "reason": "gone", "images": 1, "example": "a"},
     ]

@@ -1,25 +1,31 @@
 """Which rows of the feature table count, which of them answers an image, and how work is cut."""
 
 import itertools
+import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verger_rules.answering import UNANSWERED, answering_rows, decoded_otherwise, rows_to_do
+from verger_rules import manifest_file
+from verger_rules.answering import ReadColumns
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.delta_table import TableFile
 from verger_rules.layout import run_slug
+from verger_rules.manifest_file import ManifestFile
 from verger_rules.schemas import FEATURIZED, KEYS, MANIFEST, REJECTED
-from verger_rules.table_keys import TableKeys, read_keys
 
 from spark_jobs.job_errors import RefusedError
-from spark_jobs.steps.chunking import chunks, image_costs, partition_bounds
+from spark_jobs.steps.chunking import image_costs, partition_bounds
 from spark_jobs.steps.manifest import check_manifest
+from spark_jobs.steps.todo_list import write_todo
+from tests.answering_images import answering_images, images_to_do
 from tests.stored_tables import NOON
 
 
@@ -28,10 +34,18 @@ def manifest(*images: tuple[str, str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=MANIFEST)
 
 
-def stored(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> TableKeys:
+class Table(NamedTuple):
+    """Files of a table, and what reads them."""
+
+    files: list[TableFile]
+    read: ReadColumns
+
+
+def stored(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> Table:
     """Files, each computed later than the one before: the run, whether they hold features, and their rows.
 
-    A row is its path, its etag and, where that is another one, the version of the decoder.
+    A row is its path, its etag and, where that is another one, the version of the decoder. A reject's reason tells
+    where it lies.
     """
     # Names descend, so that it is not by their names that later files win.
     names = [f"{chr(ord('z') - number)}.parquet" for number in range(len(tables))]
@@ -44,10 +58,13 @@ def stored(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> TableKeys:
                     "decoder": (*key, DECODER_VERSION)[2],
                     "run": run_slug(run),
                     "computed_at": NOON + timedelta(seconds=number),
+                    "stage": "decode",
+                    "reason": f"{number} {row}",
+                    "detail": "",
                 }
-                for key in rows
+                for row, key in enumerate(rows)
             ],
-            schema=KEYS,
+            schema=pa.schema([*KEYS, *((name, pa.string()) for name in ("stage", "reason", "detail"))]),
         )
         for number, (name, (run, _, rows)) in enumerate(zip(names, tables, strict=True))
     }
@@ -55,16 +72,34 @@ def stored(*tables: tuple[str, bool, Sequence[tuple[Any, ...]]]) -> TableKeys:
         TableFile(name, FEATURIZED if is_features else REJECTED, len(rows), 1)
         for name, (_, is_features, rows) in zip(names, tables, strict=True)
     ]
-    return read_keys(files, lambda name, columns: contents[name].select(list(columns)))
+    return Table(files, lambda name, columns: contents[name].select(list(columns)))
 
 
-def answers(listed: pa.Table, table: TableKeys, run: str) -> list[tuple[int, int] | None]:
+def todo_of(listed: pa.Table, table: Table, run: str, *, retry_rejects: bool = False) -> list[str]:
+    with answering_images(listed, *table, run_slug(run)) as answering:
+        paths: list[str] = images_to_do(answering, retry_rejects=retry_rejects)["path"].to_pylist()
+        return paths
+
+
+def decoded_otherwise(listed: pa.Table, table: Table, run: str = "this") -> int:
+    with answering_images(listed, *table, run_slug(run)) as answering:
+        return answering.decoded_otherwise(retry_rejects=False)
+
+
+def answers(listed: pa.Table, table: Table, run: str) -> list[tuple[int, int] | None]:
     """For each image the place in `stored`'s arguments of the file that answers it, and its row there."""
-    count = len(table.files)
-    return [
-        None if row == UNANSWERED else (count - 1 - int(table.file[row]), int(table.row[row]))
-        for row in answering_rows(listed, table, run_slug(run))
-    ]
+    todo = set(todo_of(listed, table, run))
+    found: dict[str, tuple[int, int]] = {}
+    answered = listed.filter(pa.array([path not in todo for path in listed["path"].to_pylist()]))
+    if answered.num_rows:
+        with answering_images(answered, *table, run_slug(run)) as answering:
+            for row in pa.concat_tables(answering.answers()).to_pylist():
+                if row["file"]:
+                    found[row["path"]] = (ord("z") - ord(row["file"][0]), row["row"])
+                else:
+                    number, at = row["reason"].split()
+                    found[row["path"]] = (int(number), int(at))
+    return [found.get(path) for path in listed["path"].to_pylist()]
 
 
 def test_an_image_is_answered_by_its_path_and_etag_from_any_run() -> None:
@@ -97,7 +132,7 @@ def test_what_another_decoder_made_answers_nothing_not_even_in_the_same_run(deco
     table = stored(("this", is_features, [("a", "1", decoder)]))
     for run in ("this", "other"):
         assert answers(manifest(("a", "1")), table, run) == [None]
-        assert rows_to_do(manifest(("a", "1")), table, run_slug(run), retry_rejects=False).num_rows == 1
+        assert todo_of(manifest(("a", "1")), table, run) == ["a"]
 
 
 def test_a_reject_of_this_decoder_wins_over_the_features_of_an_older_one() -> None:
@@ -125,12 +160,10 @@ def test_an_image_is_to_do_unless_this_decoder_made_a_row_of_it(
 ) -> None:
     table = stored(*(("old", kind, [row]) for row, kind in zip(rows, features, strict=False)))
     listed = [("a", "1"), ("b", "2"), ("c", "1")]
-    todo = rows_to_do(manifest(*listed), table, run_slug("this"), retry_rejects=False)
-    assert todo["path"].to_pylist() == [path for path, etag in listed if (path, etag, DECODER_VERSION) not in rows]
+    todo = todo_of(manifest(*listed), table, "this")
+    assert todo == [path for path, etag in listed if (path, etag, DECODER_VERSION) not in rows]
     again = {(path, etag) for path, etag, decoder in rows if decoder != DECODER_VERSION}
-    assert decoded_otherwise(todo, table) == sum(
-        pair in again for pair in listed if pair[0] in todo["path"].to_pylist()
-    )
+    assert decoded_otherwise(manifest(*listed), table) == sum(pair in again for pair in listed if pair[0] in todo)
 
 
 def test_rows_of_other_images_and_an_empty_table_answer_nothing() -> None:
@@ -142,37 +175,42 @@ def test_a_retry_of_rejects_takes_those_of_earlier_runs_only() -> None:
     images = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")]
     table = stored(("old", True, images[:1]), ("old", False, images[1:2]), ("this", False, images[2:3]))
     for retry, expected in ((False, ["d"]), (True, ["b", "d"])):
-        todo = rows_to_do(manifest(*images), table, run_slug("this"), retry_rejects=retry)
-        assert todo["path"].to_pylist() == expected
-
-
-def test_a_row_is_found_by_its_file_and_number_and_known_files_are_not_read_again() -> None:
-    table = stored(("r", True, [("a", "1"), ("b", "1")]), ("r", False, []), ("s", True, [("c", "1")]))
-    for place, path in enumerate(table.keys["path"].to_pylist()):
-        assert answers(manifest((path, "1")), table, "t") == [(2 - int(table.file[place]), int(table.row[place]))]
-
-    def fail(name: str, _: Sequence[str]) -> pa.Table:
-        raise AssertionError(name)
-
-    again = read_keys(table.files, fail, table)
-    assert again.keys.equals(table.keys)
-    assert (again.file.tolist(), again.row.tolist()) == (table.file.tolist(), table.row.tolist())
+        assert todo_of(manifest(*images), table, "this", retry_rejects=retry) == expected
 
 
 @given(st.permutations(range(4)))
 def test_which_row_answers_does_not_depend_on_the_order_in_which_files_are_listed(order: list[int]) -> None:
     table = stored(*((f"run {number}", True, [("a", "1"), ("b", "1")]) for number in range(4)))
-    contents = {file.name: table.keys.slice(2 * number, 2) for number, file in enumerate(table.files)}
-    shuffled = read_keys([table.files[number] for number in order], lambda name, _: contents[name])
+    shuffled = table._replace(files=[table.files[number] for number in order])
     assert answers(manifest(("a", "1"), ("b", "1")), shuffled, "t") == [(3, 0), (3, 1)]
 
 
-@given(st.integers(1, 50), st.integers(1, 60))
-def test_chunks_hold_every_image_once_and_in_order(images: int, size: int) -> None:
+@given(st.permutations(range(3)), st.integers(0, 2))
+def test_of_rows_that_are_equal_that_of_the_later_name_answers_whichever_file_came_first(
+    order: list[int], added: int
+) -> None:
+    """Files are known by numbers, in the order in which they were met: no number decides."""
+    row = {"path": "a", "read_etag": "1", "decoder": DECODER_VERSION, "run": "r", "computed_at": NOON}
+    content = pa.Table.from_pylist([row], schema=KEYS)
+    files = [TableFile(f"{name}.parquet", FEATURIZED, 1, 1) for name in "xyz"]
+    first = [files[number] for number in order if number != added]
+    read = lambda _, columns: content.select(list(columns))  # noqa: E731
+    with answering_images(manifest(("a", "1")), first, read, "t") as answering:
+        answering.read_keys(files, read)
+        answering.decide()
+        assert pa.concat_tables(answering.answers())["file"].to_pylist() == ["z.parquet"]
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.integers(1, 7))
+def test_chunks_hold_every_image_once_and_in_order(images: int, size: int, part: int) -> None:
     table = manifest(*((f"{number:03d}", "1") for number in range(images)))
-    parts = list(chunks(table, size))
-    assert pa.concat_tables(parts).equals(table)
-    assert max(part.num_rows for part in parts) <= size
+    with tempfile.TemporaryDirectory() as folder:
+        parts = (table.slice(start, part) for start in range(0, images, part))
+        todo = write_todo(Path(folder) / "todo.parquet", parts, size)
+        chunks = [todo.chunk(number) for number in range(todo.chunks)]
+    assert todo.images == images
+    assert pa.concat_tables(chunks).equals(table)
+    assert [chunk.num_rows for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
 
 
 @given(st.lists(st.integers(0, 50_000_000), min_size=1, max_size=400), st.integers(1, 9))
@@ -189,20 +227,34 @@ def test_partitions_hold_every_image_once_and_weigh_about_the_same(sizes: list[i
     assert count <= max(len(sizes), 1)
 
 
+def as_file(folder: Path, *tables: pa.Table) -> ManifestFile:
+    path = folder / "manifest.parquet"
+    with pq.ParquetWriter(path, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return ManifestFile(path, sum(table.num_rows for table in tables))
+
+
+@pytest.mark.parametrize("part_rows", [1, 2, 20_000])
 @pytest.mark.parametrize(
     ("images", "message"),
     [
         ([], "lists no image"),
         ([("b", "1"), ("a", "1")], "not unique and ascending by path, first at 'a'"),
         ([("a", "1"), ("a", "2")], "not unique and ascending by path, first at 'a'"),
+        ([("a", "1"), ("c", "1"), ("b", "2"), ("d", "1")], "not unique and ascending by path, first at 'b'"),
     ],
 )
-def test_a_manifest_must_be_unique_and_ascending(images: list[tuple[str, str]], message: str) -> None:
+def test_a_manifest_must_be_unique_and_ascending_within_its_parts_and_from_each_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: list[tuple[str, str]], message: str, part_rows: int
+) -> None:
+    monkeypatch.setattr(manifest_file, "PART_ROWS", part_rows)
     with pytest.raises(RefusedError, match=message):
-        check_manifest(manifest(*images), "s3://b/m")
+        check_manifest(as_file(tmp_path, manifest(*images)), "s3://b/m")
 
 
-def test_a_manifest_with_an_empty_cell_is_refused() -> None:
-    table = pa.Table.from_pylist([{"path": "a", "etag": None, "label": "x", "size": 1}], schema=MANIFEST)
+def test_a_manifest_with_an_empty_cell_is_refused(tmp_path: Path) -> None:
+    loose = pa.schema([field.with_nullable(True) for field in MANIFEST])
+    table = pa.Table.from_pylist([{"path": "a", "etag": None, "label": "x", "size": 1}], schema=loose)
     with pytest.raises(RefusedError, match="empty cell"):
-        check_manifest(table, "s3://b/m")
+        check_manifest(as_file(tmp_path, table), "s3://b/m")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from verger_rules.table_keys import ReadColumns
+    from verger_rules.answering import ReadColumns
 
 
 class LocalFolder(S3Address):

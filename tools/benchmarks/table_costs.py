@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from verger_rules.answering import rows_to_do
+from verger_rules.answering import Answering
 from verger_rules.delta_table import live_files, merge_small_files, open_table
+from verger_rules.disk_database import DiskLimits, disk_database
+from verger_rules.manifest_file import ManifestFile
 from verger_rules.schemas import KEYS, MANIFEST, image_id
 from verger_rules.table_erasure import delete_images, purge
-from verger_rules.table_keys import read_keys
 
 from tools.benchmarks.local_table import local_place, local_reader
 from tools.benchmarks.measured_process import RESULT
@@ -61,15 +63,24 @@ class Stopwatch:
 
 def opening(place: TablePlace, rows: int) -> dict[str, Any]:
     """Open a table and find what is to do of a list that has a hundredth more images."""
-    listed = manifest(rows + max(1, rows * NEW_PERCENT // 100))
-    watch = Stopwatch()
-    files = live_files(open_table(place))
-    opened = watch.lap()
-    keys = read_keys(files, local_reader(place))
-    read = watch.lap()
-    todo = rows_to_do(listed, keys, "now", retry_rejects=False)
-    seconds = {"open": opened, "read_keys": read, "rows_to_do": watch.lap()}
-    return {"rows": keys.keys.num_rows, "files": len(files), "to_do": todo.num_rows, "seconds": seconds}
+    with tempfile.TemporaryDirectory() as folder, disk_database(DiskLimits(Path(folder), 512, "", "")) as database:
+        listed = write_manifest(database.folder / "manifest.parquet", rows + max(1, rows * NEW_PERCENT // 100))
+        watch = Stopwatch()
+        files = live_files(open_table(place))
+        opened = watch.lap()
+        answering = Answering(database, listed, "now")
+        answering.read_keys(files, local_reader(place))
+        read = watch.lap()
+        answering.decide()
+        todo = sum(part.num_rows for part in answering.unanswered(retry_rejects=False))
+        seconds = {"open": opened, "read_keys": read, "rows_to_do": watch.lap()}
+        return {"rows": answering.rows(), "files": len(files), "to_do": todo, "seconds": seconds}
+
+
+def write_manifest(path: Path, images: int) -> ManifestFile:
+    """Write a list of images, ascending by path."""
+    pq.write_table(manifest(images), path)
+    return ManifestFile(path, images)
 
 
 def manifest(images: int) -> pa.Table:

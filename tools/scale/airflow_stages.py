@@ -1,4 +1,4 @@
-"""The stages of Airflow's side that hold every image: the plan of a run, and the map of its report.
+"""The stages of Airflow's side that go over every image: the plan of a run, and its publishing.
 
 `python -m tools.scale.airflow_stages STAGE IMAGES` runs one in this process and prints what it took.
 """
@@ -9,7 +9,7 @@ import io
 import sys
 import tempfile
 import urllib.request
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,36 +22,32 @@ import pyarrow.parquet as pq
 from obstore.store import S3Store
 from PIL import Image
 from verger.plan.feature_table import read_done
-from verger.plan.frozen_list import PART_ROWS, deciding, freeze_list, read_previous
+from verger.plan.frozen_list import deciding, freeze_list, read_previous
 from verger.plan.listing import objects_at_once, objects_page_by_page
-from verger.plan.plan_space import PlanLimits, plan_space
+from verger.plan.plan_space import PlanLimits, on_disk, plan_space
 from verger.plan.planning import ListObjects, list_bucket, make_plan
-from verger.publish.explorer.thumbnails import write_sheets
+from verger.publish.explorer.data import RunFiles, write_data
+from verger.publish.picture_lists import choose_shown, compare_with_before, note_pictures
 from verger.publish.plots import draw_map
+from verger.publish.run_rows import fetch_rows
+from verger.publish.shown_pictures import gather_shown
 from verger.run.settings import Settings
-from verger.storage.layout import BucketLayout
+from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.addresses import S3Address
-from verger_rules.decoder_version import DECODER_VERSION
-from verger_rules.delta_table import TableFile, commit_chunk
-from verger_rules.layout import chunk_folder
-from verger_rules.schemas import FEATURIZED, TABLE_FILE
+from verger_rules.disk_database import disk_database
+from verger_rules.layout import answers_file
+from verger_rules.row_parts import PART_ROWS
+from verger_rules.schemas import ANSWERS_ROWS
 
 from tools.benchmarks.local_table import local_place
 from tools.scale import listing_server, synthetic
 from tools.scale.stage_process import Stopwatch, run_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from obstore.store import S3Config
 
 #: Of a hundred images that the table is asked for, this many are new.
 NEW_PERCENT = 1
-FILE_ROWS = 1024
-#: Files of a chunk of 20,000 images, which is one commit.
-CHUNK_FILES = 20
-RUN = "scheduled__2026-11-21T00-00-00-00-00-0a1b2c3d"
-COMPUTED_AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 COMPONENTS = 10
 
 
@@ -61,8 +57,8 @@ def plan(images: int) -> dict[str, Any]:
     done = images * (100 - NEW_PERCENT) // 100
     with tempfile.TemporaryDirectory() as place:
         folder, previous = Path(place) / "table", Path(place) / "previous.parquet"
-        done_files = write_identities(folder, done)
-        commit_files(folder, done_files)
+        done_files = synthetic.write_identities(folder, done)
+        synthetic.commit_files(folder, done_files)
         write_previous(previous, done)
         with listing_server.serving(images) as address, plan_space(PlanLimits()) as space:
             watch = Stopwatch()
@@ -119,66 +115,78 @@ def write_previous(file: Path, images: int) -> None:
             writer.write_table(pa.table({"path": [synthetic.identity(number)[0] for number in numbers]}))
 
 
-def write_identities(folder: Path, images: int, thumbnail: bytes = b"") -> list[TableFile]:
-    """Files of the feature table as far as they are read here: all but the features."""
-    files = []
-    for number, start in enumerate(range(0, images, FILE_ROWS)):
-        paths, etags = zip(*map(synthetic.identity, range(start, min(start + FILE_ROWS, images))), strict=True)
-        chunk, part = divmod(number, CHUNK_FILES)
-        path = folder / chunk_folder(FEATURIZED, RUN, chunk) / f"{part:05d}-{'0' * 32}.parquet"
+def write_run(root: Path, run: RunLayout, before: RunLayout, images: int) -> None:
+    """The files of a run that have a row for each image, as its steps leave them, and the list of the run before."""
+
+    def path_of(address: S3Address) -> Path:
+        path = root / address.bucket / address.key
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = pa.table(_columns(paths, etags, thumbnail))
-        pq.write_table(
-            rows.cast(pa.schema([TABLE_FILE.field(name) for name in rows.column_names])), path, compression="zstd"
-        )
-        name = path.relative_to(folder).as_posix()
-        files.append(TableFile(name, FEATURIZED, rows.num_rows, path.stat().st_size))
-    return files
+        return path
 
-
-def _columns(paths: Sequence[str], etags: Sequence[str], thumbnail: bytes) -> dict[str, list[Any]]:
-    same = {"decoder": DECODER_VERSION, "run": RUN, "computed_at": COMPUTED_AT, "width": 100, "height": 100}
-    others = {name: [value] * len(paths) for name, value in (same | {"thumbnail": thumbnail}).items()}
-    return {"path": list(paths), "read_etag": list(etags), **others}
-
-
-def commit_files(folder: Path, files: Sequence[TableFile]) -> None:
-    """Make a table of some files, a chunk a commit."""
-    for chunk, start in enumerate(range(0, len(files), CHUNK_FILES)):
-        commit_chunk(local_place(folder), RUN, chunk, files[start : start + CHUNK_FILES])
-
-
-def draw(images: int) -> dict[str, Any]:
-    """Draw the map of a report."""
+    manifest = path_of(run.run_file("manifest.parquet"))
+    synthetic.write_manifest(manifest, images)
+    synthetic.write_manifest(path_of(before.run_file("manifest.parquet")), images * (100 - NEW_PERCENT) // 100)
     generator = np.random.default_rng(1)
-    columns = {f"pc_{number + 1}": generator.standard_normal(images) for number in range(COMPONENTS)}
-    labels = [f"Apple {number % synthetic.LABELS:03d}" for number in range(images)]
-    matrix = pa.table({"path": [synthetic.identity(number)[0] for number in range(images)], "label": labels, **columns})
-    watch = Stopwatch()
-    drawn = draw_map(matrix, "svg")
-    return {"seconds": {"draw": watch.lap()}, "map_bytes": len(drawn)}
+    answers = matrix = None
+    with ExitStack() as open_files:
+        for number, part in enumerate(synthetic.answers_of(images)):
+            if number % (ANSWERS_ROWS // PART_ROWS) == 0:
+                file = path_of(run.answers.child(answers_file(number * PART_ROWS // ANSWERS_ROWS)))
+                answers = open_files.enter_context(pq.ParquetWriter(file, part.schema, compression="zstd"))
+            scores = {f"pc_{at + 1}": generator.standard_normal(part.num_rows) for at in range(COMPONENTS)}
+            rows = pa.table({"path": part["path"], "label": part["label"], **scores})
+            if matrix is None:
+                file = path_of(run.result_file("matrix.parquet"))
+                matrix = open_files.enter_context(pq.ParquetWriter(file, rows.schema, compression="zstd"))
+            if answers is not None:
+                answers.write_table(part)
+            matrix.write_table(rows)
 
 
-def sheets(images: int) -> dict[str, Any]:
-    """Find each picture's thumbnail in the feature table and paste it into the explorer's sheets."""
+def publish(images: int) -> dict[str, Any]:
+    """What publish_results does with the rows of a run: check, compare with the run before, choose, draw, lay out."""
     thumbnail = io.BytesIO()
     Image.effect_noise((64, 64), 40).convert("RGB").save(thumbnail, "JPEG", quality=80)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        (folder / "sheets").mkdir()
-        files = write_identities(folder, images, thumbnail.getvalue())
-        answers = pa.table(
-            {
-                "file": [file.name for file in files for _ in range(file.rows)],
-                "row": np.arange(images, dtype=np.int64) % FILE_ROWS,
-            }
-        )
+    run, before = (RunLayout(BucketLayout(synthetic.BUCKET), name) for name in ("now", "before"))
+    with tempfile.TemporaryDirectory() as place, disk_database(on_disk(PlanLimits())) as lists:
+        root = Path(place)
+        table = run.layout.feature_table("f" * 16)
+        synthetic.write_identities(root / table.bucket / table.key, images, thumbnail.getvalue())
+        write_run(root, run, before, images)
+        filesystem = pyarrow.fs.SubTreeFileSystem(place, pyarrow.fs.LocalFileSystem())
         watch = Stopwatch()
-        written = write_sheets(folder / "sheets", pyarrow.fs.LocalFileSystem(), local_place(folder).folder, answers)
-        pasting = watch.lap()
-        sizes = sum(file.stat().st_size for file in (folder / "sheets").iterdir())
-    return {"sheets": written.sheets, "sheets_bytes": sizes, "seconds": {"sheets": pasting}}
+        rows = fetch_rows(filesystem, run, before, lists.folder)
+        fetching = watch.lap()
+        changed = compare_with_before(lists, rows)
+        comparing = watch.lap()
+        pictures = note_pictures(lists, rows)
+        checking = watch.lap()
+        chosen = choose_shown(lists, pictures)
+        choosing = watch.lap()
+        shown = gather_shown(rows, chosen, lists.folder / "components.f32")
+        gathering = watch.lap()
+        points = {f"pc_{at + 1}": column for at, column in enumerate(shown.components[:2])}
+        drawn = draw_map(pa.table({"label": shown.pictures["label"], **points}), shown.of_pictures, "svg")
+        drawing = watch.lap()
+        data = root / "data"
+        data.mkdir()
+        write_data(data, RunFiles(filesystem, run, table, shown))
+        laying_out = watch.lap()
+        written = sum(file.stat().st_size for file in data.iterdir())
+        space_bytes = sum(file.stat().st_size for file in lists.folder.rglob("*") if file.is_file())
+    return {
+        "pictures": pictures,
+        "shown": shown.pictures.num_rows,
+        "added": changed["added"] if changed else 0,
+        "map_bytes": len(drawn),
+        "explorer_bytes": written,
+        "space_bytes": space_bytes,
+        "seconds": {
+            "fetch": fetching, "compare": comparing, "check": checking, "choose": choosing, "gather": gathering,
+            "draw": drawing, "explorer": laying_out,
+        },
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    run_stage({"plan": plan, "draw": draw, "sheets": sheets}, sys.argv[1:])
+    run_stage({"plan": plan, "publish": publish}, sys.argv[1:])

@@ -53,12 +53,15 @@ def steps(result: Mapping[str, Any]) -> str:
         ("sort and freeze the manifest", "plan_run", "plan", ("freeze",)),
         ("read what is done, and the list before", "plan_run", "plan", ("read_done", "read_previous")),
         ("subtract and count", "plan_run", "plan", ("subtract",)),
-        ("read the manifest, subtract", "featurize, driver", "featurize_driver", ("read", "subtract")),
+        ("read the manifest and the table's keys", "featurize, driver", "featurize_driver", ("read",)),
+        ("find what is to do", "featurize, driver", "featurize_driver", ("subtract",)),
         ("decide and write the answers", "featurize, driver", "featurize_driver", ("decide",)),
+        ("read the answers", "pca, driver", "pca_driver", ("read_answers",)),
         ("describe the tasks", "pca, driver", "pca_driver", ("describe_tasks",)),
         ("write the matrix, k = 10", "pca, driver", "pca_driver", ("write_matrix",)),
-        ("draw the map", "publish_results", "draw", ("draw",)),
-        ("the explorer's sheets of thumbnails", "publish_results", "sheets", ("sheets",)),
+        ("copy, check and compare the lists", "publish_results", "publish", ("fetch", "compare", "check")),
+        ("choose and gather what is shown", "publish_results", "publish", ("choose", "gather")),
+        ("draw the map, lay out the explorer", "publish_results", "publish", ("draw", "explorer")),
     ):
         runs = result["stages"][stage]
 
@@ -67,7 +70,7 @@ def steps(result: Mapping[str, Any]) -> str:
 
         rows.append((name, what, *(duration(at(images, runs, seconds)) for images in TARGETS), _bend(runs, seconds)))
     for name, stage in (("plan_run", "plan"), ("featurize, driver", "featurize_driver"), ("pca, driver", "pca_driver"),
-                        ("publish_results", "draw")):  # fmt: skip
+                        ("publish_results", "publish")):  # fmt: skip
         runs = result["stages"][stage]
         cells = [f"{at(images, runs, _peak) / GIB:.1f} GiB" for images in TARGETS]
         rows.append((f"**memory**, {name}", name, *cells, _bend(runs, _peak)))
@@ -89,7 +92,7 @@ def files(result: Mapping[str, Any]) -> str:
     sums = result["stages"]["sums"][-1]
     rows = [
         ("manifest.parquet", *(size(at(n, plan, lambda run: float(run["manifest_bytes"]))) for n in TARGETS)),
-        ("the same in the driver's memory", *(size(at(n, driver, _of("manifest_table_bytes"))) for n in TARGETS)),
+        ("lists on the driver's disk", *(size(at(n, driver, _of("space_bytes"))) for n in TARGETS)),
         ("answers", *(size(at(n, driver, _of("answers_bytes"))) for n in TARGETS)),
         ("commits of one run", *(f"{-(-n // 20_000):,}" for n in TARGETS)),
         ("files of features", *(f"{-(-n // FILE_ROWS):,}" for n in TARGETS)),

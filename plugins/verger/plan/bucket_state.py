@@ -37,7 +37,7 @@ def list_pictures(s3: "S3Client", store: S3Store, layout: BucketLayout, space: P
 
 
 def state_at_once(aws_conn_id: str | None, region: str, layout: BucketLayout, limits: PlanLimits) -> BucketState:
-    """The state of a bucket, the quick way. Raises PlanSpaceError."""
+    """The state of a bucket, the quick way. Raises DiskDatabaseError."""
     s3, store = s3_client(aws_conn_id, region), bucket_store(aws_conn_id, region, layout.bucket)
     with plan_space(limits) as space:
         return _state(list_pictures(s3, store, layout, space), space)

@@ -14,13 +14,11 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.decoder_version import DECODER_VERSION
+from verger_rules.row_parts import PART_ROWS, in_parts
 from verger_rules.schemas import MANIFEST
 
 from verger.plan.plan_space import PlanSpace
 from verger.run.settings import Settings
-
-#: Rows of a part of the list: a row group of the file, which is read without the others.
-PART_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -55,23 +53,6 @@ def list_parts(space: PlanSpace) -> Iterator[pa.Table]:
     query = f"SELECT {', '.join(MANIFEST.names)} FROM listed ORDER BY path"  # noqa: S608 -- our own names
     for batch in in_parts(space.batches(query, PART_ROWS), PART_ROWS):
         yield batch.cast(MANIFEST)
-
-
-def in_parts(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Rows in their order, so many at a time; fewer in the last part."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for batch in batches:
-        waiting.append(pa.Table.from_batches([batch]))
-        count += batch.num_rows
-        if count >= rows:
-            together = pa.concat_tables(waiting)
-            while together.num_rows >= rows:
-                yield together.slice(0, rows)
-                together = together.slice(rows)
-            waiting, count = [together], together.num_rows
-    if count:
-        yield pa.concat_tables(waiting)
 
 
 def deciding(fingerprint: str, settings: Settings) -> bytes:
@@ -121,12 +102,3 @@ def read_previous(filesystem: pyarrow.fs.FileSystem, address: S3Address | None, 
     with contextlib.suppress(FileNotFoundError), filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
         for batch in pq.ParquetFile(file).iter_batches(PART_ROWS, columns=["path"]):
             space.add("previous", batch)
-
-
-def read_manifest(filesystem: pyarrow.fs.FileSystem, address: S3Address, columns: list[str]) -> pa.Table | None:
-    """Columns of a run's manifest; None when somebody deleted it."""
-    try:
-        with filesystem.open_input_file(f"{address.bucket}/{address.key}") as file:
-            return pq.ParquetFile(file).read(columns=columns)
-    except FileNotFoundError:
-        return None

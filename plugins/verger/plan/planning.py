@@ -174,7 +174,7 @@ def _list(objects: ListObjects, layout: BucketLayout, space: PlanSpace) -> Listi
         images = images_of(some, layout, left_out)
         space.add("listed", images)
         count += images.num_rows
-    space.check_room(count)
+    space.check_images(count)
     return Listing(count, left_out.entries())
 
 

@@ -4,19 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.fs
-
-from verger.plan.frozen_list import read_manifest
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: So many pictures of each kind are named; `run.json` stays small however many there are.
-MOST_EXAMPLES = 20
 #: The values that are set side by side, and where `run.json` holds them.
 _VALUES = {
     "featurized": ("counts", "featurized"),
@@ -55,34 +48,6 @@ def find_run_before(s3: "S3Client", run: RunLayout) -> RunBefore | None:
         return None
     before = RunLayout(run.layout, since["run_id"])
     return RunBefore(before, read_json(s3, before.result_file("run.json")) or {})
-
-
-def read_changed_images(filesystem: pyarrow.fs.FileSystem, before: RunLayout, run: RunLayout) -> dict[str, Any] | None:
-    """Compare the manifests of two runs; None when one was deleted."""
-    tables = [read_manifest(filesystem, each.run_file("manifest.parquet"), ["path", "etag"]) for each in (before, run)]
-    return None if tables[0] is None or tables[1] is None else compare_images(tables[0], tables[1])
-
-
-def compare_images(before: pa.Table, now: pa.Table) -> dict[str, Any]:
-    """Count and name the images that were added, changed (same path, another etag) and gone.
-
-    Both tables hold `path` and `etag`, each path once. At most MOST_EXAMPLES of a kind are named, the first by path.
-    """
-    both = before.join(now, keys="path", join_type="full outer", left_suffix="_before", right_suffix="_now")
-    was, is_now = pc.is_valid(both["etag_before"]), pc.is_valid(both["etag_now"])
-    kinds = {
-        "added": pc.invert(was),
-        # Null where one of the two is missing, which a filter leaves out.
-        "changed": pc.not_equal(both["etag_before"], both["etag_now"]),
-        "gone": pc.invert(is_now),
-    }
-    paths = {kind: both["path"].filter(mask) for kind, mask in kinds.items()}
-    return {
-        "before": before.num_rows,
-        "now": now.num_rows,
-        **{kind: len(found) for kind, found in paths.items()},
-        "examples": {kind: found.sort().slice(0, MOST_EXAMPLES).to_pylist() for kind, found in paths.items()},
-    }
 
 
 def describe_changes(

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from verger.publish.sample import stratified_sample
 from verger.storage.file_names import printable
 
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
@@ -18,8 +17,6 @@ _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
 #: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
 _MOST_VECTOR_POINTS = 2_000
-#: More points hide one another, and cost seconds and gigabytes.
-MOST_POINTS = 100_000
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
 
 
@@ -40,14 +37,13 @@ def draw_scree(ratios: Sequence[float], kind: str) -> bytes:
         return _save(figure, kind)
 
 
-def draw_map(matrix: pa.Table, kind: str) -> bytes:
-    """Draw the images at their first two components, coloured by label; of more than MOST_POINTS, a sample."""
-    shown = matrix.take(stratified_sample(matrix["label"].combine_chunks(), MOST_POINTS))
+def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:
+    """Draw some images (columns label, pc_1 and, if there is one, pc_2) out of so many, coloured by label."""
     with mpl.rc_context(_SVG_SETTINGS):
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.add_subplot()
         first = shown["pc_1"].to_numpy()
-        second = shown["pc_2"].to_numpy() if "pc_2" in matrix.column_names else first * 0
+        second = shown["pc_2"].to_numpy() if "pc_2" in shown.column_names else first * 0
         labels = shown["label"].combine_chunks()
         names = sorted(set(labels.to_pylist()))
         for number, name in enumerate(names):
@@ -61,12 +57,12 @@ def draw_map(matrix: pa.Table, kind: str) -> bytes:
                 linewidths=0,
                 alpha=0.8,
                 label=_shown(name),
-                rasterized=matrix.num_rows > _MOST_VECTOR_POINTS,
+                rasterized=shown.num_rows > _MOST_VECTOR_POINTS,
             )
-        if shown.num_rows < matrix.num_rows:
-            axes.set_title(f"a sample of {shown.num_rows:,} of {matrix.num_rows:,} images", fontsize=9)
+        if shown.num_rows < images:
+            axes.set_title(f"a sample of {shown.num_rows:,} of {images:,} images", fontsize=9)
         axes.set_xlabel("component 1")
-        axes.set_ylabel("component 2" if "pc_2" in matrix.column_names else "")
+        axes.set_ylabel("component 2" if "pc_2" in shown.column_names else "")
         if len(names) <= _MOST_LEGEND_LABELS:
             axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return _save(figure, kind)

@@ -1,29 +1,32 @@
 """Publishes a run's results: reconciled, described in `run.json` and a report, and only then pointed to."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.answers import AnswersError
+from verger_rules.disk_database import DiskDatabase, disk_database
 
-from verger.plan.frozen_list import read_manifest
+from verger.plan.plan_space import PlanLimits, on_disk
 from verger.plan.planning import redecoded_warning
 from verger.plan.same_bytes import same_bytes_warning
-from verger.publish.answers import check_paths, read_answers
-from verger.publish.changes import RunBefore, describe_changes, find_run_before, read_changed_images
+from verger.publish.changes import RunBefore, describe_changes, find_run_before
 from verger.publish.explorer.data import RunFiles
 from verger.publish.explorer.site import publish_explorer
 from verger.publish.latest_pointer import point_forward
 from verger.publish.left_out import read_left_out
+from verger.publish.picture_lists import choose_shown, compare_with_before, note_pictures
 from verger.publish.plots import draw_map, draw_scree
 from verger.publish.reconciliation import Counts, CountsDisagreeError, collect_counts, reconcile
 from verger.publish.report import render_report
 from verger.publish.run_description import put_run_description
+from verger.publish.run_rows import RunRows, fetch_rows
+from verger.publish.shown_pictures import ShownPictures, gather_shown
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
@@ -31,10 +34,6 @@ from verger.sync.source_address import shown_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-#: What the explorer shows of a manifest's images, and what finds their answers.
-_LISTED = ["path", "etag", "size"]
 
 
 class StepOutputMissingError(RuntimeError):
@@ -48,13 +47,12 @@ class StepOutputs:
     plan: Mapping[str, Any]
     featurize: Mapping[str, Any]
     pca: Mapping[str, Any]
-    matrix: pa.Table
     explained_variance: list[float]
     left_out: Mapping[str, Any]
 
 
-def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayout) -> StepOutputs:
-    """Read the metrics, and of the matrix what the report shows (path, label and the first two components)."""
+def read_outputs(s3: "S3Client", run: RunLayout) -> StepOutputs:
+    """Read the metrics of a run's steps. Raises StepOutputMissingError."""
 
     def metrics(name: str) -> dict[str, Any]:
         address = run.run_file(name)
@@ -63,54 +61,42 @@ def read_outputs(s3: "S3Client", filesystem: pyarrow.fs.FileSystem, run: RunLayo
             raise StepOutputMissingError(f"{address.uri} is missing, though the step that writes it ended well")
         return found
 
-    matrix = run.result_file("matrix.parquet")
-    with filesystem.open_input_file(f"{matrix.bucket}/{matrix.key}") as stream:
-        file = pq.ParquetFile(stream)
-        shown = [name for name in ("path", "label", "pc_1", "pc_2") if name in file.schema_arrow.names]
-        table = file.read(columns=shown)
     pca = metrics("pca.json")
     return StepOutputs(
         plan=metrics("plan.json"),
         featurize=metrics("featurize.json"),
         pca=pca,
-        matrix=table,
         explained_variance=list(pca["explained_variance_ratio"]),
         left_out=read_left_out(s3, run),
     )
 
 
-@dataclass(frozen=True)
-class StepInputs:
-    """What a run was asked for, and what became of each image.
-
-    Attributes:
-        manifest: columns path, etag, size.
-        answers: schema ANSWERS.
-    """
-
-    manifest: pa.Table
-    answers: pa.Table
-
-
-def read_inputs(filesystem: pyarrow.fs.FileSystem, run: RunLayout, matrix: pa.Table) -> StepInputs:
-    """Read a run's manifest and its answers, and check them and the matrix against each other, path by path.
-
-    Raises:
-        StepOutputMissingError: the manifest is missing.
-        CountsDisagreeError: there are no usable answers, or an image has none, or several.
-    """
-    manifest = read_manifest(filesystem, run.run_file("manifest.parquet"), _LISTED)
-    if manifest is None:
-        raise StepOutputMissingError(f"{run.run_file('manifest.parquet').uri} is missing, though the plan wrote it")
+@contextmanager
+def _answers_must_fit() -> Iterator[None]:
+    """Raise CountsDisagreeError where a run's manifest, answers and matrix do not fit each other."""
     try:
-        answers = read_answers(filesystem, run)
-        check_paths(answers, manifest, matrix)
+        yield
     except AnswersError as error:
         raise CountsDisagreeError(
             f"the answers of the run do not fit: {error}. The results are not published: clear "
             "add_featurize_step, or run_here where no cluster did the work, so that both steps run again"
         ) from error
-    return StepInputs(manifest, answers)
+
+
+def read_rows(
+    filesystem: pyarrow.fs.FileSystem, run: RunLayout, before: RunBefore | None, lists: DiskDatabase
+) -> RunRows:
+    """Copy the run's files that have a row for each image onto this machine's disk.
+
+    Raises:
+        StepOutputMissingError: the manifest or the matrix is missing.
+        CountsDisagreeError: there are no usable answers.
+    """
+    try:
+        with _answers_must_fit():
+            return fetch_rows(filesystem, run, before.run if before else None, lists.folder)
+    except FileNotFoundError as error:
+        raise StepOutputMissingError(f"{error} is missing, though the step that writes it ended well") from error
 
 
 @dataclass(frozen=True)
@@ -198,36 +184,39 @@ def publish(
     *,
     place: PlaceFacts,
     published_at: str,
+    limits: PlanLimits,
 ) -> dict[str, Any]:
     """Check the counts, write the report and `run.json`, and move `latest.json` last; returns `run.json`'s content.
 
-    A run that was planned before the one that `latest.json` points to leaves it there, and has a warning more.
-    Raises CountsDisagreeError or StepOutputMissingError, and then leaves `latest.json` where it was.
+    A run that was planned before the one that `latest.json` points to leaves it there, and has a warning more. Lists of
+    millions lie on this machine's disk, within `limits`.
+
+    Raises CountsDisagreeError, StepOutputMissingError or DiskDatabaseError, and then leaves `latest.json` where it was.
     """
-    outputs = read_outputs(s3, filesystem, run)
-    inputs = read_inputs(filesystem, run, outputs.matrix)
-    counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, outputs.matrix.num_rows))
-    description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
+    outputs = read_outputs(s3, run)
     before = find_run_before(s3, run)
-    description["changes"] = _changes(filesystem, run, before, description)
-    _write_pages(s3, run, description, outputs)
-    _write_explorer(s3, filesystem, run, before, outputs, inputs)
+    with disk_database(on_disk(limits)) as lists:
+        rows = read_rows(filesystem, run, before, lists)
+        changed = compare_with_before(lists, rows)
+        with _answers_must_fit():
+            pictures = note_pictures(lists, rows)
+            counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, rows.rows))
+            shown = gather_shown(rows, choose_shown(lists, pictures), lists.folder / "components.f32")
+        description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
+        description["changes"] = describe_changes(before, description, changed) if before else None
+        _write_pages(s3, run, description, outputs, shown)
+        _write_explorer(s3, filesystem, run, outputs, shown)
     put_run_description(s3, run, description)
     warnings = [*description["warnings"], *point_forward(s3, run, description)]
     return {**description, "warnings": warnings}
 
 
-def _changes(
-    filesystem: pyarrow.fs.FileSystem, run: RunLayout, before: RunBefore | None, description: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    if before is None:
-        return None
-    return describe_changes(before, description, read_changed_images(filesystem, before.run, run))
-
-
-def _write_pages(s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs) -> None:
+def _write_pages(
+    s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs, shown: ShownPictures
+) -> None:
     scree = {kind: draw_scree(outputs.explained_variance, kind) for kind in ("svg", "png")}
-    picture_map = draw_map(outputs.matrix, "svg")
+    points = {f"pc_{at + 1}": column for at, column in enumerate(shown.components[:2])}
+    picture_map = draw_map(pa.table({"label": shown.pictures["label"], **points}), shown.of_pictures, "svg")
     page = render_report(description, map_svg=picture_map.decode(), scree_svg=scree["svg"].decode())
     _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
     _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
@@ -239,14 +228,12 @@ def _write_explorer(
     s3: "S3Client",
     filesystem: pyarrow.fs.FileSystem,
     run: RunLayout,
-    before: RunBefore | None,
     outputs: StepOutputs,
-    inputs: StepInputs,
+    shown: ShownPictures,
 ) -> None:
-    earlier = read_manifest(filesystem, before.run.run_file("manifest.parquet"), _LISTED) if before else None
     table = run.layout.feature_table(outputs.plan["model_fingerprint"])
     try:
-        publish_explorer(s3, RunFiles(filesystem, run, table, inputs.answers, inputs.manifest, earlier))
+        publish_explorer(s3, RunFiles(filesystem, run, table, shown))
     except FileNotFoundError as error:
         raise StepOutputMissingError(
             f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "

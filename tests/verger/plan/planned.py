@@ -13,7 +13,7 @@ import pyarrow as pa
 from mypy_boto3_s3 import S3Client
 from verger.plan.bucket_state import list_pictures
 from verger.plan.listing import LISTED, Listing, objects_page_by_page
-from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
+from verger.plan.plan_space import PlanLimits, PlanSpace, on_disk, plan_space
 from verger.plan.planning import list_bucket
 from verger.storage.aws_clients import bucket_store, s3_client
 from verger.storage.layout import BucketLayout
@@ -54,7 +54,7 @@ def space_of(
     ]
     # In memory: a property is tried on a hundred of them.
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
-        space = PlanSpace(Path(folder), database)
+        space = PlanSpace(Path(folder), database, on_disk(_LIMITS))
         space.clear_all()
         space.add("listed", _table(LISTED, rows))
         space.add("done", _table(_DONE, done))

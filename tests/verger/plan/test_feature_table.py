@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from mypy_boto3_s3 import S3Client
@@ -11,6 +12,7 @@ from verger.storage.aws_clients import arrow_filesystem, feature_table_place
 from verger.storage.layout import BucketLayout
 from verger_rules.decoder_version import DECODER_VERSION
 from verger_rules.delta_table import merge_small_files, open_table
+from verger_rules.disk_database import DiskDatabaseError
 from verger_rules.table_error import TableError
 
 from tests.stored_tables import FINGERPRINT, Row, keys_below, place_of, put_chunk, put_files
@@ -95,3 +97,11 @@ def test_a_table_whose_log_cannot_be_read_is_one_clear_error(s3: S3Client, bucke
         TableError, match=f"the feature table s3://{bucket}/features/model={FINGERPRINT} cannot be read"
     ):
         done_of(bucket)
+
+
+def test_a_disk_without_room_for_so_many_images_is_told_when_they_are_counted(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DiskDatabaseError, match=r"this run needs about .* VERGER_SPILL_FOLDER"),
+        plan_space(PlanLimits(tmp_path)) as space,
+    ):
+        space.check_images(10**12)

@@ -4,19 +4,18 @@ from typing import Any
 
 import pyarrow as pa
 from mypy_boto3_s3 import S3Client
+from verger.plan.plan_space import PlanLimits
 from verger.publish.results import PlaceFacts, publish
 from verger.run.settings import Settings
 from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.json_objects import write_json
 from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.addresses import S3Address
-from verger_rules.answering import answering_rows
-from verger_rules.answers import answer_files, make_answers
 from verger_rules.delta_table import live_files, open_table
 from verger_rules.layout import answers_file
 from verger_rules.schemas import MANIFEST
-from verger_rules.table_keys import read_keys
 
+from tests.answering_images import answers_now
 from tests.stored_tables import Row, parquet, place_of, put_chunk, read_object
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -80,14 +79,12 @@ def answers_of(s3: S3Client, run: RunLayout) -> pa.Table:
     def read(name: str, columns: Any) -> pa.Table:
         return read_object(s3, place.folder.child(name)).select(list(columns))
 
-    keys = read_keys(live_files(open_table(place)), read)
-    return make_answers(LISTED, keys, answering_rows(LISTED, keys, run.slug), read)
+    return answers_now(LISTED, live_files(open_table(place)), read, run.slug)
 
 
 def put_answers(s3: S3Client, run: RunLayout, answers: pa.Table) -> None:
-    """Store a run's answers, in as many files as they have."""
-    for number, part in enumerate(answer_files(answers)):
-        put_table(s3, run.answers.child(answers_file(number)), part)
+    """Store a run's answers."""
+    put_table(s3, run.answers.child(answers_file(0)), answers)
 
 
 def publish_now(s3: S3Client, run: RunLayout, source: str = "") -> dict[str, Any]:
@@ -99,4 +96,5 @@ def publish_now(s3: S3Client, run: RunLayout, source: str = "") -> dict[str, Any
         Settings(bucket=run.layout.bucket, region="eu-west-1", source=source),
         place=PlaceFacts({"bucket": "eu-west-1"}, {"id": "j-1", "release_label": "emr-spark-8.1.0"}),
         published_at="2026-11-21T12:00:00+00:00",
+        limits=PlanLimits(memory_mib=256),
     )

@@ -1,21 +1,26 @@
 """Answers, manifest and matrix tell of the same images, path by path, or nothing is published."""
 
+import tempfile
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
-from verger.publish.answers import check_paths
+from verger.publish import run_rows
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout
+from verger_rules import manifest_file
 from verger_rules.answers import AnswersError
 from verger_rules.layout import answers_file
 from verger_rules.schemas import ANSWERS
 
 from tests.stored_tables import keys_below, read_object
+from tests.verger.publish.local_rows import rows_of
 from tests.verger.publish.stored_run import LISTED, MATRIX, publish_now, put_table
 
 FEATURES = {"file": "outcome=featurized/x.parquet", "row": 0}
@@ -146,12 +151,17 @@ def test_what_passes_is_one_answer_for_each_image_and_one_row_for_each_with_feat
     found = sorted([(path, True) for path in featurized] + [(path, False) for path in rejected])
     answers = pa.Table.from_pylist([answer(path, featurized=has) for path, has in found], schema=ANSWERS)
     agree = [path for path, _ in found] == listed and [path for path, has in found if has] == matrix
-
-    def check() -> None:
-        check_paths(answers, *(pa.table({"path": pa.array(paths, pa.string())}) for paths in (listed, matrix)))
-
-    if agree:
-        check()
-    else:
-        with pytest.raises(AnswersError):
-            check()
+    ascending = all(one < other for one, other in pairwise(path for path, _ in found))
+    with tempfile.TemporaryDirectory() as folder:
+        rows = rows_of(Path(folder), listed, answers, matrix)
+        for part_rows in (1, 2, 20_000):
+            with pytest.MonkeyPatch.context() as patched:
+                for module in (run_rows, manifest_file):
+                    patched.setattr(module, "PART_ROWS", part_rows)
+                if agree and ascending:
+                    parts = list(rows.parts(["path"]))
+                    assert [path for part in parts for path in part.matrix["path"].to_pylist()] == matrix
+                    assert [part.first for part in parts] == list(range(0, len(listed), part_rows))
+                else:
+                    with pytest.raises(AnswersError):
+                        list(rows.parts(["path"]))

@@ -1,28 +1,18 @@
 """What changed since the run before is told in numbers, and by name as far as a page can show it."""
 
-import io
 import json
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mypy_boto3_s3 import S3Client
 from verger.publish.changes import (
-    MOST_EXAMPLES,
     RunBefore,
     add_cost,
-    compare_images,
     describe_changes,
     find_run_before,
-    read_changed_images,
 )
-from verger.storage.aws_clients import arrow_filesystem
 from verger.storage.json_objects import write_json
 from verger.storage.layout import BucketLayout, RunLayout
-from verger_rules.schemas import MANIFEST
 
 BEFORE = RunLayout(BucketLayout("fruits"), "manual__1")
 NOW = {
@@ -33,36 +23,6 @@ NOW = {
     "featurize": {"images_per_second": 20.5},
     "model": {"fingerprint": "b" * 16, "weights": "imagenet"},
 }
-
-
-def manifest(images: dict[str, str]) -> pa.Table:
-    return pa.table({"path": list(images), "etag": list(images.values())}, schema=_SCHEMA)
-
-
-_SCHEMA = pa.schema([("path", pa.string()), ("etag", pa.string())])
-images_by_path = st.dictionaries(st.text(max_size=3), st.sampled_from(["1", "2", "3"]), max_size=12)
-
-
-@settings(deadline=None)  # the first join loads Arrow's engine
-@given(before=images_by_path, now=images_by_path)
-def test_every_image_is_added_changed_gone_or_the_same(before: dict[str, str], now: dict[str, str]) -> None:
-    got = compare_images(manifest(before), manifest(now))
-    added, gone = sorted(now.keys() - before.keys()), sorted(before.keys() - now.keys())
-    changed = sorted(path for path in before.keys() & now.keys() if before[path] != now[path])
-    assert (got["before"], got["now"]) == (len(before), len(now))
-    assert (got["added"], got["changed"], got["gone"]) == (len(added), len(changed), len(gone))
-    assert {kind: set(paths) for kind, paths in got["examples"].items()} == {
-        "added": set(added),
-        "changed": set(changed),
-        "gone": set(gone),
-    }
-
-
-def test_only_the_first_of_many_are_named() -> None:
-    names = [f"s3://fruits/images/Apple/{number:03}.jpg" for number in range(100)]
-    got = compare_images(manifest({}), manifest(dict.fromkeys(reversed(names), "1")))
-    assert got["added"] == 100
-    assert got["examples"]["added"] == names[:MOST_EXAMPLES]
 
 
 def test_values_stand_side_by_side_and_settings_only_where_they_differ() -> None:
@@ -128,19 +88,3 @@ def test_the_run_before_is_the_same_however_often_a_run_is_published(
         write_json(s3, run.layout.latest, {"run_id": latest})
     found = find_run_before(s3, run)
     assert (found and found.run.run_id) == expected
-
-
-def test_manifests_are_compared_as_they_lie_in_the_bucket(s3: S3Client, bucket: str) -> None:
-    before, run = run_of(bucket, 1), run_of(bucket, 2)
-    filesystem = arrow_filesystem(None, "eu-west-1")
-    paths = [f"s3://{bucket}/images/A pple/ü%{n}.jpg" for n in range(3)]
-    rows = [(path, str(number), "A pple", 1) for number, path in enumerate(paths)]
-    for each, listed in ((before, rows[:2]), (run, rows[1:])):
-        stored = io.BytesIO()
-        pq.write_table(pa.table([list(column) for column in zip(*listed, strict=True)], MANIFEST), stored)
-        s3.put_object(Bucket=bucket, Key=each.run_file("manifest.parquet").key, Body=stored.getvalue())
-    got = read_changed_images(filesystem, before, run)
-    assert got
-    assert got["examples"] == {"added": [paths[2]], "changed": [], "gone": [paths[0]]}
-    s3.delete_object(Bucket=bucket, Key=before.run_file("manifest.parquet").key)
-    assert read_changed_images(filesystem, before, run) is None

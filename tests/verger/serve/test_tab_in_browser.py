@@ -55,7 +55,9 @@ def logged_in(site: Site, browser: Chrome, tmp_path_factory: pytest.TempPathFact
     for path in (folder / "results").rglob("*"):
         if path.is_file():
             site.put(path.relative_to(folder / "results").as_posix(), path.read_bytes())
-    site.put("map.svg", draw_map(pa.table({"label": ["Apple", "Kiwi"], "pc_1": [0.0, 1.0], "pc_2": [1.0, 0.0]}), "svg"))
+    site.put(
+        "map.svg", draw_map(pa.table({"label": ["Apple", "Kiwi"], "pc_1": [0.0, 1.0], "pc_2": [1.0, 0.0]}), 2, "svg")
+    )
     browser.get(f"{site.url}/api/v2/version")
     browser.add_cookie({"name": "_token", "value": site.token, "path": "/"})
     return browser

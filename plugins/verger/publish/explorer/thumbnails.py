@@ -1,8 +1,12 @@
-"""Thumbnails of the feature table as sheets: streamed, so that memory does not grow with the number of pictures."""
+"""Thumbnails of the feature table as sheets: streamed, a sheet and some files at a time."""
 
 import io
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +27,12 @@ _BATCH = 512
 _QUALITY = 84
 _NONE = -1
 
+#: Files that are read meanwhile: each is a wait for the store, and 2 MB.
+_FILES_AHEAD = 8
+_COLUMNS = ["width", "height", "thumbnail"]
+
 Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,14 @@ def sheet_name(number: int) -> str:
     return f"sheet-{number:04}.jpg"
 
 
-def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Address, answers: pa.Table) -> Thumbnails:
+def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Address, pictures: pa.Table) -> Thumbnails:
     """Write the sheets of some pictures into a folder.
 
-    `table` is the folder of the feature table, and `answers` say in which row of which file each picture's thumbnail is
-    (schema ANSWERS, all with features). Of each file width, height and thumbnail are read, one batch at a time.
+    `table` is the folder of the feature table, and `pictures` say in which row of which file each one's thumbnail is
+    (columns file, row). Of each file width, height and thumbnail are read; some files ahead are in memory, of each the
+    rows that are asked for.
     """
-    count = answers.num_rows
+    count = pictures.num_rows
     found = Thumbnails(
         slot=np.full(count, _NONE, np.int32),
         width=np.zeros(count, np.int32),
@@ -68,10 +78,11 @@ def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Addre
         sheets=0,
     )
     sheets = _SheetWriter(folder)
-    rows = answers["row"].to_numpy()
-    for name, pictures in _by_file(answers["file"].combine_chunks()):
-        path = f"{table.bucket}/{table.key}/{name}"
-        for picture, width, height, thumbnail in _stream(filesystem, path, rows[pictures], pictures):
+    rows = pictures["row"].to_numpy()
+    read = partial(_read_file, filesystem, f"{table.bucket}/{table.key}", rows)
+    for numbers, stored in _ahead(read, _by_file(pictures["file"].combine_chunks())):
+        columns = (stored[name].to_pylist() for name in _COLUMNS)
+        for picture, width, height, thumbnail in zip(numbers.tolist(), *columns, strict=True):
             found.width[picture], found.height[picture] = width, height
             placed = sheets.add(thumbnail)
             if placed:
@@ -79,7 +90,23 @@ def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Addre
     return Thumbnails(**{**vars(found), "sheets": sheets.close()})
 
 
-def _by_file(names: pa.StringArray) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+def _ahead(
+    read: Callable[[tuple[str, Int64s]], tuple[Int64s, pa.Table]], files: Iterator[tuple[str, Int64s]]
+) -> Iterator[tuple[Int64s, pa.Table]]:
+    """What is read of each file, in order; _FILES_AHEAD of them meanwhile, since each waits for the store."""
+    with ThreadPoolExecutor(_FILES_AHEAD) as pool:
+        window: deque[Future[tuple[Int64s, pa.Table]]] = deque()
+        try:
+            while True:
+                window.extend(pool.submit(read, file) for file in islice(files, _FILES_AHEAD + 1 - len(window)))
+                if not window:
+                    return
+                yield window.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _by_file(names: pa.StringArray) -> Iterator[tuple[str, Int64s]]:
     """The pictures of each file, files in the order of their first picture."""
     encoded = names.dictionary_encode()
     number = encoded.indices.to_numpy()
@@ -89,21 +116,23 @@ def _by_file(names: pa.StringArray) -> Iterator[tuple[str, npt.NDArray[np.int64]
         yield name, order[bounds[place] : bounds[place + 1]]
 
 
-def _stream(
-    filesystem: pyarrow.fs.FileSystem, path: str, rows: npt.NDArray[np.int64], pictures: npt.NDArray[np.int64]
-) -> Iterator[tuple[int, int, int, bytes]]:
-    """Some rows of a file, in its order: picture, width, height, thumbnail."""
-    order = np.argsort(rows)
-    rows, pictures = rows[order], pictures[order]
-    start = 0
-    with filesystem.open_input_file(path) as stream:
-        batches = pq.ParquetFile(stream).iter_batches(_BATCH, columns=["width", "height", "thumbnail"])
-        for batch in batches:
-            first, last = np.searchsorted(rows, [start, start + batch.num_rows])
-            wanted = batch.take(pa.array(rows[first:last] - start))
-            columns = (wanted.column(name).to_pylist() for name in ("width", "height", "thumbnail"))
-            yield from zip(pictures[first:last].tolist(), *columns, strict=True)
+def _read_file(
+    filesystem: pyarrow.fs.FileSystem, table: str, rows: Int64s, file: tuple[str, Int64s]
+) -> tuple[Int64s, pa.Table]:
+    """The pictures of a file in the order of its rows, and these rows' columns of _COLUMNS."""
+    name, pictures = file
+    pictures = pictures[np.argsort(rows[pictures])]
+    wanted = rows[pictures]
+    found, start = [], 0
+    with filesystem.open_input_file(f"{table}/{name}") as stream:
+        opened = pq.ParquetFile(stream)
+        found.append(opened.schema_arrow.empty_table().select(_COLUMNS))
+        for batch in opened.iter_batches(_BATCH, columns=_COLUMNS):
+            first, last = np.searchsorted(wanted, [start, start + batch.num_rows])
+            if first < last:
+                found.append(pa.Table.from_batches([batch]).take(pa.array(wanted[first:last] - start)))
             start += batch.num_rows
+    return pictures, pa.concat_tables(found)
 
 
 class _SheetWriter:

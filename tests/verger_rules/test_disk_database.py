@@ -1,4 +1,4 @@
-"""Where a plan works: bounded, refused when the disk has no room, and gone afterwards."""
+"""Where long lists are worked on: bounded, refused when the disk has no room, and gone afterwards."""
 
 import errno
 import os
@@ -11,56 +11,61 @@ from types import SimpleNamespace
 import duckdb
 import pyarrow as pa
 import pytest
-from verger.plan.plan_space import PlanLimits, PlanSpaceError, plan_space
+from verger_rules.disk_database import DiskDatabaseError, DiskLimits, disk_database
 
 
-def test_nothing_of_a_plan_stays_whether_it_ends_well_or_not(tmp_path: Path) -> None:
-    with plan_space(PlanLimits(tmp_path)) as space:
+def limits(folder: Path, memory_mib: int = 256) -> DiskLimits:
+    return DiskLimits(folder, memory_mib, "VERGER_SPILL_FOLDER", "VERGER_PLAN_MEMORY_MIB")
+
+
+def test_nothing_stays_whether_it_ends_well_or_not(tmp_path: Path) -> None:
+    with disk_database(limits(tmp_path)) as space:
+        space.execute("CREATE TABLE previous (path VARCHAR)")
         space.add("previous", pa.table({"path": ["a"]}))
         assert list(tmp_path.iterdir()) == [space.folder]
-    with pytest.raises(LookupError), plan_space(PlanLimits(tmp_path)) as space:
-        space.row("SELECT 1 FROM previous")
+    with pytest.raises(LookupError), disk_database(limits(tmp_path)) as space:
+        space.row("SELECT 1 WHERE false")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(PlanSpaceError, match=r"(?s)missing.*No such file.*VERGER_SPILL_FOLDER"):
-        plan_space(PlanLimits(tmp_path / "missing")).__enter__()
+    with pytest.raises(DiskDatabaseError, match=r"(?s)missing.*No such file.*VERGER_SPILL_FOLDER"):
+        disk_database(limits(tmp_path / "missing")).__enter__()
 
 
 def test_a_file_in_its_place_is_too(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PlanSpaceError, match="VERGER_SPILL_FOLDER"):
-        plan_space(PlanLimits(tmp_path / "file")).__enter__()
+    with pytest.raises(DiskDatabaseError, match="VERGER_SPILL_FOLDER"):
+        disk_database(limits(tmp_path / "file")).__enter__()
 
 
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
-    with pytest.raises(PlanSpaceError, match=r"has 100 MiB free, and this plan needs about 256"):
-        plan_space(PlanLimits(tmp_path)).__enter__()
+    with pytest.raises(DiskDatabaseError, match=r"has 100 MiB free, and this run needs about 256"):
+        disk_database(limits(tmp_path)).__enter__()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_without_room_for_so_many_images_is_told_when_they_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(PlanSpaceError, match="this plan needs about"), plan_space(PlanLimits(tmp_path)) as space:
+def test_a_disk_without_room_for_what_is_to_come_is_told_when_it_is_known(tmp_path: Path) -> None:
+    with pytest.raises(DiskDatabaseError, match="this run needs about"), disk_database(limits(tmp_path)) as space:
         space.check_room(10**12)
 
 
-def test_what_a_killed_plan_has_left_is_removed_by_the_next_and_what_another_works_in_is_not(tmp_path: Path) -> None:
+def test_what_a_killed_process_has_left_is_removed_by_the_next_and_what_another_works_in_is_not(tmp_path: Path) -> None:
     """SIGKILL in the middle, as a machine without memory does it."""
     program = (
         "import os, pathlib, signal\n"
-        "from verger.plan.plan_space import PlanLimits, plan_space\n"
-        f"with plan_space(PlanLimits(pathlib.Path({str(tmp_path)!r}))):\n"
+        "from verger_rules.disk_database import DiskLimits, disk_database\n"
+        f"with disk_database(DiskLimits(pathlib.Path({str(tmp_path)!r}), 256, '', '')):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program], check=False, env={**os.environ, "PYTHONPATH": "plugins"})
     assert killed.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
-    with plan_space(PlanLimits(tmp_path)) as working:
+    with disk_database(limits(tmp_path)) as working:
         for folder in (left, working.folder):
             os.utime(folder, (0, 0))
-        with plan_space(PlanLimits(tmp_path)):
+        with disk_database(limits(tmp_path)):
             assert working.folder.is_dir()
             assert not left.exists()
 
@@ -75,20 +80,21 @@ def test_what_a_killed_plan_has_left_is_removed_by_the_next_and_what_another_wor
     ids=str,
 )
 def test_a_disk_that_fills_in_the_middle_is_the_same_error(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(PlanSpaceError, match="there is no room left to plan in"), plan_space(PlanLimits(tmp_path)):
+    with pytest.raises(DiskDatabaseError, match="there is no room left in"), disk_database(limits(tmp_path)):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_matter_of_room_keeps_its_own_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), plan_space(PlanLimits(tmp_path)):
+    with pytest.raises(FileNotFoundError), disk_database(limits(tmp_path)):
         raise FileNotFoundError("a file of the table is gone")
 
 
 def test_lists_that_memory_cannot_hold_are_sorted_on_the_disk(tmp_path: Path) -> None:
     """A million rows of 200 bytes in a database of 96 MiB."""
-    with plan_space(PlanLimits(tmp_path, memory_mib=96)) as space:
-        space.database.execute(
+    with disk_database(limits(tmp_path, 96)) as space:
+        space.execute("CREATE TABLE previous (path VARCHAR)")
+        space.execute(
             "INSERT INTO previous SELECT lpad(((i * 7919) % 1000000)::VARCHAR, 200, '0') FROM range(1000000) t(i)"
         )
         batches = space.batches("SELECT path FROM previous ORDER BY path", 20_000)
