@@ -32,28 +32,34 @@ _TABLES = """
         path VARCHAR, etag VARCHAR, current BOOLEAN, this_run BOOLEAN, computed_at BIGINT, file INTEGER, row INTEGER
     );
     CREATE TABLE reasons (file INTEGER, row INTEGER, stage VARCHAR, reason VARCHAR, detail VARCHAR);
-    CREATE TABLE answering (number BIGINT, file INTEGER, row INTEGER, featurized BOOLEAN, this_run BOOLEAN);
 """
-# The best row of an image is the one of the largest number: features, the same etag, when it was computed (2^60 us are
-# 36,000 years), the place of its file and its row there, each in its own bits of 127.
-_DECIDE = """
-    INSERT INTO answering
-    WITH candidates AS (
-        SELECT listed.file_row_number AS number,
-            (files.featurized::HUGEINT << 125)
-            | (coalesce(keys.etag = listed.etag, false)::HUGEINT << 124)
-            | (keys.computed_at::HUGEINT << 64)
-            | (files.place::HUGEINT << 33)
-            | (keys.row::HUGEINT << 1)
-            | keys.this_run::HUGEINT AS rank
-        FROM keys
-        JOIN read_parquet($manifest, file_row_number = true) AS listed USING (path)
-        JOIN files USING (file)
-        WHERE keys.current AND (keys.etag = listed.etag OR keys.this_run)
-    ), best AS (
+# The best row of an image is the one of the largest rank: features, the same etag, when it was computed (2^60 us are
+# 36,000 years), the place of its file and its row there, each in its own bits of 127. Two statements, each with one
+# large table in memory: both at once would need twice as much.
+_CANDIDATES = """
+    CREATE OR REPLACE TABLE candidates AS
+    SELECT listed.file_row_number AS number,
+        (files.featurized::HUGEINT << 125)
+        | (coalesce(keys.etag = listed.etag, false)::HUGEINT << 124)
+        | (keys.computed_at::HUGEINT << 64)
+        | (files.place::HUGEINT << 33)
+        | (keys.row::HUGEINT << 1)
+        | keys.this_run::HUGEINT AS rank
+    FROM keys
+    JOIN read_parquet($manifest, file_row_number = true) AS listed USING (path)
+    JOIN files USING (file)
+    WHERE keys.current AND (keys.etag = listed.etag OR keys.this_run)
+"""
+_BEST = """
+    CREATE OR REPLACE TABLE answering AS
+    WITH best AS (
         SELECT number, max(rank) AS rank FROM candidates GROUP BY number
     )
-    SELECT number, files.file, ((rank >> 1) & 4294967295)::INTEGER, files.featurized, (rank & 1)::INTEGER::BOOLEAN
+    SELECT number,
+        files.file,
+        ((rank >> 1) & 4294967295)::INTEGER AS row,
+        files.featurized,
+        (rank & 1)::INTEGER::BOOLEAN AS this_run
     FROM best JOIN files ON files.place = ((rank >> 33) & 2147483647)::INTEGER
 """
 # With $retry, a reject of an earlier run answers nothing.
@@ -147,8 +153,9 @@ class Answering:
 
     def decide(self) -> None:
         """Find the row that answers each image."""
-        self._database.execute("CREATE OR REPLACE TABLE answering AS FROM answering LIMIT 0")
-        self._database.execute(_DECIDE, {"manifest": str(self._manifest.path)})
+        self._database.execute(_CANDIDATES, {"manifest": str(self._manifest.path)})
+        self._database.execute(_BEST)
+        self._database.execute("DROP TABLE candidates")
 
     def rows(self) -> int:
         """How many rows there are."""

@@ -158,6 +158,8 @@ def _config(folder: Path, limits: DiskLimits) -> dict[str, str | bool | int | fl
         "memory_limit": f"{limits.memory_mib}MiB",
         "threads": str(min(MOST_THREADS, os.cpu_count() or 1)),
         "temp_directory": str(folder / "spilled"),
+        # What must be in an order says so; keeping any other takes memory.
+        "preserve_insertion_order": "false",
         # Nothing is fetched, and nobody's own files are read: what stands in a key is data.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",

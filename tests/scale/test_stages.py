@@ -15,7 +15,7 @@ from tools.scale import airflow_stages, listing_server, synthetic
 from tools.scale_study import by_name
 
 STAGES = {
-    "airflow_stages": ("plan", "draw", "sheets"),
+    "airflow_stages": ("plan", "publish"),
     "spark_stages": ("featurize_driver", "pca_driver", "sums"),
 }
 
@@ -39,11 +39,10 @@ def test_each_stage_tells_its_time_and_its_memory(project: Path, module: str, st
     assert found["peak_bytes"] > found["start_bytes"] > 10_000_000
     expected = {
         "plan": {"listed": 2500, "to_do": 25, "gone": 0, "requests": 132, "done_files": 3},
-        "featurize_driver": {"to_do": 25, "answered": 2500, "chunks": 1},
+        "featurize_driver": {"to_do": 452, "answered": 2500, "chunks": 1},
         "pca_driver": {"tasks": 3},
         "sums": {"packed_bytes": 8 * (1280 + 1280 * 1281 // 2)},
-        "draw": {},
-        "sheets": {"sheets": 10},
+        "publish": {"pictures": 2500, "shown": 2500, "added": 25},
     }[stage]
     assert {name: found[name] for name in expected} == expected
 

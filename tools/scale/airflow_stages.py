@@ -40,7 +40,7 @@ from verger_rules.row_parts import PART_ROWS
 from verger_rules.schemas import ANSWERS_ROWS
 
 from tools.benchmarks.local_table import local_place
-from tools.scale import listing_server, synthetic
+from tools.scale import listing_server, synthetic, synthetic_files
 from tools.scale.stage_process import Stopwatch, run_stage
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def plan(images: int) -> dict[str, Any]:
     done = images * (100 - NEW_PERCENT) // 100
     with tempfile.TemporaryDirectory() as place:
         folder, previous = Path(place) / "table", Path(place) / "previous.parquet"
-        done_files = synthetic.write_identities(folder, done)
-        synthetic.commit_files(folder, done_files)
+        done_files = synthetic_files.write_identities(folder, done)
+        synthetic_files.commit_files(folder, done_files)
         write_previous(previous, done)
         with listing_server.serving(images) as address, plan_space(PlanLimits()) as space:
             watch = Stopwatch()
@@ -124,12 +124,12 @@ def write_run(root: Path, run: RunLayout, before: RunLayout, images: int) -> Non
         return path
 
     manifest = path_of(run.run_file("manifest.parquet"))
-    synthetic.write_manifest(manifest, images)
-    synthetic.write_manifest(path_of(before.run_file("manifest.parquet")), images * (100 - NEW_PERCENT) // 100)
+    synthetic_files.write_manifest(manifest, images)
+    synthetic_files.write_manifest(path_of(before.run_file("manifest.parquet")), images * (100 - NEW_PERCENT) // 100)
     generator = np.random.default_rng(1)
     answers = matrix = None
     with ExitStack() as open_files:
-        for number, part in enumerate(synthetic.answers_of(images)):
+        for number, part in enumerate(synthetic_files.answers_of(images)):
             if number % (ANSWERS_ROWS // PART_ROWS) == 0:
                 file = path_of(run.answers.child(answers_file(number * PART_ROWS // ANSWERS_ROWS)))
                 answers = open_files.enter_context(pq.ParquetWriter(file, part.schema, compression="zstd"))
@@ -151,7 +151,7 @@ def publish(images: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, disk_database(on_disk(PlanLimits())) as lists:
         root = Path(place)
         table = run.layout.feature_table("f" * 16)
-        synthetic.write_identities(root / table.bucket / table.key, images, thumbnail.getvalue())
+        synthetic_files.write_identities(root / table.bucket / table.key, images, thumbnail.getvalue())
         write_run(root, run, before, images)
         filesystem = pyarrow.fs.SubTreeFileSystem(place, pyarrow.fs.LocalFileSystem())
         watch = Stopwatch()

@@ -33,7 +33,7 @@ from spark_jobs.store.list_database import list_database
 from spark_jobs.store.object_store import StoreSettings
 from spark_jobs.worker.partition_work import to_ipc
 from tools.benchmarks.local_table import LocalFolder, local_place, local_reader
-from tools.scale import synthetic
+from tools.scale import synthetic_files
 from tools.scale.stage_process import Stopwatch, run_stage
 
 if TYPE_CHECKING:
@@ -77,14 +77,17 @@ def local_folder(path: Path) -> LocalFolder:
 def featurize_driver(images: int) -> dict[str, Any]:
     """What featurize's driver does beside Spark: check the list, find what is to do, cut chunks, decide the answers."""
     with tempfile.TemporaryDirectory() as place, list_database(Path(place), LIST_MEMORY_MIB) as lists:
-        table, done = Path(place) / "table", images * DONE_PERCENT // 100 // synthetic.FILE_ROWS * synthetic.FILE_ROWS
-        files = synthetic.write_identities(table, done)
-        manifest = synthetic.write_manifest(lists.folder / "manifest.parquet", images)
+        table, done = (
+            Path(place) / "table",
+            images * DONE_PERCENT // 100 // synthetic_files.FILE_ROWS * synthetic_files.FILE_ROWS,
+        )
+        files = synthetic_files.write_identities(table, done)
+        manifest = synthetic_files.write_manifest(lists.folder / "manifest.parquet", images)
         read = local_reader(local_place(table))
         watch = Stopwatch()
         check_manifest(manifest, "the manifest")
         checking = watch.lap()
-        answering = Answering(lists, manifest, synthetic.RUN)
+        answering = Answering(lists, manifest, synthetic_files.RUN)
         answering.read_keys(files, read)
         reading = watch.lap()
         answering.decide()
@@ -94,7 +97,7 @@ def featurize_driver(images: int) -> dict[str, Any]:
         bounds = partition_bounds(first["size"].to_numpy(), SLOTS)
         broadcast = to_ipc(first)
         cutting = watch.lap()
-        files += synthetic.write_identities(table, images, first=done)
+        files += synthetic_files.write_identities(table, images, first=done)
         watch.lap()
         answering.read_keys(files, read)
         answering.decide()
@@ -118,7 +121,7 @@ def pca_driver(images: int) -> dict[str, Any]:
     """What pca's driver does beside Spark: read the answers, describe the tasks, write the matrix."""
     with tempfile.TemporaryDirectory() as place, folder_for_store():
         folder = local_folder(Path(place) / "answers")
-        write_answers(NO_STORE, folder, synthetic.answers_of(images))
+        write_answers(NO_STORE, folder, synthetic_files.answers_of(images))
         watch = Stopwatch()
         outcome, groups = Outcome(), []
         for group, answers in read_answers(NO_STORE, folder):
