@@ -20,6 +20,8 @@ SPOT_TIMEOUT_MINUTES = 10
 #: EMR takes up to 30 types a fleet with an allocation strategy (API_InstanceTypeConfig). Ten pools are plenty.
 MOST_SPOT_TYPES = 10
 MOST_ON_DEMAND_TYPES = 4
+#: Of one fleet: a mistake in a setting buys no more at once, and what a run needs beyond it waits.
+MOST_FLEET_VCPUS = 1_000
 #: Stand-ins for the chosen type cost at most this much more, On-Demand (which is also where Spot prices end).
 _DEAREST_STAND_IN = 1.35
 _DEAREST_ON_DEMAND_STAND_IN = 1.15
@@ -180,6 +182,8 @@ def choose_shape(wish: ShapeWish, prices: PriceTable, *, images: int, rate_per_v
     needed = workers_needed(images, rate_per_vcpu, kind.vcpus, wish.wanted_minutes)
     workers = min(max(needed, wish.core_nodes), wish.max_nodes)
     core = max(wish.core_nodes, workers - math.floor(workers * wish.spot_share))
+    for role, nodes in (("core", core), ("task", workers - core)):
+        _check_fleet(role, nodes, kind)
     stand_ins = on_demand_types(kind, wish.region, prices)
     task = Fleet("task", spot_types(kind, wish.region, prices), on_demand=0, spot=workers - core)
     return ClusterShape(
@@ -189,6 +193,16 @@ def choose_shape(wish: ShapeWish, prices: PriceTable, *, images: int, rate_per_v
         task=task if task.spot else None,
         ebs_gb=wish.ebs_gb,
     )
+
+
+def _check_fleet(role: str, nodes: int, kind: InstanceType) -> None:
+    """Raise ShapeError when a fleet would have more processors than one may."""
+    if nodes * kind.vcpus > MOST_FLEET_VCPUS:
+        raise ShapeError(
+            f"the {role} fleet would have {nodes} {kind.name}, {nodes * kind.vcpus:,} vCPU, and one may have "
+            f"{MOST_FLEET_VCPUS:,}, {MOST_FLEET_VCPUS // kind.vcpus} of these: lower max_nodes or core_nodes, raise "
+            "wanted_minutes, or bring spot_share nearer to 0.5, which shares the nodes out between two fleets"
+        )
 
 
 def on_demand_types(kind: InstanceType, region: str, prices: PriceTable) -> tuple[tuple[str, int], ...]:

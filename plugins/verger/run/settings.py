@@ -17,7 +17,8 @@ COMPUTES = ("auto", "cluster", "here")
 #: Bounds that the form shows and the settings enforce: (smallest, largest). There are no more components than features.
 K_BOUNDS = (1, FEATURES)
 HERE_MINUTE_BOUNDS = (1, 720)
-NODE_BOUNDS = (1, 100)
+#: In each of the two fleets as many nodes of 4 vCPU as make 1,000 (`cluster/shape.py`).
+NODE_BOUNDS = (1, 500)
 WANTED_MINUTE_BOUNDS = (5, 720)
 #: EMR takes up to 16 TB; pictures are not stored on the nodes.
 EBS_GB_BOUNDS = (10, 1000)

@@ -106,3 +106,13 @@ def test_an_unknown_instance_type_is_refused(prices: PriceTable) -> None:
 def test_photographs_are_expected_to_take_longer_than_small_pictures() -> None:
     assert 60 < assumed_rate(5_000) < 75
     assert 28 < assumed_rate(97_000) < 35
+
+
+def test_a_fleet_of_more_processors_than_one_may_have_is_refused_with_the_numbers(prices: PriceTable) -> None:
+    wish = replace(WISH, instance_type="m6i.xlarge", core_nodes=1, max_nodes=500, spot_share=0.5)
+    shape = choose_shape(wish, prices, images=10**9, rate_per_vcpu=30)
+    assert [fleet.units for fleet in shape.fleets] == [1, 250, 250]
+    with pytest.raises(ShapeError, match=r"the core fleet would have 500 m6i\.xlarge, 2,000 vCPU.*1,000, 250 of these"):
+        choose_shape(replace(wish, spot_share=0), prices, images=10**9, rate_per_vcpu=30)
+    with pytest.raises(ShapeError, match=r"the task fleet would have 499 m6i\.xlarge"):
+        choose_shape(replace(wish, spot_share=1), prices, images=10**9, rate_per_vcpu=30)

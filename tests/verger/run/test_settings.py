@@ -41,7 +41,7 @@ GOOD: dict[str, Any] = {"bucket": "fruits-data", "region": "eu-west-1"}
         ("chunk_images", 1),
         ("core_nodes", 0),
         ("core_nodes", 11),
-        ("max_nodes", 101),
+        ("max_nodes", 501),
         ("wanted_minutes", 1),
         ("spot_share", 1.5),
         ("spot_share", -0.1),
