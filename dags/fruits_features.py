@@ -55,7 +55,10 @@ STALL: dict[str, Any] = {
     "tell_minutes": "{{ params.stalled_minutes }}",
     "end_minutes": "{{ params.end_stalled_minutes }}",
 }
-STEP_HOURS = 12
+# Above the most that max_cluster_hours allows: a step has as long as its cluster may live, which its lease says.
+STEP_HOURS = 49
+# Ten million pictures take minutes; a hundred million, or a slow store, more than the default hour.
+LIST_HOURS = 6
 # Above the most that here_minutes allows, so that the run itself goes on elsewhere.
 HERE_HOURS = 13
 # Where the two ways meet again: what was not taken is skipped.
@@ -94,7 +97,7 @@ def fruits_features() -> None:  # noqa: C901, PLR0915 -- each task counts; there
         """Refuse, before anything is created, what cannot work: settings, region, bucket, a run id that is taken."""
         return tasks.check_settings(DEPLOYMENT, get_current_context())
 
-    @task(retries=2, execution_timeout=timedelta(hours=6), **SEEN)
+    @task(retries=2, execution_timeout=timedelta(hours=LIST_HOURS), **SEEN)
     def sync_images() -> dict[str, int]:
         """Copy new and changed pictures from the source folder to the bucket, if one is given."""
         return tasks.sync_images(DEPLOYMENT, get_current_context())
@@ -104,7 +107,7 @@ def fruits_features() -> None:  # noqa: C901, PLR0915 -- each task counts; there
         """Find the model in the bucket, or prepare it there."""
         return tasks.publish_model(DEPLOYMENT, get_current_context())
 
-    @task.short_circuit(retries=2, **SEEN)
+    @task.short_circuit(retries=2, execution_timeout=timedelta(hours=LIST_HOURS), **SEEN)
     def plan_run(model: dict[str, str]) -> dict[str, Any]:
         """List the pictures once, freeze the list, and end the run here when nothing changed."""
         return plan_tasks.plan_run(DEPLOYMENT, get_current_context(), model)
@@ -242,6 +245,7 @@ def fruits_features() -> None:  # noqa: C901, PLR0915 -- each task counts; there
         op_args=[regions],
         trigger_rule=JOIN,
         retries=2,
+        execution_timeout=timedelta(hours=LIST_HOURS),
     )
     hold_cluster = HoldClusterOperator(
         task_id="hold_cluster",

@@ -17,7 +17,14 @@ from verger.cluster.steps import featurize_arguments, pca_arguments
 from verger.cluster.throughput import choose_rate
 from verger.cluster_tasks import terminate_cluster
 from verger.cost.cluster_times import ClusterTimes, read_times
-from verger.cost.reckoning import Estimate, allowed_hours, check_budget, describe_estimate, estimate_cost
+from verger.cost.reckoning import (
+    Estimate,
+    allowed_hours,
+    check_budget,
+    check_hours,
+    describe_estimate,
+    estimate_cost,
+)
 from verger.cost.run_cost import COST_FILE
 from verger.cost.spot_prices import LOOK_BACK, with_spot_history
 from verger.here.branching import NEXT
@@ -37,7 +44,7 @@ from verger.prices import PriceTable, load_prices
 from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import OutsideEuError, is_local_endpoint
-from verger.run.settings import Settings
+from verger.run.settings import CLUSTER_HOUR_BOUNDS, Settings
 from verger.storage.aws_clients import emr_client, s3_client, spot_price_client, worker_environment
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout
@@ -136,20 +143,16 @@ def _choose_cluster(
     )
     log.info("%s\nthroughput: %s\n%s", "\n".join(describe_estimate(estimate)), source, times.describe())
     hours = allowed_hours(estimate, settings.budget_usd, settings.max_cluster_hours)
-    return ClusterChoice(shape, estimate, times, hours, _refusal(estimate, settings, hours))
+    return ClusterChoice(shape, estimate, times, hours, _refusal(estimate, settings))
 
 
-def _refusal(estimate: Estimate, settings: Settings, hours: float) -> str:
+def _refusal(estimate: Estimate, settings: Settings) -> str:
     try:
         check_budget(estimate, settings.budget_usd)
+        check_hours(estimate, settings.max_cluster_hours, CLUSTER_HOUR_BOUNDS[1])
     except ValueError as error:
         return str(error)
-    if estimate.minutes <= hours * 60:
-        return ""
-    return (
-        f"the cluster is expected to run {estimate.minutes:.0f} min, and max_cluster_hours allows "
-        f"{settings.max_cluster_hours} h: raise it, or raise max_nodes; no cluster was created"
-    )
+    return ""
 
 
 def _shape(

@@ -1,5 +1,6 @@
 """What a cluster will cost, and what it did cost: US dollars without tax, from the price table."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,14 @@ _SPOT_WORDS: Mapping[str, str] = {
 }
 #: Both EC2 and EMR bill by the second and at least a minute.
 _LEAST_BILLED_HOURS = 1 / 60
+
+
+#: An estimate may err: what it asks to be set is a quarter above it.
+SPARE = 1.25
+
+
+class TooLongError(ValueError):
+    """A cluster is expected to run for longer than it may; the message says what to do."""
 
 
 class OverBudgetError(ValueError):
@@ -154,13 +163,32 @@ def _spot_unit_hour(fleet: Fleet, region: str, prices: PriceTable) -> float:
     return statistics.median(real) if real else prices.spot_hour(name, region) / weight
 
 
+def check_hours(estimate: Estimate, max_hours: int, most_hours: int) -> None:
+    """Raise TooLongError when the cluster is expected to run for longer than it may; says what to set.
+
+    Args:
+        estimate: of the cluster.
+        max_hours: the setting `max_cluster_hours`.
+        most_hours: the most that this setting takes.
+    """
+    if estimate.minutes <= max_hours * 60:
+        return
+    needed = math.ceil(estimate.minutes * SPARE / 60)
+    hours = f"raise it to {needed}" if needed <= most_hours else f"{most_hours} would be the most"
+    raise TooLongError(
+        f"the cluster is expected to run {estimate.minutes:,.0f} min, and max_cluster_hours allows {max_hours} h: "
+        f"{hours}, or raise max_nodes; no cluster was created"
+    )
+
+
 def check_budget(estimate: Estimate, budget_usd: float) -> None:
     """Raise OverBudgetError when the cluster could cost more than the budget."""
     if estimate.usd_on_demand > budget_usd:
         raise OverBudgetError(
             f"budget_usd is {budget_usd:.2f}, but this cluster could cost {estimate.usd_on_demand:.2f} "
-            f"({estimate.usd:.2f} with the Spot machines at their expected price): raise the budget, lower max_nodes, "
-            "or choose a cheaper instance type; no cluster was created"
+            f"({estimate.usd:.2f} with the Spot machines at their expected price): raise the budget to "
+            f"{math.ceil(estimate.usd_on_demand * SPARE)}, lower max_nodes, or choose a cheaper instance type; no "
+            "cluster was created"
         )
 
 

@@ -1,5 +1,6 @@
 """Costs: what was said before, and what the machines' real hours come to."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +14,10 @@ from mypy_boto3_emr import EMRClient
 from verger.cluster.shape import ShapeWish, choose_shape
 from verger.cost.reckoning import (
     OverBudgetError,
+    TooLongError,
     allowed_hours,
     check_budget,
+    check_hours,
     cluster_cost,
     describe_estimate,
     estimate_cost,
@@ -85,6 +88,21 @@ def test_a_budget_is_refused_with_what_it_could_cost_and_what_to_do() -> None:
         OverBudgetError, match=r"budget_usd is 0\.10, but this cluster could cost \d\.\d\d .*no cluster"
     ):
         check_budget(estimate, 0.1)
+
+
+def test_a_refusal_names_what_to_set_and_that_is_enough() -> None:
+    shape = choose_shape(replace(WISH, max_nodes=2), PRICES, images=10**8, rate_per_vcpu=30)
+    estimate = estimate_cost(shape, PRICES, images_todo=10**8, images=10**8, rate_per_vcpu=30)
+    with pytest.raises(OverBudgetError, match=r"raise the budget to (\d+)") as refused:
+        check_budget(estimate, 1.0)
+    check_budget(estimate, float(re.findall(r"budget to (\d+)", str(refused.value))[0]))
+    with pytest.raises(
+        TooLongError, match=r"max_cluster_hours allows 6 h: raise it to \d+, or raise max_nodes"
+    ) as late:
+        check_hours(estimate, 6, 200)
+    check_hours(estimate, int(re.findall(r"raise it to (\d+)", str(late.value))[0]), 200)
+    with pytest.raises(TooLongError, match="48 would be the most, or raise max_nodes; no cluster was created"):
+        check_hours(estimate, 6, 48)
 
 
 def test_the_budget_bounds_a_cluster_s_age() -> None:
