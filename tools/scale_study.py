@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 FULL_SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (1_000, 2_000, 3_000)
 #: Stages whose memory does not grow with the images are measured at ten times as many.
-TIMES = {"plan": 10, "featurize_driver": 10, "pca_driver": 10, "publish": 10}
+TIMES = {"plan": 10, "featurize_driver": 10, "pca_driver": 10, "publish": 10, "pca": 2}
 #: Each stage with the environment and the module that hold it.
 STAGES = {
     "plan": ("airflow", "airflow_stages"),
@@ -38,6 +39,7 @@ STAGES = {
     "featurize_driver": ("spark", "spark_stages"),
     "pca_driver": ("spark", "spark_stages"),
     "sums": ("spark", "spark_stages"),
+    "pca": ("airflow", "pca_cluster"),
 }
 #: Pictures of a catalogue, of the web, of a phone: bytes.
 MEAN_BYTES = (5_000, 100_000, 3_000_000)
@@ -63,7 +65,8 @@ def measure_stages(sizes: Sequence[int], work: Path, say: Callable[[str], None])
             say(f"{stage}, {images:,} images")
             python = PROJECT / ".venv" / environment / "bin" / "python"
             command = [str(python), "-m", f"tools.scale.{module}", stage, str(images)]
-            variables = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+            kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
+            variables = {**kept, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", "LC_ALL": "C.UTF-8"}
             run = run_measured(stage, command, variables, work / "logs" / f"{stage}-{images}.log")
             found[stage].append(run.result())
     return found

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from verger.storage.layout import BucketLayout
 
-from tools.scale import airflow_stages, listing_server, synthetic
+from tools.scale import airflow_stages, listing_server, pca_cluster, synthetic
 from tools.scale_study import by_name
 
 STAGES = {
@@ -60,3 +60,12 @@ def test_every_image_is_listed_once_by_the_real_client(images: int) -> None:
 def test_each_figure_has_a_name_by_stage_and_number() -> None:
     runs = [{"images": 10_000_000, "seconds": {"list": 100.04, "subtract": 20.0}, "peak_bytes": 3 * 2**29}]
     assert by_name({"plan": runs}) == {"plan_10000000_seconds": 120.0, "plan_10000000_peak_mib": 1536}
+
+
+def test_more_images_than_vectors_are_answered_by_the_same_ones_over_and_over() -> None:
+    parts = pca_cluster.answers_of(30_000, ["a", "b", "c"], 2500)
+    answers = pa.concat_tables(parts)
+    rows = list(zip(answers["file"].to_pylist(), answers["row"].to_pylist(), strict=True))
+    assert rows[:2500] == [("abc"[at // 1024], at % 1024) for at in range(2500)]
+    assert rows == (rows[:2500] * 12)[:30_000]
+    assert answers["path"].to_pylist() == sorted(set(answers["path"].to_pylist()))

@@ -97,6 +97,7 @@ class BenchStack:
         cores: int,
         endpoint: str = "",
         quick_start: bool = True,
+        master: str = "",
     ) -> Measured:
         """Run spark-submit as the local EMR does. `quick_start` is off for what works in the JVM itself."""
         endpoint = endpoint or self.fast
@@ -116,7 +117,13 @@ class BenchStack:
         if quick_start:
             conf["spark.driver.extraJavaOptions"] = QUICK_START
         options = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
-        command = [str(spark.submit), "--master", f"local[{cores}]", "--driver-memory", f"{spark.memory_mib}m"]
+        command = [
+            str(spark.submit),
+            "--master",
+            master or f"local[{cores}]",
+            "--driver-memory",
+            f"{spark.memory_mib}m",
+        ]
         variables = {
             "SPARK_HOME": str(home),
             "PYSPARK_PYTHON": str(python),

@@ -61,11 +61,11 @@ def write_run(place: TablePlace, slug: str, images: range) -> None:
 def _write_file(place: TablePlace, name: str, images: range) -> TableFile:
     path = Path(place.folder.uri) / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(_rows(name.split("/")[1], images), path, compression="zstd", use_dictionary=REPEATING)
+    pq.write_table(rows_of(name.split("/")[1], images), path, compression="zstd", use_dictionary=REPEATING)
     return TableFile(name, FEATURIZED, len(images), path.stat().st_size)
 
 
-def _rows(slug: str, images: range) -> pa.Table:
+def rows_of(slug: str, images: range) -> pa.Table:
     """Rows as workers store them; the features are noise, which compresses as little as real ones."""
     generator = np.random.default_rng(images.start)
     noise = generator.random((len(images), FEATURES), np.float32)

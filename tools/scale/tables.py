@@ -59,6 +59,7 @@ def steps(result: Mapping[str, Any]) -> str:
         ("read the answers", "pca, driver", "pca_driver", ("read_answers",)),
         ("describe the tasks", "pca, driver", "pca_driver", ("describe_tasks",)),
         ("write the matrix, k = 10", "pca, driver", "pca_driver", ("write_matrix",)),
+        ("the whole step on two executors", "pca", "pca", ("read", "fit", "write")),
         ("copy, check and compare the lists", "publish_results", "publish", ("fetch", "compare", "check")),
         ("choose and gather what is shown", "publish_results", "publish", ("choose", "gather")),
         ("draw the map, lay out the explorer", "publish_results", "publish", ("draw", "explorer")),
@@ -69,7 +70,7 @@ def steps(result: Mapping[str, Any]) -> str:
             return float(sum(run["seconds"][part] for part in parts))
 
         rows.append((name, what, *(duration(at(images, runs, seconds)) for images in TARGETS), _bend(runs, seconds)))
-    for name, stage in (("plan_run", "plan"), ("featurize, driver", "featurize_driver"), ("pca, driver", "pca_driver"),
+    for name, stage in (("plan_run", "plan"), ("featurize, driver", "featurize_driver"), ("pca, driver", "pca_driver"), ("pca, all processes", "pca"),
                         ("publish_results", "publish")):  # fmt: skip
         runs = result["stages"][stage]
         cells = [f"{at(images, runs, _peak) / GIB:.1f} GiB" for images in TARGETS]
