@@ -70,8 +70,14 @@ def steps(result: Mapping[str, Any]) -> str:
             return float(sum(run["seconds"][part] for part in parts))
 
         rows.append((name, what, *(duration(at(images, runs, seconds)) for images in TARGETS), _bend(runs, seconds)))
-    for name, stage in (("plan_run", "plan"), ("featurize, driver", "featurize_driver"), ("pca, driver", "pca_driver"), ("pca, all processes", "pca"),
-                        ("publish_results", "publish")):  # fmt: skip
+    memory = (
+        ("plan_run", "plan"),
+        ("featurize, driver", "featurize_driver"),
+        ("pca, driver", "pca_driver"),
+        ("pca, all processes", "pca"),
+        ("publish_results", "publish"),
+    )
+    for name, stage in memory:
         runs = result["stages"][stage]
         cells = [f"{at(images, runs, _peak) / GIB:.1f} GiB" for images in TARGETS]
         rows.append((f"**memory**, {name}", name, *cells, _bend(runs, _peak)))
