@@ -86,6 +86,11 @@ export async function loadDataset(): Promise<Dataset> {
   };
 }
 
+/** Whether the run has more pictures than these. */
+export function isSample(data: Dataset): boolean {
+  return (data.about.of_pictures ?? data.n) > data.n;
+}
+
 /** Every column of a Parquet file, whole. */
 export async function readColumns(file: ArrayBuffer): Promise<Columns> {
   const metadata = await parquetMetadataAsync(file);

@@ -7,17 +7,18 @@ declare global {
   }
 }
 
-const onDisk = location.protocol === "file:";
+/** Whether the page was opened from a disk, where it may fetch nothing. */
+export const isOnDisk = location.protocol === "file:";
 let scripts: Promise<unknown> | undefined;
 
 /** A file of `data/`; throws an error that says which one is missing. */
 export async function readFile(name: string): Promise<ArrayBuffer> {
-  return onDisk ? readScript(name) : fetched(`data/${name}`);
+  return isOnDisk ? readScript(name) : fetched(`data/${name}`);
 }
 
 /** The content of `run.json`, which lies beside the explorer's folder. */
 export async function readRun(): Promise<unknown> {
-  return parse(onDisk ? await readScript("run.json") : await fetched("../run.json"));
+  return parse(isOnDisk ? await readScript("run.json") : await fetched("../run.json"));
 }
 
 /** A JSON file of `data/`. */

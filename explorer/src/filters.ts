@@ -11,6 +11,8 @@ interface Options {
   dark(): boolean;
   change(choice: Choice): void;
   highlight(label: number): void;
+  /** Looks beyond the pictures that are shown; null where all are. */
+  everywhere: { element: HTMLElement; look(text: string): void } | null;
 }
 
 export class Filters {
@@ -56,6 +58,7 @@ export class Filters {
       { className: "filters", aria: { label: "Filters" } },
       h("label", { className: "group-title", htmlFor: "search" }, "Search"),
       this.search,
+      options.everywhere?.element ?? null,
       h("div", { className: "group-title" }, "Show"),
       this.quick,
       h(
@@ -98,6 +101,7 @@ export class Filters {
   private set(change: Partial<Choice>): void {
     this.choice = { ...this.choice, ...change };
     if (change.quick) this.renderQuick();
+    if (change.search !== undefined) this.options.everywhere?.look(change.search.trim());
     if (change.hidden) {
       this.labels.querySelectorAll("input").forEach((box, label) => (box.checked = !this.choice.hidden.has(label)));
     }

@@ -1,7 +1,8 @@
 // The page: loads the data, keeps what was chosen, and puts the views together.
 
 import { CompareView, type Comparison } from "./compare_view";
-import { fileName, labelName, loadDataset, type Dataset } from "./dataset";
+import { searchAll } from "./all_pictures";
+import { fileName, isSample, labelName, loadDataset, type Dataset } from "./dataset";
 import { fill, h } from "./element";
 import { readRun } from "./files";
 import { Filters } from "./filters";
@@ -64,6 +65,12 @@ class Explorer {
       dark: isDark,
       change: (choice) => this.filter(choice),
       highlight: (label) => this.map.update({ highlighted: label }),
+      everywhere: isSample(data)
+        ? searchAll(data, (picture) => {
+            this.choose(picture);
+            this.map.reveal(picture);
+          })
+        : null,
     });
     this.compare = new CompareView(data, {
       dark: isDark,
@@ -118,7 +125,7 @@ class Explorer {
       ...((run?.["warnings"] as string[] | undefined) ?? []).map((warning) =>
         h("p", { className: "loud", aria: { role: "alert" } }, warning),
       ),
-      (data.about.of_pictures ?? data.n) > data.n
+      isSample(data)
         ? h("p", { className: "note" }, "This page shows a sample: of each label its share, what is new or has changed first. The matrix (matrix.parquet, matrix.csv) holds all pictures.")
         : null,
       h("main", {}, ...this.pages.values()),

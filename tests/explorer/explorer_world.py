@@ -19,7 +19,7 @@ from verger.publish.explorer import site
 from verger.publish.explorer.data import RunFiles, write_data
 from verger.publish.picture_lists import choose_shown, compare_with_before, note_pictures
 from verger.publish.run_rows import fetch_rows
-from verger.publish.shown_pictures import ShownPictures, gather_shown
+from verger.publish.shown_pictures import gather_shown
 from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.schemas import ANSWERS, TABLE_FILE
 
@@ -133,10 +133,10 @@ def changes_of(pictures: Pictures) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
+def write_bucket(root: Path, pictures: Pictures, *, every: int = 1, most: int = 100_000) -> RunFiles:
     """Lay a run into `root` as its bucket: manifest, answers, feature table, matrix and what explains it.
 
-    One picture of `every` has a thumbnail.
+    One picture of `every` has a thumbnail; of more than `most` a sample is shown.
     """
     run = RunLayout(BucketLayout(BUCKET), RUN_ID)
     paths = [IMAGES + name for name in pictures.names]
@@ -174,17 +174,14 @@ def write_bucket(root: Path, pictures: Pictures, *, every: int = 1) -> RunFiles:
         old = [path.removeprefix(IMAGES) not in pictures.new for path in manifest["path"].to_pylist()]
         _parquet(root, before.run_file("manifest.parquet").key, manifest.filter(pa.array(old)))
     filesystem = pyarrow.fs.SubTreeFileSystem(str(root), pyarrow.fs.LocalFileSystem())
-    return RunFiles(filesystem, run, run.layout.feature_table(MODEL), show(filesystem, run, before, root))
-
-
-def show(
-    filesystem: pyarrow.fs.FileSystem, run: RunLayout, before: RunLayout | None, root: Path, most: int = 100_000
-) -> ShownPictures:
-    """What of a run is shown, as publishing finds it."""
+    copies = root / "copies"
+    copies.mkdir(exist_ok=True)
+    images = fetch_rows(filesystem, run, before, copies)
     with small_database() as lists:
-        rows = fetch_rows(filesystem, run, before, lists.folder)
-        compare_with_before(lists, rows)
-        return gather_shown(rows, choose_shown(lists, note_pictures(lists, rows), most), root / "components.f32")
+        compare_with_before(lists, images)
+        chosen = choose_shown(lists, note_pictures(lists, images), most)
+    shown = gather_shown(images, chosen, copies / "components.f32")
+    return RunFiles(filesystem, run, run.layout.feature_table(MODEL), shown, images)
 
 
 @dataclass(frozen=True)
@@ -203,9 +200,11 @@ def put_pictures(root: Path, name: str, rows: Sequence[Stored]) -> None:
     _parquet(root, f"features/model={MODEL}/{name}", table)
 
 
-def write_site(folder: Path, pictures: Pictures, *, weights: str = "imagenet", every: int = 1) -> Path:
+def write_site(
+    folder: Path, pictures: Pictures, *, weights: str = "imagenet", every: int = 1, most: int = 100_000
+) -> Path:
     """The explorer as it lies under `results/<slug>/`; returns the address of its page."""
-    files = write_bucket(folder / "buckets", pictures, every=every)
+    files = write_bucket(folder / "buckets", pictures, every=every, most=most)
     results = folder / "results"
     page = results / "explorer"
     shutil.copytree(site.PAGE, page)

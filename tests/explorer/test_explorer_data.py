@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,39 @@ def test_a_picture_without_a_usable_thumbnail_has_none_and_the_rest_keep_theirs(
     data.mkdir()
     write_data(data, files)
     assert read_points(data)["slot"].to_pylist() == [-1, -1, -1, -1, -1, 0]
+
+
+def test_a_sample_has_its_share_of_each_label_and_a_list_in_which_all_are_found(tmp_path: Path) -> None:
+    pictures = replace(
+        world.groups({"apple": 300, "banana": 90, "Été +100 %": 30}),
+        rejects=[("banana/broken.jpg", "truncated")],
+        new=frozenset(["apple/apple_00007.jpg"]),
+    )
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data(data, world.write_bucket(tmp_path, pictures, most=42))
+    points = read_points(data)
+    assert Counter(points["label"].to_pylist()) == {"apple": 30, "banana": 9, "Été +100 %": 3}
+    assert f"{world.IMAGES}apple/apple_00007.jpg" in points["path"].to_pylist(), "what is new is shown first"
+    scores = np.fromfile(data / "components.f32", "<f4").reshape(5, -1).T
+    expected = dict(zip(pictures.names, pictures.scores, strict=True))
+    for path, row in zip(points["path"].to_pylist(), scores, strict=True):
+        assert np.allclose(row, expected[path.removeprefix(world.IMAGES)], atol=1e-4)
+    about = json.loads((data / "about.json").read_text())
+    assert (about["pictures"], about["of_pictures"], about["rejects"], about["of_rejects"]) == (42, 420, 1, 1)
+    found = pq.read_table(data / "all.parquet")
+    listed = {world.IMAGES + name: None for name in pictures.names} | {f"{world.IMAGES}banana/broken.jpg": "truncated"}
+    assert dict(zip(found["path"].to_pylist(), found["reason"].to_pylist(), strict=True)) == listed
+    assert found["path"].to_pylist() == sorted(listed)
+    statistics = pq.ParquetFile(data / "all.parquet").metadata.row_group(0).column(0).statistics
+    assert (statistics.min, statistics.max) == (min(listed), max(listed))
+
+
+def test_where_all_pictures_are_shown_there_is_no_second_list_of_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data(data, world.write_bucket(tmp_path, world.groups({"apple": 5}), most=5))
+    assert not (data / "all.parquet").exists()
 
 
 #: Colours that a JPEG keeps apart.

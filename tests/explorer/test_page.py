@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,44 @@ def test_search_finds_labels_and_names(visit: Open, small: str, search: str, sho
     page = visit(small).open().page
     page.get_by_label("Search", exact=True).fill(search)
     expect(page.locator(".found")).to_have_text(f"{shown} of 140 pictures shown")
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page of a run that shows 42 of 420 pictures."""
+    folder = tmp_path_factory.mktemp("sampled")
+    pictures = replace(world.groups({"apple": 300, "banana": 120}), rejects=[("banana/broken.jpg", "truncated")])
+    world.write_site(folder, pictures, most=42)
+    with serving(folder / "results") as address:
+        yield address
+
+
+def test_a_page_of_a_sample_says_so_and_finds_what_it_does_not_show(visit: Open, sampled: str) -> None:
+    page = visit(sampled).open().page
+    expect(page.locator(".brand")).to_contain_text("a sample of 42 of 420 pictures")
+    expect(page.locator(".note")).to_contain_text("This page shows a sample")
+    everywhere = page.locator(".everywhere")
+    search = page.get_by_label("Search", exact=True)
+    search.fill("apple/apple_0000")
+    expect(everywhere).to_contain_text("Of all 420 pictures, 10 whose path or label begins so:")
+    expect(everywhere.locator("li")).to_have_count(10)
+    expect(everywhere.locator("li").filter(has_text="not in the sample").first).to_be_visible()
+    search.fill("banana/broken")
+    expect(everywhere.locator("li")).to_have_text(["banana/broken.jpg not used: truncated"])
+    search.fill("apple")
+    expect(everywhere).to_contain_text("the first 20")
+    everywhere.get_by_role("button").first.click()
+    expect(page.locator(".picture .file")).to_have_text(re.compile(r"^apple_\d+\.jpg"))
+    search.fill("cherry")
+    expect(everywhere).to_contain_text("none has a path or label that begins so")
+    page.get_by_role("button", name="Clear all filters").click()
+    expect(everywhere).to_be_empty()
+
+
+def test_a_page_of_all_pictures_has_no_second_search(visit: Open, small: str) -> None:
+    page = visit(small).open().page
+    page.get_by_label("Search", exact=True).fill("apple")
+    expect(page.locator(".everywhere")).to_have_count(0)
 
 
 def test_labels_and_numbers_filter_and_one_button_clears_all(visit: Open, small: str) -> None:

@@ -170,7 +170,7 @@ def publish(images: int) -> dict[str, Any]:
         drawing = watch.lap()
         data = root / "data"
         data.mkdir()
-        write_data(data, RunFiles(filesystem, run, table, shown))
+        write_data(data, RunFiles(filesystem, run, table, shown, rows))
         laying_out = watch.lap()
         written = sum(file.stat().st_size for file in data.iterdir())
         space_bytes = sum(file.stat().st_size for file in lists.folder.rglob("*") if file.is_file())

@@ -205,7 +205,7 @@ def publish(
         description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
         description["changes"] = describe_changes(before, description, changed) if before else None
         _write_pages(s3, run, description, outputs, shown)
-        _write_explorer(s3, filesystem, run, outputs, shown)
+        _write_explorer(s3, filesystem, run, outputs, shown, rows)
     put_run_description(s3, run, description)
     warnings = [*description["warnings"], *point_forward(s3, run, description)]
     return {**description, "warnings": warnings}
@@ -230,10 +230,11 @@ def _write_explorer(
     run: RunLayout,
     outputs: StepOutputs,
     shown: ShownPictures,
+    rows: RunRows,
 ) -> None:
     table = run.layout.feature_table(outputs.plan["model_fingerprint"])
     try:
-        publish_explorer(s3, RunFiles(filesystem, run, table, shown))
+        publish_explorer(s3, RunFiles(filesystem, run, table, shown, rows))
     except FileNotFoundError as error:
         raise StepOutputMissingError(
             f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "

@@ -68,11 +68,11 @@ class RunRows:
         matrix = _Rows(
             _batches(self.matrix, columns), pa.schema([pq.read_schema(self.matrix).field(c) for c in columns])
         )
-        answers = in_parts(checked_parts(self._answers()), PART_ROWS)
+        answers = in_parts(checked_parts(self.answer_parts()), PART_ROWS)
         first = first_row = 0
         for listed, answered in zip_longest(self.manifest.parts(), answers):
             if listed is None or answered is None or not listed["path"].equals(answered["path"]):
-                raise AnswersError(_disagreement(self.manifest.parts(), self._answers(), "listed", "answered"))
+                raise AnswersError(_disagreement(self.manifest.parts(), self.answer_parts(), "listed", "answered"))
             rows = matrix.take(answered.num_rows - answered["file"].null_count)
             if not rows["path"].equals(answered.filter(has_features(answered))["path"]):
                 raise AnswersError(self._of_matrix())
@@ -81,12 +81,13 @@ class RunRows:
         if matrix.take(1).num_rows:
             raise AnswersError(self._of_matrix())
 
-    def _answers(self) -> Iterator[pa.Table]:
+    def answer_parts(self) -> Iterator[pa.Table]:
+        """The answers, part by part."""
         for path in self.answers:
             yield from _batches(path, None)
 
     def _of_matrix(self) -> str:
-        featurized = (part.filter(has_features(part)) for part in self._answers())
+        featurized = (part.filter(has_features(part)) for part in self.answer_parts())
         return _disagreement(featurized, _batches(self.matrix, ["path"]), "with features", "in the matrix")
 
 

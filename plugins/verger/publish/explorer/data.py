@@ -14,8 +14,10 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 
+from verger.publish.explorer.all_pictures import FILE, write_all_pictures
 from verger.publish.explorer.neighbours import NEIGHBOURS, find_neighbourhoods
 from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, write_sheets
+from verger.publish.run_rows import RunRows
 from verger.publish.shown_pictures import ShownPictures
 from verger.storage.layout import RunLayout
 
@@ -33,12 +35,14 @@ class RunFiles:
         run: the run's paths.
         table: the folder of the feature table.
         shown: the pictures that it shows.
+        rows: of all of them.
     """
 
     filesystem: pyarrow.fs.FileSystem
     run: RunLayout
     table: S3Address
     shown: ShownPictures
+    rows: RunRows
 
 
 def write_data(folder: Path, files: RunFiles) -> None:
@@ -69,6 +73,8 @@ def write_data(folder: Path, files: RunFiles) -> None:
         }
     _write_parquet(folder / "points.parquet", pa.table(columns))
     _write_parquet(folder / "rejects.parquet", shown.rejects)
+    if shown.of_pictures > pictures.num_rows:
+        write_all_pictures(folder / FILE, files.rows)
     root = files.run.layout.address(files.run.layout.images_prefix).uri
     about = {
         "format": FORMAT,
