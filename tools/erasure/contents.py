@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from verger.storage.file_names import one_form
 from verger_rules.csv_text import as_it_was
+from verger_rules.row_parts import PART_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ERASED = "(erased)"
 #: The files of an explorer that name who is in it.
-EXPLORED = ("points.parquet", "rejects.parquet")
+EXPLORED = ("all.parquet", "points.parquet", "rejects.parquet")
 
 Cleaned = tuple[int, bytes]
 
@@ -34,9 +35,9 @@ def clean_parquet(content: bytes, selection: Selection) -> Cleaned:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """A table as Parquet, compressed as all of Verger's are."""
+    """A table as Parquet, compressed and cut as all of Verger's are."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", row_group_size=PART_ROWS)
     return sink.getvalue()
 
 
