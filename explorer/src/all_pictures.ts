@@ -9,7 +9,6 @@ import { count, pictures } from "./words";
 const MOST_FOUND = 20;
 /** Parts of the list that one search reads; each is some hundred kilobytes. */
 const MOST_PARTS = 8;
-const LAST = "\u{10ffff}";
 
 export interface Found {
   path: string;
@@ -18,8 +17,17 @@ export interface Found {
   reason: string | null;
 }
 
+/** What a search found, and whether it looked at all that may hold more. */
+export interface Answer {
+  found: Found[];
+  whole: boolean;
+}
+
+type Opened = { file: AsyncBuffer; metadata: FileMetaData };
+type Group = FileMetaData["row_groups"][number];
+
 export class AllPictures {
-  private opened?: Promise<{ file: AsyncBuffer; metadata: FileMetaData }>;
+  private opened: Promise<Opened> | undefined;
 
   constructor(
     private readonly url: string,
@@ -27,36 +35,64 @@ export class AllPictures {
   ) {}
 
   /** Pictures whose path below the images' folder, or whose label, begins with a text: the first ones. */
-  async find(text: string): Promise<Found[]> {
-    this.opened ??= this.open();
-    const { file, metadata } = await this.opened;
-    const path = this.root + text;
-    const found: Found[] = [];
-    let start = 0;
-    let read = 0;
-    for (const group of metadata.row_groups) {
-      const end = start + Number(group.num_rows);
-      if (mayHold(group, "path", path) || mayHold(group, "label", text)) {
-        const rows = await parquetReadObjects({ file, metadata, columns: ["path", "label", "reason"], rowStart: start, rowEnd: end });
-        found.push(...(rows as unknown as Found[]).filter((row) => row.path.startsWith(path) || row.label.startsWith(text)));
-        if (found.length >= MOST_FOUND || ++read === MOST_PARTS) break;
-      }
-      start = end;
+  async find(text: string): Promise<Answer> {
+    try {
+      return await this.look(text);
+    } catch (error) {
+      // The next search asks again: for a request that was lost, and for a list that was published anew.
+      this.opened = undefined;
+      throw error;
     }
-    return found.slice(0, MOST_FOUND);
   }
 
-  private async open(): Promise<{ file: AsyncBuffer; metadata: FileMetaData }> {
+  private async look(text: string): Promise<Answer> {
+    const { file, metadata } = await (this.opened ??= this.open());
+    const path = this.root + text;
+    const starts: number[] = [];
+    let rows = 0;
+    for (const group of metadata.row_groups) {
+      starts.push(rows);
+      rows += Number(group.num_rows);
+    }
+    // Few parts hold a path, one beside the other; where folders lie in folders, many may hold a label.
+    const byPath = metadata.row_groups.flatMap((group, at) => (mayHold(group, "path", path) ? [at] : []));
+    const byLabel = metadata.row_groups.flatMap((group, at) => (mayHold(group, "label", text) && !byPath.includes(at) ? [at] : []));
+    const found: Found[] = [];
+    for (const parts of [byPath, byLabel]) {
+      for (const at of parts.slice(0, MOST_PARTS)) {
+        const rowStart = starts[at]!;
+        const rowEnd = rowStart + Number(metadata.row_groups[at]!.num_rows);
+        const part = await parquetReadObjects({ file, metadata, columns: ["path", "label", "reason"], rowStart, rowEnd });
+        found.push(...(part as unknown as Found[]).filter((row) => row.path.startsWith(path) || row.label.startsWith(text)));
+        if (found.length >= MOST_FOUND) return { found: found.slice(0, MOST_FOUND), whole: false };
+      }
+    }
+    return { found, whole: byPath.length <= MOST_PARTS && byLabel.length <= MOST_PARTS };
+  }
+
+  private async open(): Promise<Opened> {
     const file = await asyncBufferFromUrl({ url: this.url, requestInit: { cache: "no-cache", credentials: "same-origin" } });
     return { file, metadata: await parquetMetadataAsync(file) };
   }
 }
 
-/** Whether a part may hold a text that begins with another; by the least and the greatest that its footer tells. */
-function mayHold(group: FileMetaData["row_groups"][number], column: string, text: string): boolean {
+/** Whether a part may hold a text that begins with another, by the least and the greatest that its footer tells. */
+function mayHold(group: Group, column: string, text: string): boolean {
   const found = group.columns.find((one) => one.meta_data?.path_in_schema[0] === column)?.meta_data?.statistics;
   if (found?.min_value === undefined || found.max_value === undefined) return true;
-  return String(found.max_value) >= text && String(found.min_value) <= text + LAST;
+  const [least, greatest] = [String(found.min_value), String(found.max_value)];
+  return !isBefore(greatest, text) && (!isBefore(text, least) || least.startsWith(text));
+}
+
+const encoder = new TextEncoder();
+
+/** Whether a text comes before another in Parquet's order: that of their UTF-8 bytes, which is not JavaScript's. */
+function isBefore(one: string, other: string): boolean {
+  const [left, right] = [encoder.encode(one), encoder.encode(other)];
+  for (let at = 0; at < Math.min(left.length, right.length); at++) {
+    if (left[at] !== right[at]) return left[at]! < right[at]!;
+  }
+  return left.length < right.length;
 }
 
 /** What the search finds beyond the sample, below the field; `look` is called with what stands in it. */
@@ -80,12 +116,13 @@ export function searchAll(data: Dataset, choose: (picture: number) => void): { e
     if (isOnDisk) return fill(element, h("p", { className: "soft" }, `${title}: open the published page to search them.`));
     fill(element, h("p", { className: "soft" }, `${title}: looking …`));
     try {
-      const found = await all.find(text);
+      const { found, whole } = await all.find(text);
       if (asked !== text) return;
-      const first = found.length === MOST_FOUND ? `the first ${count(MOST_FOUND)}` : count(found.length);
+      const first = whole ? count(found.length) : `the first ${count(found.length)}`;
+      const none = whole ? "none has a path or label that begins so." : "none was found in the parts looked at: write more of the path.";
       fill(
         element,
-        h("p", { className: "soft" }, found.length ? `${title}, ${first} whose path or label begins so:` : `${title}, none has a path or label that begins so.`),
+        h("p", { className: "soft" }, found.length ? `${title}, ${first} whose path or label begins so:` : `${title}, ${none}`),
         h("ul", {}, ...found.map(row)),
       );
     } catch (error) {

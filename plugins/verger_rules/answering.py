@@ -16,11 +16,14 @@ from verger_rules.delta_table import TableFile
 from verger_rules.disk_database import DiskDatabase
 from verger_rules.manifest_file import ManifestFile
 from verger_rules.row_parts import PART_ROWS, in_parts
-from verger_rules.schemas import FEATURIZED, KEYS
+from verger_rules.schemas import ANSWERS, FEATURIZED, KEYS
 
 _READS_AT_ONCE = 16
 #: Files whose keys are put into the database at a time.
 _FILES_AT_ONCE = 64
+
+# A file that an erasure wrote again has other kinds of text (string_view).
+_REASONS = pa.schema([ANSWERS.field(name) for name in REASONS])
 
 #: Reads some columns of a file of the table, named relative to it.
 ReadColumns = Callable[[str, Sequence[str]], pa.Table]
@@ -62,11 +65,11 @@ _BEST = """
         (rank & 1)::INTEGER::BOOLEAN AS this_run
     FROM best JOIN files ON files.place = ((rank >> 33) & 2147483647)::INTEGER
 """
-# With $retry, a reject of an earlier run answers nothing.
+# With `retry`, a reject of an earlier run answers nothing.
 _TODO = """
     SELECT range AS number
-    FROM range($images) ANTI JOIN (
-        SELECT number FROM answering WHERE featurized OR this_run OR NOT $retry
+    FROM range({images}) ANTI JOIN (
+        SELECT number FROM answering WHERE featurized OR this_run OR NOT {retry}
     ) AS final ON range = final.number
     ORDER BY number
 """
@@ -136,7 +139,8 @@ class Answering:
                 )
             )
             if file.outcome != FEATURIZED:
-                reasons.append(pa.table({**place, **{name: table[name] for name in REASONS}}))
+                of_rejects = table.select(_REASONS.names).cast(_REASONS)
+                reasons.append(pa.table({**place, **{name: of_rejects[name] for name in REASONS}}))
         self._database.add("keys", pa.concat_tables(keys))
         if reasons:
             self._database.add("reasons", pa.concat_tables(reasons))
@@ -167,8 +171,8 @@ class Answering:
 
         With `retry_rejects` also those that only an earlier run's reject answers.
         """
-        values = {"images": self._manifest.images, "retry": retry_rejects}
-        numbers = (batch.column(0).to_numpy() for batch in self._database.batches(_TODO, PART_ROWS, values))
+        query = _TODO.format(images=self._manifest.images, retry=retry_rejects)
+        numbers = (batch.column(0).to_numpy() for batch in self._database.batches(query, PART_ROWS))
         yield from in_parts(_rows_of(self._manifest.parts(), numbers), PART_ROWS)
 
     def decoded_otherwise(self, *, retry_rejects: bool) -> int:

@@ -89,9 +89,12 @@ class DiskDatabase:
             raise LookupError(f"{len(found)} rows: {query}")
         return found[0]
 
-    def batches(self, query: str, rows: int, values: Sequence[Any] | dict[str, Any] = ()) -> Iterator[pa.RecordBatch]:
-        """What a query finds, so many rows at a time; read to the end before anything else is asked."""
-        yield from self.database.sql(query, params=values or None).to_arrow_reader(rows)
+    def batches(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """What a query finds, so many rows at a time; read to the end before anything else is asked.
+
+        A query with parameters would be worked out as a whole first: it has none.
+        """
+        yield from self.database.sql(query).to_arrow_reader(rows)
 
     def check_room(self, needed: int) -> None:
         """Raise DiskDatabaseError unless the disk has room for so many bytes."""
@@ -130,14 +133,9 @@ def disk_database(limits: DiskLimits) -> Iterator[DiskDatabase]:
             opened.check_room(LEAST_ROOM_MIB * _MIB)
             yield opened
     except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
-        of_memory = isinstance(error, duckdb.OutOfMemoryException)
-        if not of_memory and not _is_of_room(error):
+        if (said := _of_room(error, folder, limits)) is None:
             raise
-        said = str(error).partition("\n")[0]
-        more = f"Set {limits.memory_setting} higher" if of_memory else "Free some"
-        raise DiskDatabaseError(
-            f"there is no room left in {folder}: {said}. {more}, or {limits.another_folder}"
-        ) from error
+        raise DiskDatabaseError(said) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -166,6 +164,18 @@ def _config(folder: Path, limits: DiskLimits) -> dict[str, str | bool | int | fl
     }
 
 
-def _is_of_room(error: Exception) -> bool:
-    """Whether an error tells of a full disk."""
-    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)
+def _of_room(error: Exception, folder: Path, limits: DiskLimits) -> str | None:
+    """What to tell of an error of a full disk or of too little memory; None of any other."""
+    said = str(error).partition("\n")[0]
+    if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+        return None
+    # What is full may be another place than the folder: a file beside it that was being written.
+    place = getattr(error, "filename", None) or folder
+    if isinstance(error, OSError) or any(words in str(error) for words in _FULL_DISK):
+        return f"there is no room left in {place}: {said}. Free some, or {limits.another_folder}"
+    if type(error).__name__ == "OutOfMemoryException":
+        return f"the memory does not suffice: {said}. Set {limits.memory_setting} higher, or {limits.another_folder}"
+    return None
+
+
+_FULL_DISK = ("No space left on device", "failed to offload", "max_temp_directory_size")

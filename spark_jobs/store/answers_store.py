@@ -51,6 +51,7 @@ class AnswerGroup:
         rows: its answers.
         first: which of all images with features is its first one, [0, images).
         featurized: how many of its images have features.
+        etag: of the file.
     """
 
     file: S3Address
@@ -58,6 +59,7 @@ class AnswerGroup:
     rows: int
     first: int
     featurized: int
+    etag: str
 
 
 def read_answers(settings: StoreSettings, folder: S3Address) -> Iterator[tuple[AnswerGroup, pa.Table]]:
@@ -71,16 +73,18 @@ def read_answers(settings: StoreSettings, folder: S3Address) -> Iterator[tuple[A
     if not keys:
         raise RefusedError(f"{folder.uri}/ holds no answers: run featurize first")
     groups = [
-        (S3Address(folder.bucket, key), file, number)
-        for key, file in ((key, _open(settings, S3Address(folder.bucket, key))) for key in keys)
+        (S3Address(folder.bucket, key), etag, file, number)
+        for key, (etag, file) in ((key, _open(settings, S3Address(folder.bucket, key))) for key in keys)
         for number in range(file.num_row_groups)
+        # An erasure may have taken all of a file.
+        if file.metadata.row_group(number).num_rows
     ]
     first = 0
     try:
-        parts = checked_parts(file.read_row_group(number) for _, file, number in groups)
-        for (address, _, number), part in zip(groups, parts, strict=False):
+        parts = checked_parts(file.read_row_group(number) for _, _, file, number in groups)
+        for (address, etag, _, number), part in zip(groups, parts, strict=True):
             featurized = part.num_rows - part["file"].null_count
-            yield AnswerGroup(address, number, part.num_rows, first, featurized), part
+            yield AnswerGroup(address, number, part.num_rows, first, featurized, etag), part
             first += featurized
     except (AnswersError, pa.ArrowInvalid) as error:
         raise RefusedError(f"the answers in {folder.uri}/ cannot be used: {error}. Run featurize again") from error
@@ -95,21 +99,22 @@ def read_group(settings: StoreSettings, group: AnswerGroup, columns: Sequence[st
         RefusedError: it is not what it was.
         StepFailedError: the store does not give it.
     """
-    file = _open(settings, group.file)
+    etag, file = _open(settings, group.file)
+    if etag != group.etag:
+        raise StepFailedError(f"{group.file.uri} was written again meanwhile: run again")
     try:
-        part = file.read_row_group(group.group, columns=list(columns))
+        return file.read_row_group(group.group, columns=list(columns))
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise RefusedError(f"{group.file.uri} cannot be used: {error}. Run featurize again") from error
     except OSError as error:
         raise StepFailedError(f"{group.file.uri} cannot be read: {error}") from error
-    if part.num_rows != group.rows:
-        raise StepFailedError(f"{group.file.uri} was written again meanwhile: run again")
-    return part
 
 
-def _open(settings: StoreSettings, address: S3Address) -> pq.ParquetFile:
+def _open(settings: StoreSettings, address: S3Address) -> tuple[str, pq.ParquetFile]:
+    """A file of answers, and its ETag at this moment."""
     try:
-        return pq.ParquetFile(RemoteFile(settings, address), pre_buffer=True)
+        stored = RemoteFile(settings, address)
+        return stored.etag, pq.ParquetFile(stored, pre_buffer=True)
     except FileNotFoundError as error:
         raise RefusedError(f"{address.uri} is not there: run featurize again") from error
     except pa.ArrowInvalid as error:

@@ -16,7 +16,12 @@ def list_database(folder: Path, memory_mib: int) -> Iterator[DiskDatabase]:
     Raises:
         StepFailedError: the folder is not there, or has no room; the memory does not suffice.
     """
-    limits = DiskLimits(folder, memory_mib, folder_setting="--work-folder", memory_setting="--list-memory-mib")
+    limits = DiskLimits(
+        folder,
+        memory_mib,
+        folder_setting="--work-folder (VERGER_SPILL_FOLDER where the step runs on Airflow's machine)",
+        memory_setting="--list-memory-mib",
+    )
     try:
         with disk_database(limits) as database:
             yield database

@@ -14,7 +14,7 @@ from spark_jobs.store.work_count import STORE_WORK
 
 
 class RemoteFile(RangedFile):
-    """Reads ranges of an object, each with one request.
+    """Reads ranges of an object, each with one request; `etag` is its own at the moment of opening.
 
     Raises:
         FileNotFoundError: on opening, when it is not there.
@@ -25,10 +25,11 @@ class RemoteFile(RangedFile):
         self._store = open_patient_store(settings, address.bucket)
         self._address = address
         try:
-            size = int(obstore.head(self._store, address.key)["size"])
+            found = obstore.head(self._store, address.key)
         except BaseError as error:
             raise OSError(f"{address.uri}: {error}") from error
-        super().__init__(size, self._get_range)
+        self.etag = found["e_tag"] or ""
+        super().__init__(int(found["size"]), self._get_range)
 
     def _get_range(self, start: int, length: int) -> memoryview:
         try:

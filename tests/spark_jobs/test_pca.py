@@ -22,11 +22,12 @@ from verger_rules.layout import chunk_folder, run_slug
 from verger_rules.schemas import ANSWERS, FEATURIZED, REJECTED, TABLE_FILE
 
 from spark_jobs.entry_points.pca import parse_args, pca
-from spark_jobs.job_errors import RefusedError
+from spark_jobs.job_errors import RefusedError, StepFailedError
 from spark_jobs.pca import results_writer, spark_passes
+from spark_jobs.pca.feature_blocks import FeatureImages
 from spark_jobs.pca.results_writer import write_rejects
 from spark_jobs.place.spark_place import SparkPlace
-from spark_jobs.store.answers_store import write_answers
+from spark_jobs.store.answers_store import read_answers, write_answers
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 from tests.stored_tables import NOON, parquet
 
@@ -393,3 +394,32 @@ def test_a_file_that_an_erasure_took_away_meanwhile_is_named(world: JobWorld) ->
     world.s3.delete_object(Bucket=file.bucket, Key=file.key)
     with pytest.raises(Exception, match=r"part-0.parquet is not there: .* Run featurize again"):
         run(world, "--k", "2")
+
+
+def test_a_file_of_answers_that_an_erasure_emptied_is_passed_over(world: JobWorld) -> None:
+    """The groups are known by what they hold: an empty one must not shift those behind it."""
+    answers = S3Address(world.bucket, "runs/r/answers")
+    vectors = vectors_like_features(40)
+    put_table(world, vectors, files=2, rejects=1)
+    whole = world.answers()
+    put_parquet(world, answers.child("part-00000.parquet").key, whole.slice(0, 0))
+    put_parquet(world, answers.child("part-00001.parquet").key, whole)
+    groups = [group for group, _ in read_answers(world.settings, answers)]
+    assert [(group.file.key[-13:], group.rows, group.featurized) for group in groups] == [("00001.parquet", 41, 40)]
+    images = FeatureImages(world.settings, world.place.folder, tuple(groups))
+    (part,) = images.read(["path"], 0, 40, 100)
+    assert part["path"].to_pylist() == [path_of(world, number) for number in range(40)]
+
+
+def test_answers_that_are_written_again_while_pca_reads_them_are_told(world: JobWorld) -> None:
+    """A try of featurize that was left over: rows must not shift unseen."""
+    answers = S3Address(world.bucket, "runs/r/answers")
+    put_table(world, vectors_like_features(40), files=2, rejects=1)
+    images = FeatureImages(
+        world.settings, world.place.folder, tuple(group for group, _ in read_answers(world.settings, answers))
+    )
+    changed = world.answers().to_pylist()
+    changed[0] |= {"etag": "another"}
+    write_answers(world.settings, answers, [pa.Table.from_pylist(changed, ANSWERS)])
+    with pytest.raises(StepFailedError, match=r"part-00000\.parquet was written again meanwhile: run again"):
+        list(images.read(["path"], 0, 40, 100))

@@ -85,6 +85,21 @@ def test_a_disk_that_fills_in_the_middle_is_the_same_error(tmp_path: Path, error
     assert list(tmp_path.iterdir()) == []
 
 
+def test_too_little_memory_is_told_as_such_with_the_setting(tmp_path: Path) -> None:
+    error = duckdb.OutOfMemoryException("failed to allocate data of size 64.0 MiB (556.3 MiB/512.0 MiB used)")
+    with (
+        pytest.raises(DiskDatabaseError, match=r"memory does not suffice: .*Set VERGER_PLAN_MEMORY_MIB higher"),
+        disk_database(limits(tmp_path)),
+    ):
+        raise error
+
+
+def test_a_full_disk_elsewhere_is_told_by_its_own_name(tmp_path: Path) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "/elsewhere/file")
+    with pytest.raises(DiskDatabaseError, match="no room left in /elsewhere/file"), disk_database(limits(tmp_path)):
+        raise error
+
+
 def test_what_is_no_matter_of_room_keeps_its_own_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), disk_database(limits(tmp_path)):
         raise FileNotFoundError("a file of the table is gone")

@@ -62,7 +62,7 @@ def folder_for_store() -> Iterator[None]:
 
     with (
         mock.patch.object(answers_store, "list_keys", keys),
-        mock.patch.object(answers_store, "RemoteFile", lambda _, address: f"/{address.key}"),
+        mock.patch.object(answers_store, "_open", lambda _, address: ("", pq.ParquetFile(f"/{address.key}"))),
         mock.patch.object(answers_store, "UploadedFile", lambda _, address: Path(f"/{address.key}").open("wb")),
     ):
         yield

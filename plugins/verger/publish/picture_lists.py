@@ -42,7 +42,9 @@ _SAMPLE = """
     ), placed AS (
         SELECT *, row_number() OVER (PARTITION BY label ORDER BY first DESC, at_random) AS place FROM kept_first
     )
-    SELECT number, change::INTEGER AS change FROM placed WHERE place <= share ORDER BY number
+    SELECT number, change FROM (
+        SELECT number, change::INTEGER AS change FROM placed WHERE place <= share ORDER BY place, at_random LIMIT $most
+    ) ORDER BY number
 """
 _ALL = """
     SELECT number, coalesce(change, 0)::INTEGER AS change FROM pictures LEFT JOIN changes USING (path) ORDER BY number
@@ -91,8 +93,8 @@ def note_pictures(lists: DiskDatabase, rows: RunRows) -> int:
 def choose_shown(lists: DiskDatabase, pictures: int, most: int = MOST_SHOWN) -> pa.Table:
     """The rows of the matrix that are shown, ascending: columns `number`, and `change` (SAME, NEW, CHANGED).
 
-    All of them, or a sample of about `most`: of each label its share, and one at least, half of it for pictures that
-    are new or changed. The same pictures give the same sample. With more labels than `most` it has one of each label.
+    All of them, or a sample of at most `most`: of each label its share, and one at least, half of it for pictures that
+    are new or changed. The same pictures give the same sample. With more labels than `most`, some have none.
     """
     if pictures <= most:
         return lists.database.sql(_ALL).to_arrow_table()

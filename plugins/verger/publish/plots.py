@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -15,6 +15,7 @@ from verger.storage.file_names import printable
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
 _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
+_MARKERS = "os^Dv"
 #: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
 _MOST_VECTOR_POINTS = 2_000
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
@@ -45,20 +46,24 @@ def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:
         first = shown["pc_1"].to_numpy()
         second = shown["pc_2"].to_numpy() if "pc_2" in shown.column_names else first * 0
         labels = shown["label"].combine_chunks()
-        names = sorted(set(labels.to_pylist()))
-        for number, name in enumerate(names):
-            of_label = pc.equal(labels, name).to_numpy(zero_copy_only=False)
-            axes.scatter(
-                first[of_label],
-                second[of_label],
-                s=16,
-                color=_color(number, len(names)),
-                marker="os^Dv"[number % 5],
-                linewidths=0,
-                alpha=0.8,
-                label=_shown(name),
-                rasterized=shown.num_rows > _MOST_VECTOR_POINTS,
-            )
+        encoded = labels.dictionary_encode()
+        names = sorted(encoded.dictionary.to_pylist())
+        place = {name: number for number, name in enumerate(names)}
+        number = np.array([place[name] for name in encoded.dictionary.to_pylist()])[encoded.indices.to_numpy()]
+        look = {"s": 16, "linewidths": 0, "alpha": 0.8, "rasterized": shown.num_rows > _MOST_VECTOR_POINTS}
+        if len(names) <= _MOST_LEGEND_LABELS:
+            for at, name in enumerate(names):
+                of_label, label = number == at, _shown(name)
+                color = _color(at, len(names))
+                axes.scatter(
+                    first[of_label], second[of_label], color=color, marker=_MARKERS[at % 5], label=label, **look
+                )
+        else:
+            # No legend tells them apart: one drawing for each marker, however many labels there are.
+            colors = np.array([_color(at, len(names)) for at in range(len(names))])
+            for at, marker in enumerate(_MARKERS):
+                of_marker = number % 5 == at
+                axes.scatter(first[of_marker], second[of_marker], c=colors[number[of_marker]], marker=marker, **look)
         if shown.num_rows < images:
             axes.set_title(f"a sample of {shown.num_rows:,} of {images:,} images", fontsize=9)
         axes.set_xlabel("component 1")

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.fs
 from verger_rules.addresses import S3Address
 from verger_rules.answers import AnswersError
 from verger_rules.disk_database import DiskDatabase, disk_database
+from verger_rules.manifest_file import ManifestError
 
 from verger.plan.plan_space import PlanLimits, on_disk
 from verger.plan.planning import redecoded_warning
@@ -76,7 +78,7 @@ def _answers_must_fit() -> Iterator[None]:
     """Raise CountsDisagreeError where a run's manifest, answers and matrix do not fit each other."""
     try:
         yield
-    except AnswersError as error:
+    except (AnswersError, ManifestError) as error:
         raise CountsDisagreeError(
             f"the answers of the run do not fit: {error}. The results are not published: clear "
             "add_featurize_step, or run_here where no cluster did the work, so that both steps run again"
@@ -205,7 +207,8 @@ def publish(
         description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
         description["changes"] = describe_changes(before, description, changed) if before else None
         _write_pages(s3, run, description, outputs, shown)
-        _write_explorer(s3, filesystem, run, outputs, shown, rows)
+        table = run.layout.feature_table(outputs.plan["model_fingerprint"])
+        _write_explorer(s3, RunFiles(filesystem, run, table, shown, rows), lists.folder)
     put_run_description(s3, run, description)
     warnings = [*description["warnings"], *point_forward(s3, run, description)]
     return {**description, "warnings": warnings}
@@ -224,17 +227,9 @@ def _write_pages(
     _put(s3, run.result_file("report.html"), page.encode(), "text/html; charset=utf-8")
 
 
-def _write_explorer(
-    s3: "S3Client",
-    filesystem: pyarrow.fs.FileSystem,
-    run: RunLayout,
-    outputs: StepOutputs,
-    shown: ShownPictures,
-    rows: RunRows,
-) -> None:
-    table = run.layout.feature_table(outputs.plan["model_fingerprint"])
+def _write_explorer(s3: "S3Client", files: RunFiles, folder: Path) -> None:
     try:
-        publish_explorer(s3, RunFiles(filesystem, run, table, shown, rows))
+        publish_explorer(s3, files, folder)
     except FileNotFoundError as error:
         raise StepOutputMissingError(
             f"a file of the feature table that the run's answers name is not there any more ({error}): an erasure or a "

@@ -164,8 +164,10 @@ class _Rows:
 
 def _disagreement(left: Iterable[pa.Table], right: Iterable[pa.Table], of_left: str, of_right: str) -> str:
     """What two lists of paths do not share; both are in memory, which only a run that is refused pays for."""
+    kind = pa.large_string()
     left_paths, right_paths = (
-        pa.chunked_array([chunk for part in parts for chunk in part["path"].chunks], pa.string())
+        # Text of more than 2 GiB is too much for one array of the usual kind.
+        pa.chunked_array([chunk.cast(kind) for part in parts for chunk in part["path"].chunks], kind)
         for parts in (left, right)
     )
     return disagreement(left_paths, right_paths, of_left, of_right)

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from mypy_boto3_s3 import S3Client
 from verger.publish.picture_lists import (
     CHANGED,
@@ -133,11 +135,19 @@ def test_every_label_is_there_in_proportion_and_the_sample_is_the_same_each_time
         assert chosen == labels
         return
     share = {label: max(1, count * most // len(labels)) for label, count in Counter(labels).items()}
+    assert len(chosen) == min(most, sum(share.values()))
+    if sum(share.values()) > most:
+        return
     assert Counter(chosen) == share
     of_new = Counter(labels[number] for number in new)
     shown_new = Counter(labels[row] for row in rows if row in new)
     for label, count in of_new.items():
         assert shown_new[label] >= min(count, share[label] // 2)
+
+
+def test_more_labels_than_there_is_room_for_do_not_make_the_sample_larger() -> None:
+    rows = sample([str(number) for number in range(500)] + ["many"] * 500, 100)
+    assert len(rows) == 100
 
 
 def test_a_sample_is_taken_at_random_and_what_is_new_does_not_take_all_room() -> None:
@@ -146,6 +156,22 @@ def test_a_sample_is_taken_at_random_and_what_is_new_does_not_take_all_room() ->
     among = sample(["Apple"] * 10_000, 1000, frozenset(range(2000)))
     assert 500 <= sum(among < 2000) < 700
     assert len(among) == 1000
+
+
+def test_a_map_of_very_many_labels_takes_few_strokes_and_no_legend(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"label {number}" for number in range(5000)]
+    columns = {"label": labels, "pc_1": np.sin(np.arange(5000)), "pc_2": np.cos(np.arange(5000))}
+    drawn: list[int] = []
+    scatter = Axes.scatter
+
+    def counting(axes: Axes, x: npt.NDArray[np.float64], *more: Any, **look: Any) -> Any:
+        drawn.append(len(x))
+        return scatter(axes, x, *more, **look)
+
+    monkeypatch.setattr(Axes, "scatter", counting)
+    assert "label 7<" not in draw_map(pa.table(columns), 5000, "svg").decode()
+    assert len(drawn) <= 5
+    assert sum(drawn) == 5000
 
 
 def test_a_map_of_very_many_images_shows_a_sample_and_says_so() -> None:

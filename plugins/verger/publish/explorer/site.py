@@ -28,12 +28,13 @@ _TYPES = {
 }
 
 
-def publish_explorer(s3: "S3Client", files: RunFiles) -> None:
+def publish_explorer(s3: "S3Client", files: RunFiles, folder: Path) -> None:
     """Put the explorer under `results/<slug>/explorer/`, its `index.html` last; then delete what it no longer shows.
 
-    An earlier publishing of the run may have had more sheets, and pictures in them that have been erased since.
+    An earlier publishing of the run may have had more sheets, and pictures in them that have been erased since. What is
+    put is made in `folder`, of this machine.
     """
-    with tempfile.TemporaryDirectory(prefix="verger-explorer-") as name:
+    with tempfile.TemporaryDirectory(prefix="explorer-", dir=folder) as name:
         data = Path(name)
         write_data(data, files)
         write_script(data / "offline.js", [data / file for file in FETCHED])

@@ -16,6 +16,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 from verger_rules.addresses import S3Address
+from verger_rules.schemas import TABLE_FILE
 
 #: Pixels of a thumbnail's longer side (docs/formats.md), hence of a cell.
 CELL = 64
@@ -29,7 +30,8 @@ _NONE = -1
 
 #: Files that are read meanwhile: each is a wait for the store, and 2 MB.
 _FILES_AHEAD = 8
-_COLUMNS = ["width", "height", "thumbnail"]
+# A file that an erasure wrote again has other kinds of text and bytes (binary_view), which cannot be taken from.
+_COLUMNS = pa.schema([TABLE_FILE.field(name) for name in ("width", "height", "thumbnail")])
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
@@ -81,7 +83,7 @@ def write_sheets(folder: Path, filesystem: pyarrow.fs.FileSystem, table: S3Addre
     rows = pictures["row"].to_numpy()
     read = partial(_read_file, filesystem, f"{table.bucket}/{table.key}", rows)
     for numbers, stored in _ahead(read, _by_file(pictures["file"].combine_chunks())):
-        columns = (stored[name].to_pylist() for name in _COLUMNS)
+        columns = (stored[name].to_pylist() for name in _COLUMNS.names)
         for picture, width, height, thumbnail in zip(numbers.tolist(), *columns, strict=True):
             found.width[picture], found.height[picture] = width, height
             placed = sheets.add(thumbnail)
@@ -123,14 +125,13 @@ def _read_file(
     name, pictures = file
     pictures = pictures[np.argsort(rows[pictures])]
     wanted = rows[pictures]
-    found, start = [], 0
+    found, start = [_COLUMNS.empty_table()], 0
     with filesystem.open_input_file(f"{table}/{name}") as stream:
-        opened = pq.ParquetFile(stream)
-        found.append(opened.schema_arrow.empty_table().select(_COLUMNS))
-        for batch in opened.iter_batches(_BATCH, columns=_COLUMNS):
+        for batch in pq.ParquetFile(stream).iter_batches(_BATCH, columns=_COLUMNS.names):
             first, last = np.searchsorted(wanted, [start, start + batch.num_rows])
             if first < last:
-                found.append(pa.Table.from_batches([batch]).take(pa.array(wanted[first:last] - start)))
+                rows_of_batch = pa.Table.from_batches([batch]).select(_COLUMNS.names).cast(_COLUMNS)
+                found.append(rows_of_batch.take(pa.array(wanted[first:last] - start)))
             start += batch.num_rows
     return pictures, pa.concat_tables(found)
 
