@@ -1,7 +1,6 @@
 """What the tasks do that decide on a run's place, and that work on Airflow's own machine."""
 
 import logging
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from verger.here.choice import (
 from verger.here.machine import PlaceError, check_can_work, check_node_python, choose_processes, read_machine
 from verger.here.program import HereFailedError, HereRefusedError, Program, run_program
 from verger.here.record import CHOICE_FILE, HERE_FILE, here_record
+from verger.plan.plan_space import on_disk, plan_limits
 from verger.prices import PriceTable, load_prices
 from verger.run.context import claim_folder, run_layout, run_settings
 from verger.run.deployment import Deployment
@@ -278,7 +278,7 @@ def _program(deployment: Deployment, settings: Settings, run: RunLayout, model: 
         seconds=settings.here_minutes * 60,
         featurize=[
             *featurize_arguments(settings, run, model, chunk_images=chunk),
-            *("--work-folder", str(deployment.spill_folder or tempfile.gettempdir())),
+            *("--work-folder", str(on_disk(plan_limits(deployment)).folder)),
         ],
         pca=pca_arguments(settings, run, model),
     )

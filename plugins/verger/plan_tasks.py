@@ -19,7 +19,7 @@ from verger.plan.feature_table import read_done
 from verger.plan.frozen_list import deciding, freeze_list, read_previous
 from verger.plan.inventory import newest_inventory, objects_of
 from verger.plan.listing import Listing, check_any_image, newer_objects
-from verger.plan.plan_space import PlanLimits, PlanSpace, plan_space
+from verger.plan.plan_space import PlanSpace, plan_limits, plan_space
 from verger.plan.planning import Plan, list_inventory, make_plan, redecoded_warning, write_left_out
 from verger.plan.same_bytes import same_bytes_warning
 from verger.run.claim import give_back
@@ -67,7 +67,7 @@ def _plan(
     before = RunLayout(run.layout, latest["run_id"]).run_file("manifest.parquet") if latest else None
     table = feature_table_place(deployment.aws_conn_id, settings.region, run.layout.feature_table(fingerprint))
     try:
-        with plan_space(PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)) as space:
+        with plan_space(plan_limits(deployment)) as space:
             left_out = _list_bucket(deployment, settings, s3, filesystem, run, space)
             read_done(filesystem, table, space)
             # Of the run that `latest.json` points to: what is gone is gone since then.

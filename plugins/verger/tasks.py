@@ -18,7 +18,7 @@ from verger.artifacts.model_store import ensure_model
 from verger.cluster.quotas import check_quotas, vcpus_needed
 from verger.here.record import HERE_FILE
 from verger.plan.bucket_state import state_at_once
-from verger.plan.plan_space import PlanLimits
+from verger.plan.plan_space import plan_limits
 from verger.prices import load_prices
 from verger.publish.reconciliation import CountsDisagreeError
 from verger.run.context import claim_folder, run_layout, run_settings
@@ -103,7 +103,7 @@ def sync_images(deployment: Deployment, context: "Context") -> dict[str, int]:
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     # Before the pictures have been at rest for long: the watcher then finds nothing that it should start a run for.
-    limits = PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)
+    limits = plan_limits(deployment)
     look = partial(state_at_once, deployment.aws_conn_id, settings.region, run.layout, limits)
     remember_listing(deployment, settings, context, lambda: look().digest)
     record = run.left_out_of_source
@@ -161,7 +161,7 @@ def publish_results(deployment: Deployment, context: "Context", cluster_id: str 
             settings,
             place=_place_facts(deployment, settings, s3, run, cluster_id, regions),
             published_at=now(),
-            limits=PlanLimits(deployment.spill_folder, deployment.plan_memory_mib),
+            limits=plan_limits(deployment),
         )
     except (CountsDisagreeError, results.StepOutputMissingError, DiskDatabaseError) as error:
         raise AirflowFailException(str(error)) from error

@@ -188,14 +188,18 @@ class Answering:
         Raises AnswersError when an image has none.
         """
         self._check_all_answered()
-        names = self._database.database.sql("SELECT name FROM files ORDER BY place").to_arrow_table()["name"]
+        names = (
+            self._database.database.sql("SELECT name FROM files ORDER BY place")
+            .to_arrow_table()["name"]
+            .combine_chunks()
+        )
         query = """
             SELECT files.place, answering.row, files.featurized, stage, reason, detail
             FROM answering JOIN files USING (file) LEFT JOIN reasons USING (file, row) ORDER BY number
         """
         decided = in_parts(self._database.batches(query, PART_ROWS), PART_ROWS)
         for listed, rows in zip(self._manifest.parts(), decided, strict=True):
-            yield answers_of(listed, rows, names.combine_chunks())
+            yield answers_of(listed, rows, names)
 
     def _check_all_answered(self) -> None:
         (answered,) = self._database.row("SELECT count(*) FROM answering")

@@ -16,6 +16,8 @@ from spark_jobs.steps.argument_types import (
 )
 
 ENGINES = ("litert", "keras")
+#: For the lists of a step, of any length: ten million images and rows were compared within it (docs/review.md).
+LIST_MEMORY_MIB = 512
 
 
 @dataclass(frozen=True)
@@ -69,5 +71,5 @@ def parse_args(argv: Sequence[str] | None = None) -> FeaturizeArguments:
     add("--compact-above", type=whole_number(1, 1_000_000), default=200, help="small files that may pile up")
     add("--grace-hours", type=whole_number(0, 8760), default=24, help="how long readers may need merged files")
     add("--work-folder", type=Path, default=Path(), help="of this machine, for lists that its memory could not hold")
-    add("--list-memory-mib", type=whole_number(128, 1_000_000), default=512, help="memory for these lists")
+    add("--list-memory-mib", type=whole_number(128, 1_000_000), default=LIST_MEMORY_MIB, help="memory for these lists")
     return FeaturizeArguments(**vars(parser.parse_args(argv)))

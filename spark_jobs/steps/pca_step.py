@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from verger_rules.addresses import S3Address
 from verger_rules.answers import as_answers, has_features
 from verger_rules.layout import progress_address, table_folder
 from verger_rules.model import FEATURES
@@ -77,7 +78,7 @@ def reduced(
     args: PcaArguments, settings: StoreSettings, open_passes: OpenPasses, reporter: StepReporter, started: float
 ) -> dict[str, Any]:
     """Do the step's work, phase by phase; the content of `pca.json`."""
-    given = read_input(args, settings)
+    given = read_input(settings, args.answers_uri, table_folder(args.features_uri, args.model_fingerprint))
     check_request(args, given)
     with open_passes(given.images, f"verger pca {args.run_id}") as passes:
         read = time.monotonic()
@@ -94,15 +95,14 @@ def reduced(
     return metrics(args, settings, given, model, rows, seconds) | {"warnings": warnings}
 
 
-def read_input(args: PcaArguments, settings: StoreSettings) -> PcaInput:
-    """Read what featurize decided, part by part."""
+def read_input(settings: StoreSettings, answers_uri: S3Address, table: S3Address) -> PcaInput:
+    """Read what featurize decided, part by part; `table` is the folder of the features."""
     outcome, groups = Outcome(), []
-    for group, answers in read_answers(settings, args.answers_uri):
+    for group, answers in read_answers(settings, answers_uri):
         outcome.add(answers)
         groups.append(group)
     print(f"pca: {outcome.listed} images listed, {outcome.featurized} with features", flush=True)
-    folder = table_folder(args.features_uri, args.model_fingerprint)
-    return PcaInput(FeatureImages(settings, folder, tuple(groups)), outcome)
+    return PcaInput(FeatureImages(settings, table, tuple(groups)), outcome)
 
 
 def check_request(args: PcaArguments, given: PcaInput) -> None:

@@ -165,8 +165,7 @@ def publish(images: int) -> dict[str, Any]:
         choosing = watch.lap()
         shown = gather_shown(rows, chosen, lists.folder / "components.f32")
         gathering = watch.lap()
-        points = {f"pc_{at + 1}": column for at, column in enumerate(shown.components[:2])}
-        drawn = draw_map(pa.table({"label": shown.pictures["label"], **points}), shown.of_pictures, "svg")
+        drawn = draw_map(shown.points(), shown.of_pictures, "svg")
         drawing = watch.lap()
         data = root / "data"
         data.mkdir()

@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.layout import table_folder
-from verger_rules.schemas import ANSWERS
 
 from spark_jobs.steps.chunking import PARTITION_IMAGES
 from spark_jobs.store.answers_store import write_answers
@@ -60,10 +59,7 @@ def answers_of(images: int, names: list[str], stored: int) -> Iterator[pa.Table]
     for part in synthetic_files.parts_of_manifest(images):
         rows = np.arange(first, first + part.num_rows) % stored
         first += part.num_rows
-        nothing = pa.nulls(part.num_rows, pa.string())
-        file, row = files.take(pa.array(rows // PARTITION_IMAGES)), pa.array(rows % PARTITION_IMAGES)
-        columns = [part["path"], part["label"], part["etag"], file, row, *[nothing] * 3]
-        yield pa.Table.from_arrays(columns, schema=ANSWERS)
+        yield synthetic_files.answered(part, files.take(pa.array(rows // PARTITION_IMAGES)), rows % PARTITION_IMAGES)
 
 
 def measure(images: int) -> dict[str, Any]:

@@ -18,17 +18,19 @@ import pyarrow.parquet as pq
 from verger_rules.answering import Answering
 from verger_rules.model import FEATURES
 
-from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, FeatureImages, block_tasks
+from spark_jobs.pca.feature_blocks import BLOCK_IMAGES, block_tasks
 from spark_jobs.pca.moments import merge, moments_of, pack
 from spark_jobs.pca.pca_model import fit
 from spark_jobs.pca.results_writer import matrix_rows, matrix_schema, to_csv
 from spark_jobs.pca.spark_passes import MERGED_AT_ONCE
 from spark_jobs.steps.chunking import partition_bounds
+from spark_jobs.steps.featurize_arguments import LIST_MEMORY_MIB
 from spark_jobs.steps.featurize_report import Outcome
 from spark_jobs.steps.manifest import check_manifest
+from spark_jobs.steps.pca_step import read_input
 from spark_jobs.steps.todo_list import write_todo
 from spark_jobs.store import answers_store
-from spark_jobs.store.answers_store import read_answers, write_answers
+from spark_jobs.store.answers_store import write_answers
 from spark_jobs.store.list_database import list_database
 from spark_jobs.store.object_store import StoreSettings
 from spark_jobs.worker.partition_work import to_ipc
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
 CHUNK_IMAGES = 20_000
 #: Of a hundred images, so many have a row before the step.
 DONE_PERCENT = 99
-#: What a step's lists take of its memory unless told otherwise.
-LIST_MEMORY_MIB = 512
 #: Ten nodes of four vCPU: the most that a run takes unless told otherwise.
 SLOTS = 40
 COMPONENTS = 10
@@ -123,12 +123,8 @@ def pca_driver(images: int) -> dict[str, Any]:
         folder = local_folder(Path(place) / "answers")
         write_answers(NO_STORE, folder, synthetic_files.answers_of(images))
         watch = Stopwatch()
-        outcome, groups = Outcome(), []
-        for group, answers in read_answers(NO_STORE, folder):
-            outcome.add(answers)
-            groups.append(group)
+        featurized = read_input(NO_STORE, folder, folder).images
         reading = watch.lap()
-        featurized = FeatureImages(NO_STORE, folder, tuple(groups))
         tasks = block_tasks(len(featurized), SLOTS, most=None)
         described = pickle.dumps((featurized, tasks, block_tasks(len(featurized), SLOTS)))
         planning = watch.lap()

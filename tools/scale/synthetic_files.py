@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
 FILE_ROWS = 1024
 #: Files of a chunk of 20,000 images, which is one commit.
 CHUNK_FILES = 20
@@ -56,9 +58,14 @@ def answers_of(images: int) -> Iterator[pa.Table]:
         file, row = np.divmod(at, FILE_ROWS)
         chunk, inside = np.divmod(file, CHUNK_FILES)
         names = [file_name(*place) for place in zip(chunk.tolist(), inside.tolist(), strict=True)]
-        nothing = pa.nulls(part.num_rows, pa.string())
-        columns = [part["path"], part["label"], part["etag"], pa.array(names), pa.array(row), *[nothing] * 3]
-        yield pa.Table.from_arrays(columns, schema=ANSWERS)
+        yield answered(part, pa.array(names), row)
+
+
+def answered(part: pa.Table, files: pa.Array, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """The answers of some images of a manifest that all have features, from where these lie; schema ANSWERS."""
+    nothing = pa.nulls(part.num_rows, pa.string())
+    columns = [part["path"], part["label"], part["etag"], files, pa.array(rows), *[nothing] * 3]
+    return pa.Table.from_arrays(columns, schema=ANSWERS)
 
 
 def file_name(chunk: int, part: int) -> str:

@@ -15,11 +15,9 @@ from verger.run.eu_guard import EU_REGIONS, LOCAL, OutsideEuError
 
 _CGROUP = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
-#: Of the program itself, with the lists of a run of a few images; of each further one, as long as memory holds the
-#: lists; and the most that they take, for what does not fit goes to the disk (docs/review.md).
+#: Of the program itself, with the tables of a run of a few images; and of each further one (docs/review.md).
 PROGRAM_MIB = 400
 PROGRAM_MIB_PER_IMAGE = 1.2e-3
-MOST_LIST_MIB = 600
 #: Of a worker at least: photographs of 12 megapixels take 344 MiB (docs/benchmarks.md).
 WORKER_MIB = 400
 #: A task waits for it wherever Airflow is no EC2 instance.
@@ -133,7 +131,7 @@ def choose_processes(machine: Machine, most: int, images: int, worker_mib: float
     """
     # Never less than assumed: an earlier run's pictures may all have been small.
     each = max(WORKER_MIB, worker_mib * _HEADROOM)
-    program = PROGRAM_MIB + min(images * PROGRAM_MIB_PER_IMAGE, MOST_LIST_MIB)
+    program = PROGRAM_MIB + images * PROGRAM_MIB_PER_IMAGE
     fitting = int((machine.free_mib - program) / each)
     if fitting < 1:
         raise PlaceError(

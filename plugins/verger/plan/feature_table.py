@@ -19,13 +19,10 @@ def read_done(filesystem: pyarrow.fs.FileSystem, place: TablePlace, space: PlanS
     files = live_files(open_table(place))
     for featurized in (True, False):
         keys = scan_keys(filesystem, place, [file for file in files if (file.outcome == FEATURIZED) == featurized])
-        space.database.register("keys", keys)
-        try:
-            space.database.execute(
+        with space.shown("keys", keys):
+            space.execute(
                 "INSERT INTO done SELECT path, read_etag, ?, decoder = ? FROM keys", [featurized, DECODER_VERSION]
             )
-        finally:
-            space.database.unregister("keys")
 
 
 def scan_keys(filesystem: pyarrow.fs.FileSystem, place: TablePlace, files: Iterable[TableFile]) -> pa.RecordBatchReader:

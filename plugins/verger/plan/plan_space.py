@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 from verger_rules.disk_database import DiskDatabase, DiskLimits, disk_database
 
+from verger.run.deployment import Deployment
+
 #: What a plan is made from. `listed`: the pictures, and what may be one; `readable`: whether the nodes can read it by
 #: its key. `done`: rows of the feature table, with the etag that the picture was read under; `current`: this version of
 #: the decoder made it, and one of another version answers nothing. `previous`: the list of the run before.
@@ -56,6 +58,11 @@ class PlanSpace(DiskDatabase):
     def check_images(self, images: int) -> None:
         """Raise DiskDatabaseError unless the disk has room for a plan of so many images."""
         self.check_room(images * BYTES_PER_IMAGE)
+
+
+def plan_limits(deployment: Deployment) -> PlanLimits:
+    """What an installation lets its lists use."""
+    return PlanLimits(deployment.spill_folder, deployment.plan_memory_mib)
 
 
 def on_disk(limits: PlanLimits) -> DiskLimits:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.fs
 from verger_rules.addresses import S3Address
 from verger_rules.answers import AnswersError
@@ -218,8 +217,7 @@ def _write_pages(
     s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs, shown: ShownPictures
 ) -> None:
     scree = {kind: draw_scree(outputs.explained_variance, kind) for kind in ("svg", "png")}
-    points = {f"pc_{at + 1}": column for at, column in enumerate(shown.components[:2])}
-    picture_map = draw_map(pa.table({"label": shown.pictures["label"], **points}), shown.of_pictures, "svg")
+    picture_map = draw_map(shown.points(), shown.of_pictures, "svg")
     page = render_report(description, map_svg=picture_map.decode(), scree_svg=scree["svg"].decode())
     _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
     _put(s3, run.result_file("scree.png"), scree["png"], "image/png")

@@ -65,9 +65,8 @@ class RunRows:
         Raises:
             AnswersError: an image has no answer or several, or one with features no row of the matrix or several.
         """
-        matrix = _Rows(
-            _batches(self.matrix, columns), pa.schema([pq.read_schema(self.matrix).field(c) for c in columns])
-        )
+        schema = pq.read_schema(self.matrix)
+        matrix = _Rows(_batches(self.matrix, columns), pa.schema([schema.field(name) for name in columns]))
         answers = in_parts(checked_parts(self.answer_parts()), PART_ROWS)
         first = first_row = 0
         for listed, answered in zip_longest(self.manifest.parts(), answers):

@@ -37,6 +37,11 @@ class ShownPictures:
     of_pictures: int
     of_rejects: int
 
+    def points(self) -> pa.Table:
+        """What a map shows of them: columns label, pc_1 and, where there are two components, pc_2."""
+        scores = {f"pc_{at + 1}": column for at, column in enumerate(self.components[:2])}
+        return pa.table({"label": self.pictures["label"], **scores})
+
 
 def gather_shown(rows: RunRows, chosen: pa.Table, file: Path) -> ShownPictures:
     """Gather some rows of the matrix, and what belongs to them.
