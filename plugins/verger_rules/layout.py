@@ -5,6 +5,10 @@ import re
 
 from verger_rules.addresses import S3Address
 
+#: Beside `pca.json`: what the step found about the quality of the matrix, and the images that it judged.
+JUDGEMENT = "quality.json"
+JUDGED_IMAGES = "quality_images.parquet"
+
 
 def run_slug(run_id: str) -> str:
     """The run id as it may stand in a path (Hadoop refuses colons), unique to it."""

@@ -9,8 +9,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
 from verger_rules.csv_text import csv_line, harmless_column
+from verger_rules.excel_csv import MOST_ROWS, excel_file, excel_header, excel_name, excel_rows
 
-from spark_jobs.pca.excel_csv import MOST_ROWS, excel_file, excel_header, excel_name, excel_rows
 from spark_jobs.pca.moments import Matrix
 from spark_jobs.pca.pca_model import PcaModel
 from spark_jobs.store.object_store import StoreSettings, write_bytes

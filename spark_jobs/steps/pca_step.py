@@ -14,6 +14,7 @@ from verger_rules.answers import as_answers, has_features
 from verger_rules.layout import progress_address, table_folder
 from verger_rules.model import FEATURES
 from verger_rules.schemas import ANSWERS
+from verger_rules.unit_vectors import Vectors
 
 from spark_jobs.job_errors import RefusedError
 from spark_jobs.pca.block_passes import BlockPasses, OpenPasses
@@ -28,11 +29,18 @@ from spark_jobs.pca.results_writer import (
     write_rejects,
 )
 from spark_jobs.place.work_place import WorkPlace
+from spark_jobs.quality.judgement import judge
+from spark_jobs.quality.judgement_files import write_judgement
+from spark_jobs.quality.number_of_components import ChosenK, choose_auto, keeps
+from spark_jobs.quality.sample import Sample, choose_sample
 from spark_jobs.steps.featurize_report import Outcome
 from spark_jobs.steps.pca_arguments import PcaArguments
 from spark_jobs.steps.progress import StepReporter
 from spark_jobs.store.answers_store import read_answers, read_group
 from spark_jobs.store.object_store import StoreSettings, read_json, store_settings, write_json
+
+#: What `featurize.json` says of a model that was made without a weights file.
+RANDOM_WEIGHTS = "random"
 
 
 @dataclass(frozen=True)
@@ -80,19 +88,28 @@ def reduced(
     """Do the step's work, phase by phase; the content of `pca.json`."""
     given = read_input(settings, args.answers_uri, table_folder(args.features_uri, args.model_fingerprint))
     check_request(args, given)
+    sample = choose_sample(given.images)
     with open_passes(given.images, f"verger pca {args.run_id}") as passes:
         read = time.monotonic()
         reporter.enter("fit")
-        found = fitted_model(args, settings, passes)
-        kept = choose_k(found, args.k, args.variance)
-        warnings = told(warnings_of(found, kept, args.variance))
-        model = found.cut(kept)
+        found, vectors = fitted_model(args, settings, passes, sample)
         fitted = time.monotonic()
+        reporter.enter("judge")
+        chosen = judge_and_choose(args, settings, found, sample, vectors)
+        warnings = told(warnings_of(found, chosen.k, args.variance))
+        model = found.cut(chosen.k)
+        judged = time.monotonic()
         reporter.enter("write")
         rows = write_results(args, settings, given, found, model, scored(passes, model, given.images))
     ended = time.monotonic()
-    seconds = {"total": ended - started, "read": read - started, "fit": fitted - read, "write": ended - fitted}
-    return metrics(args, settings, given, model, rows, seconds) | {"warnings": warnings}
+    seconds = {
+        "total": ended - started,
+        "read": read - started,
+        "fit": fitted - read,
+        "judge": judged - fitted,
+        "write": ended - judged,
+    }
+    return metrics(args, settings, given, model, rows, seconds) | {"chosen": chosen.reason, "warnings": warnings}
 
 
 def read_input(settings: StoreSettings, answers_uri: S3Address, table: S3Address) -> PcaInput:
@@ -113,11 +130,37 @@ def check_request(args: PcaArguments, given: PcaInput) -> None:
         check_k(args.k, given.outcome.featurized, FEATURES)
 
 
-def fitted_model(args: PcaArguments, settings: StoreSettings, passes: BlockPasses) -> PcaModel:
-    """All components found in these images, or the stored model that was asked for."""
+def fitted_model(
+    args: PcaArguments, settings: StoreSettings, passes: BlockPasses, sample: Sample
+) -> tuple[PcaModel, Vectors]:
+    """All components found in these images, or the stored model that was asked for; and the features of the sample."""
     if args.fitted_model_uri is not None:
-        return load_model(settings, args.fitted_model_uri, args.model_fingerprint)
-    return fit(passes.moments(), standardize=args.standardize)
+        model = load_model(settings, args.fitted_model_uri, args.model_fingerprint)
+        return model, passes.sampled(sample.numbers)
+    moments, vectors = passes.moments(sample.numbers)
+    return fit(moments, standardize=args.standardize), vectors
+
+
+def judge_and_choose(
+    args: PcaArguments, settings: StoreSettings, found: PcaModel, sample: Sample, vectors: Vectors
+) -> ChosenK:
+    """Judge the components, choose how many are kept, and write what was found beside `pca.json`."""
+    asked = (args.auto.least, args.auto.most) if args.auto else (choose_k(found, args.k, args.variance),)
+    near = weights_of_run(args, settings) != RANDOM_WEIGHTS
+    judgement = judge(found, sample, vectors, asked, args.test_folder, near=near)
+    chosen = choose_auto(args.auto, judgement.report, found.k) if args.auto else ChosenK(asked[0], args.reason)
+    sentence = keeps(judgement.report, chosen.k)
+    report = {
+        "model_fingerprint": args.model_fingerprint,
+        "k": chosen.k,
+        "chosen": chosen.reason,
+        "sentence": sentence,
+        **judgement.report,
+    }
+    write_judgement(settings, args.metrics_uri.parent, report, judgement.images)
+    print(f"pca: {chosen.reason}", flush=True)
+    print(f"pca: {sentence}", flush=True)
+    return chosen
 
 
 def told(warnings: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_jobs.pca.excel_csv import excel_file
+from verger_rules.excel_csv import excel_file
 from tools.erasure.contents import ERASED, clean_csv, clean_excel_csv, clean_json, cleaner_of
 from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
 

@@ -73,13 +73,13 @@ LAYERS = {
     "verger_rules": (
         "decoder_version", "model", "innermost_cause", "instance_metadata", "csv_text", "addresses", "layout",
         "schemas", "table_error", "delta_table", "table_erasure", "row_parts", "manifest_file", "disk_database",
-        "answers", "answering",
+        "answers", "answering", "accuracy", "split", "excel_csv", "path_hashes", "unit_vectors",
     ),
     "verger": (
-        "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "publish", "serve", "mail",
-        "cost", "here", "preflight", "tasks", "plan_tasks", "housekeeping", "cluster_tasks", "place_tasks",
+        "storage", "prices", "run", "sync", "plan", "arrivals", "artifacts", "cluster", "quality", "publish", "serve",
+        "mail", "cost", "here", "preflight", "tasks", "plan_tasks", "housekeeping", "cluster_tasks", "place_tasks",
     ),
-    "spark_jobs": ("job_errors", "store", "worker", "place", "pca", "steps", "entry_points"),
+    "spark_jobs": ("job_errors", "store", "worker", "place", "pca", "quality", "steps", "entry_points"),
 }  # fmt: skip
 #: Where each package lies.
 HOME = {"verger_rules": "plugins", "verger": "plugins", "spark_jobs": "."}

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from verger.storage.file_names import one_form
 from verger_rules.csv_text import as_it_was
+from verger_rules.layout import JUDGED_IMAGES
 from verger_rules.row_parts import PART_ROWS
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def clean_json(content: bytes, selection: Selection) -> Cleaned:
 def cleaner_of(key: str) -> Callable[[bytes, Selection], Cleaned] | None:
     """What cleans a file of this name; None when it holds nothing of single pictures that can be taken out."""
     folder, _, name = key.rpartition("/")
-    if name in {"manifest.parquet", "matrix.parquet", *EXPLORED} or (
+    if name in {"manifest.parquet", "matrix.parquet", JUDGED_IMAGES, *EXPLORED} or (
         folder.endswith("/answers") and name.endswith(".parquet")
     ):
         return clean_parquet

@@ -4,7 +4,7 @@ from typing import Any
 
 from verger.artifacts.model_store import Model
 from verger.cluster.spec import NODE_PYTHON
-from verger.run.settings import Settings
+from verger.run.settings import AUTO_K, Settings
 from verger.storage.layout import RunLayout
 
 FEATURIZE = "featurize"
@@ -34,6 +34,8 @@ def featurize_arguments(
 def pca_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]:
     """The arguments of `pca.py` (docs/formats.md, "The jobs")."""
     wanted = ["--k", str(settings.k)] if settings.variance is None else ["--variance", str(settings.variance)]
+    if settings.variance is None and settings.k == AUTO_K:
+        wanted += ["--least-k", str(settings.least_k), "--most-k", str(settings.most_k)]
     return [
         "--answers-uri", run.answers.uri,
         "--features-uri", run.layout.features.uri,
@@ -43,6 +45,7 @@ def pca_arguments(settings: Settings, run: RunLayout, model: Model) -> list[str]
         "--run-id", run.run_id,
         *wanted,
         *(["--standardize"] if settings.standardize else []),
+        *([f"--test-folder={settings.test_folder}"] if settings.test_folder else []),
     ]  # fmt: skip
 
 

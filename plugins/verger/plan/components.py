@@ -35,11 +35,16 @@ def check_components(found: Featurizable, settings: Settings) -> None:
     few = _told(found.listed, found.images)
     if found.images < FEWEST_IMAGES:
         raise SettingError(f"a PCA needs {FEWEST_IMAGES} images with features at least, but {few}; add pictures")
-    if settings.variance is None and settings.k > found.images:
+    if _number_asked(settings) > found.images:
         raise SettingError(
             f"k is {settings.k}, but {few}: k can be at most the smaller of the number of images that can have "
             f"features and {FEATURES:,}; lower k or add pictures"
         )
+
+
+def _number_asked(settings: Settings) -> int:
+    """How many components are asked for by their number; 0 when the run is to find it."""
+    return settings.k if settings.variance is None and isinstance(settings.k, int) else 0
 
 
 def check_known_rejects(listed: int, featurizable: int, settings: Settings) -> None:
@@ -71,7 +76,7 @@ def components_warning(featurizable: int, different: int, settings: Settings) ->
             f"all {featurizable:,} pictures that can have features are copies of one: nothing varies, and every "
             "number of the matrix will be 0"
         )
-    if settings.variance is None and settings.k >= different:
+    if _number_asked(settings) >= different:
         return (
             f"k is {settings.k}, but {different:,} different pictures have at most {different - 1:,} components "
             "with any variance: the others will hold nothing but rounding"

@@ -18,7 +18,7 @@ from verger_rules.row_parts import PART_ROWS, in_parts
 from verger_rules.schemas import MANIFEST
 
 from verger.plan.plan_space import PlanSpace
-from verger.run.settings import Settings
+from verger.run.settings import AUTO_K, Settings
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ def deciding(fingerprint: str, settings: Settings) -> bytes:
         "variance": settings.variance,
         "standardize": settings.standardize,
     }
+    if settings.variance is None and settings.k == AUTO_K:
+        decides |= {"least_k": settings.least_k, "most_k": settings.most_k}
+    if settings.test_folder:
+        decides["test_folder"] = settings.test_folder
     return json.dumps(decides, sort_keys=True).encode()
 
 

@@ -28,6 +28,7 @@ from verger.publish.report import render_report
 from verger.publish.run_description import put_run_description
 from verger.publish.run_rows import RunRows, fetch_rows
 from verger.publish.shown_pictures import ShownPictures, gather_shown
+from verger.quality.published_quality import find_quality, write_quality
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
@@ -203,11 +204,15 @@ def publish(
             pictures = note_pictures(lists, rows)
             counts = reconcile(collect_counts(outputs.plan, outputs.featurize, outputs.pca, rows.rows))
             shown = gather_shown(rows, choose_shown(lists, pictures), lists.folder / "components.f32")
+        quality = find_quality(s3, run, lists, rows.manifest.path, pictures, settings.test_folder)
         description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
         description["changes"] = describe_changes(before, description, changed) if before else None
+        description["quality"] = dict(quality.report) if quality else None
+        if quality:
+            write_quality(s3, run, quality)
         _write_pages(s3, run, description, outputs, shown)
         table = run.layout.feature_table(outputs.plan["model_fingerprint"])
-        _write_explorer(s3, RunFiles(filesystem, run, table, shown, rows), lists.folder)
+        _write_explorer(s3, RunFiles(filesystem, run, table, shown, rows, quality), lists.folder)
     put_run_description(s3, run, description)
     warnings = [*description["warnings"], *point_forward(s3, run, description)]
     return {**description, "warnings": warnings}

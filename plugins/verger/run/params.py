@@ -10,6 +10,7 @@ from verger.run.deployment import Deployment
 from verger.run.eu_guard import EU_REGIONS
 from verger.run.images_prefix import form_pattern
 from verger.run.settings import (
+    AUTO_K,
     BUDGET_BOUNDS,
     CHUNK_BOUNDS,
     CLUSTER_HOUR_BOUNDS,
@@ -184,12 +185,23 @@ def _model_params() -> dict[str, Param]:
 def _matrix_params() -> dict[str, Param]:
     section = "Matrix"
     return {
-        "k": _whole_number(
+        "k": _param(
             "k",
-            K_BOUNDS,
+            type=["string", "integer"],
+            pattern=rf"^([0-9]+|{AUTO_K})(?![\s\S])",
+            minimum=K_BOUNDS[0],
+            maximum=K_BOUNDS[1],
             title="Components",
-            description="Columns of the matrix. At most as many as there are pictures, and 1,280.",
+            description="Columns of the matrix. At most as many as there are pictures, and 1,280. "
+            f"{AUTO_K}: the fewest with which the nearest picture has the right label as often as with any number, "
+            "to within one point of a hundred.",
             section=section,
+        ),
+        "least_k": _whole_number(
+            "least_k", K_BOUNDS, title="Components at least", description=f"Where they are {AUTO_K}.", section=section
+        ),
+        "most_k": _whole_number(
+            "most_k", K_BOUNDS, title="Components at most", description=f"Where they are {AUTO_K}.", section=section
         ),
         "variance": _param(
             "variance",
@@ -197,7 +209,7 @@ def _matrix_params() -> dict[str, Param]:
             exclusiveMinimum=0,
             maximum=1,
             title="Share of variance",
-            description="If given, the fewest components that reach it are kept, whatever the number above.",
+            description="If given, the fewest components that reach it are kept, whatever is said above.",
             section=section,
         ),
         "standardize": _param(
@@ -205,6 +217,14 @@ def _matrix_params() -> dict[str, Param]:
             type="boolean",
             title="Standardize the features",
             description="Divides each feature by its standard deviation before the components are computed.",
+            section=section,
+        ),
+        "test_folder": _param(
+            "test_folder",
+            type="string",
+            title="Folder of the test pictures",
+            description="The pictures below it are judged by all others, which shows how good the matrix is for new "
+            "ones. Empty: a folder Test beside a folder Training, where there are such.",
             section=section,
         ),
     }

@@ -16,6 +16,8 @@ ENGINES = ("litert", "keras")
 COMPUTES = ("auto", "cluster", "here")
 #: Bounds that the form shows and the settings enforce: (smallest, largest). There are no more components than features.
 K_BOUNDS = (1, FEATURES)
+#: As `k`: the fewest components that are as good as any, found by the run itself.
+AUTO_K = "auto"
 HERE_MINUTE_BOUNDS = (1, 720)
 #: In each of the two fleets as many nodes of 4 vCPU as make 1,000 (`cluster/shape.py`).
 NODE_BOUNDS = (1, 500)
@@ -46,13 +48,14 @@ _CLUSTER_BOUNDS = {
 }
 _SHARES = ("max_reject_rate", "spot_share")
 _SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "take_damaged", "retry_rejects", "force")
-_TEXTS = ("source", "weights", "like_cluster_id", "subnet_id")
+_TEXTS = ("source", "weights", "like_cluster_id", "subnet_id", "test_folder")
 #: So much of a value is shown in a message.
 _SHOWN_CHARACTERS = 200
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _CLUSTER_ID = re.compile(r"j-[A-Z0-9]+")
 _SUBNETS = re.compile(r" *subnet-[0-9a-f]+ *(, *subnet-[0-9a-f]+ *)*")
 _RELEASE = re.compile(r"emr-(spark-)?[0-9]+\.[0-9]+\.[0-9]+")
@@ -75,8 +78,10 @@ class Settings:
         delete_more_than_half: whether that may be more than half of the bucket's pictures.
         weights: an .h5 file of MobileNetV2 weights, here or at an s3:// address; empty for the bucket's default model.
         engine: `litert`, or `keras` as the reference.
-        k: how many components to keep, unless `variance` is given.
+        k: how many components to keep, unless `variance` is given; AUTO_K for the fewest that are as good as any.
+        least_k, most_k: bounds for AUTO_K.
         variance: the share of variance to reach with as few components as possible; None to use `k`.
+        test_folder: the name of the folder whose images are judged by all others; empty for Test beside Training.
         standardize: whether features are divided by their standard deviation first.
         max_reject_rate: the share of rejects above which the run fails.
         chunk_images: images a commit holds: what a killed step may have to do again.
@@ -111,9 +116,12 @@ class Settings:
     delete_more_than_half: bool = False
     weights: str = ""
     engine: str = "litert"
-    k: int = 10
+    k: int | str = 10
+    least_k: int = 2
+    most_k: int = 100
     variance: float | None = None
     standardize: bool = False
+    test_folder: str = ""
     max_reject_rate: float = 0.05
     chunk_images: int = 20_000
     take_damaged: bool = False
@@ -156,13 +164,28 @@ class Settings:
         if self.compute not in COMPUTES:
             raise SettingError(f"compute is {shown(self.compute)}: choose one of {', '.join(COMPUTES)}")
         _check_bounds("here_minutes", self.here_minutes, HERE_MINUTE_BOUNDS)
-        _check_bounds("k", self.k, K_BOUNDS)
-        if self.variance is not None and not (_is_number(self.variance) and 0 < self.variance <= 1):
-            raise SettingError(f"variance is {shown(self.variance)}: give a share above 0 and up to 1, for example 0.9")
+        self._check_components()
         for name in _SHARES:
             _check_number(name, getattr(self, name), (0, 1))
         _check_bounds("chunk_images", self.chunk_images, CHUNK_BOUNDS)
         self._check_cluster()
+
+    def _check_components(self) -> None:
+        if isinstance(self.k, str):
+            if self.k != AUTO_K:
+                raise SettingError(f"k is {shown(self.k)}: give a whole number from 1 to {FEATURES:,}, or {AUTO_K}")
+        else:
+            _check_bounds("k", self.k, K_BOUNDS)
+        _check_bounds("least_k", self.least_k, K_BOUNDS)
+        _check_bounds("most_k", self.most_k, K_BOUNDS)
+        if self.least_k > self.most_k:
+            raise SettingError(
+                f"least_k is {self.least_k}, more than most_k, {self.most_k}: lower it or raise the other"
+            )
+        if self.variance is not None and not (_is_number(self.variance) and 0 < self.variance <= 1):
+            raise SettingError(f"variance is {shown(self.variance)}: give a share above 0 and up to 1, for example 0.9")
+        if "/" in self.test_folder or self.test_folder in {".", ".."}:
+            raise SettingError(f"test_folder is {shown(self.test_folder)}: give the name of one folder, without /")
 
     def _check_cluster(self) -> None:
         for name, bounds in _CLUSTER_BOUNDS.items():
@@ -194,6 +217,8 @@ class Settings:
         given: dict[str, Any] = {
             name: "" if value is None and known[name] == "" else value for name, value in params.items()
         }
+        if isinstance(given.get("k"), str) and _WHOLE_NUMBER.fullmatch(given["k"]):
+            given["k"] = int(given["k"])  # the form's field takes a word as well, and so gives a text
         return cls(**(needed | given))
 
 

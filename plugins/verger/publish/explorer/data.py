@@ -16,9 +16,11 @@ from verger_rules.addresses import S3Address
 
 from verger.publish.explorer.all_pictures import FILE, write_all_pictures
 from verger.publish.explorer.neighbours import NEIGHBOURS, find_neighbourhoods
+from verger.publish.explorer.quality_files import write_quality_files
 from verger.publish.explorer.thumbnails import CELL, COLUMNS, PER_SHEET, write_sheets
 from verger.publish.run_rows import RunRows
 from verger.publish.shown_pictures import ShownPictures
+from verger.quality.published_quality import Quality
 from verger.storage.layout import RunLayout
 
 FORMAT = 1
@@ -36,6 +38,7 @@ class RunFiles:
         table: the folder of the feature table.
         shown: the pictures that it shows.
         rows: of all of them.
+        quality: what is known of it; None for a run of an earlier version.
     """
 
     filesystem: pyarrow.fs.FileSystem
@@ -43,6 +46,7 @@ class RunFiles:
     table: S3Address
     shown: ShownPictures
     rows: RunRows
+    quality: Quality | None = None
 
 
 def write_data(folder: Path, files: RunFiles) -> None:
@@ -75,6 +79,8 @@ def write_data(folder: Path, files: RunFiles) -> None:
     _write_parquet(folder / "rejects.parquet", shown.rejects)
     if shown.of_pictures > pictures.num_rows:
         write_all_pictures(folder / FILE, files.rows)
+    if files.quality:
+        write_quality_files(folder, files.quality, pictures["path"])
     root = files.run.layout.address(files.run.layout.images_prefix).uri
     about = {
         "format": FORMAT,

@@ -19,6 +19,8 @@ PAGE = Path(__file__).parent / "page"
 FOLDER = "explorer"
 #: What `fetch` reads; a page that was opened from a disk may not fetch, and loads them as scripts.
 FETCHED = ("about.json", "points.parquet", "components.f32", "rejects.parquet")
+#: The same, where a run has them.
+FETCHED_IF_THERE = ("quality.json", "duplicates.parquet")
 #: A multiple of three, so that the pieces of base64 join.
 _PIECE = 3 << 18
 _TYPES = {
@@ -37,7 +39,8 @@ def publish_explorer(s3: "S3Client", files: RunFiles, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="explorer-", dir=folder) as name:
         data = Path(name)
         write_data(data, files)
-        write_script(data / "offline.js", [data / file for file in FETCHED])
+        there = [file for file in FETCHED_IF_THERE if (data / file).exists()]
+        write_script(data / "offline.js", [data / file for file in (*FETCHED, *there)])
         for path in sorted(data.iterdir()):
             _upload(s3, path, files.run.result_file(f"{FOLDER}/data/{path.name}"))
         written = {path.name for path in data.iterdir()}

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from verger_rules.csv_text import harmless_column
 
 BOM = b"\xef\xbb\xbf"

@@ -1,0 +1,1 @@
+"""What a published run says about its quality: a baseline classifier, duplicates, and one sentence."""

@@ -1,0 +1,175 @@
+"""The baseline classifier of a run: which label a picture has, by its features, and how often that is right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from verger_rules.accuracy import accuracies
+from verger_rules.split import TEST, TRAINING
+
+from verger.quality.folds import FOLDS, Codes, Int64s, cut_into_folds, draw_evenly
+from verger.quality.judged_images import Features, JudgedImages
+from verger.quality.logistic import LogisticRegression, Matrix, fit_logistic
+
+#: Images times labels that are learnt from: a fit of 1,280 features takes a second or two.
+_MOST_WORK = 250_000
+_FEWEST_IMAGES = 500
+#: With more labels a confusion matrix says nothing, and a fit takes minutes.
+MOST_LABELS = 500
+_MOST_CONFUSED = 20
+_MOST_PATHS = 6
+#: Labels that the confusion matrix shows: those with the most errors.
+_MOST_SHOWN = 30
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The images that the classifier learns from and is judged by.
+
+    Attributes:
+        labels: the names, each with two images at least.
+        codes: [n], into `labels`.
+        features: [n, 1280].
+        components: [n, k].
+        paths: of the images.
+        groups: equal for near-duplicates.
+        parts: see `verger_rules.split`.
+    """
+
+    labels: list[str]
+    codes: Codes
+    features: Features
+    components: Matrix
+    paths: list[str]
+    groups: Int64s
+    parts: npt.NDArray[np.str_]
+
+    @property
+    def training(self) -> Bools:
+        """Which of them are learnt from where Test is judged by Training."""
+        found: Bools = self.parts == TRAINING
+        return found
+
+    @property
+    def split(self) -> bool:
+        """Whether Test is judged by Training."""
+        return bool((self.parts == TEST).any()) and len(np.unique(self.codes[self.training])) > 1
+
+
+def choose_examples(judged: JudgedImages, components: Matrix) -> Examples | None:
+    """The images of the labels that have two or more; None without two such labels, or with too many."""
+    encoded = judged.images["label"].combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    counts = np.bincount(codes)
+    kept = np.flatnonzero(counts[codes] > 1)
+    names = sorted(name for name, count in zip(encoded.dictionary.to_pylist(), counts, strict=True) if count > 1)
+    if not 2 <= len(names) <= MOST_LABELS:  # noqa: PLR2004 -- one label is nothing to tell apart
+        return None
+    number = {name: at for at, name in enumerate(names)}
+    labels = judged.images["label"].take(kept).to_pylist()
+    named = np.array([number[label] for label in labels], np.int32)
+    drawn = draw_evenly(named, max(_FEWEST_IMAGES, _MOST_WORK // len(names)))
+    kept = kept[drawn]
+    own = np.arange(len(judged))
+    groups = judged.images["near_group"].to_numpy(zero_copy_only=False)
+    near = np.where(np.isnan(groups.astype(np.float64)), own, groups).astype(np.int64)
+    return Examples(
+        labels=names,
+        codes=named[drawn],
+        features=judged.features[kept],
+        components=components[kept],
+        paths=judged.images["path"].take(kept).to_pylist(),
+        groups=near[kept],
+        parts=judged.parts[kept],
+    )
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a classifier took images for that it had not learnt from.
+
+    Attributes:
+        numbers: of the images, [m].
+        taken_for: their labels' numbers, [m].
+    """
+
+    numbers: Int64s
+    taken_for: Codes
+
+
+def judge_by(vectors: npt.NDArray[np.floating], examples: Examples) -> Verdicts:
+    """Test by what was learnt from Training, where there is such a split; else all of them by cross-validation."""
+    if examples.split:
+        return _taken_for(vectors, examples, examples.training, examples.parts == TEST)
+    folds = cut_into_folds(examples.codes, examples.groups)
+    found = [_taken_for(vectors, examples, folds != fold, folds == fold) for fold in np.unique(folds)]
+    numbers = np.concatenate([one.numbers for one in found])
+    order = np.argsort(numbers)
+    return Verdicts(numbers[order], np.concatenate([one.taken_for for one in found])[order])
+
+
+def _taken_for(vectors: npt.NDArray[np.floating], examples: Examples, learnt: Bools, judged: Bools) -> Verdicts:
+    model = fit_logistic(vectors[learnt], examples.codes[learnt], len(examples.labels))
+    # A label of which nothing was learnt has the coefficients that the penalty leaves it: it is not chosen.
+    return Verdicts(np.flatnonzero(judged), model.probabilities(vectors[judged]).argmax(axis=1).astype(np.int32))
+
+
+def describe_classifier(examples: Examples) -> dict[str, Any]:
+    """`classifier` of `quality.json` (docs/formats.md)."""
+    by_components, by_features = judge_by(examples.components, examples), judge_by(examples.features, examples)
+    return {
+        "images": len(examples.codes),
+        "tested_on": TEST if examples.split else "cross-validation",
+        "folds": None if examples.split else FOLDS,
+        "grouped": len(np.unique(examples.groups)) < len(examples.groups),
+        "components": {"k": examples.components.shape[1], **_accuracies(by_components, examples)},
+        "features": _accuracies(by_features, examples),
+        **describe_confusion(by_features, examples),
+    }
+
+
+def _accuracies(found: Verdicts, examples: Examples) -> dict[str, Mapping[str, float]]:
+    own = examples.codes[found.numbers]
+    return accuracies(found.taken_for == own, own)
+
+
+def describe_confusion(found: Verdicts, examples: Examples) -> dict[str, Any]:
+    """What was taken for what: the matrix of the labels with the most errors, and the most confused pairs."""
+    own, taken = examples.codes[found.numbers], found.taken_for
+    wrong = own != taken
+    errors = np.bincount(own[wrong], minlength=len(examples.labels)) + np.bincount(
+        taken[wrong], minlength=len(examples.labels)
+    )
+    shown = np.sort(np.argsort(-errors, kind="stable")[:_MOST_SHOWN])
+    counts = np.zeros((len(examples.labels),) * 2, np.int64)
+    np.add.at(counts, (own, taken), 1)
+    pairs = counts - np.diag(np.diag(counts))
+    worst = [
+        divmod(int(at), len(examples.labels)) for at in np.argsort(-pairs, axis=None, kind="stable")[:_MOST_CONFUSED]
+    ]
+    return {
+        "labels": len(examples.labels),
+        "confusion_labels": [examples.labels[at] for at in shown],
+        "confusion": counts[np.ix_(shown, shown)].tolist(),
+        "confused": [
+            {
+                "label": examples.labels[label],
+                "taken_for": examples.labels[other],
+                "images": int(pairs[label, other]),
+                "paths": [
+                    examples.paths[at] for at in found.numbers[(own == label) & (taken == other)][:_MOST_PATHS].tolist()
+                ],
+            }
+            for label, other in worst
+            if pairs[label, other]
+        ],
+    }
+
+
+def fit_all(examples: Examples) -> LogisticRegression:
+    """The classifier that is saved: learnt from all images."""
+    return fit_logistic(examples.features, examples.codes, len(examples.labels))

@@ -1,0 +1,80 @@
+"""The smallest number of components that is as good as any, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: So far below the best accuracy a number of components may be: one point of a hundred.
+WITHIN = 0.01
+#: Kept when nothing can be judged.
+USUAL = 10
+
+
+@dataclass(frozen=True)
+class AutoK:
+    """Bounds within which the number of components is chosen; both included."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class ChosenK:
+    """A number of components, and in words why it is this one."""
+
+    k: int
+    reason: str
+
+
+def choose_auto(bounds: AutoK, judged: Mapping[str, Any], components: int) -> ChosenK:
+    """The smallest number within the bounds whose accuracy is within a point of the best; else the best within them.
+
+    Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates.
+
+    Args:
+        bounds: what was asked for.
+        judged: `quality.json`'s content.
+        components: of the model: there cannot be more.
+    """
+    least, most = min(bounds.least, components), min(bounds.most, components)
+    decides = judged["split"] or judged
+    if not decides["by_k"]:
+        k = min(max(USUAL, least), most)
+        return ChosenK(k, f"{k} components: there are not two labels with images to be told apart, so none is better")
+    by_k = {row["k"]: row["accuracy"]["value"] for row in decides["by_k"]}
+    best_k, best = max([*by_k.items(), (decides["features"]["k"], decides["features"]["accuracy"]["value"])], key=_best)
+    within = {k: value for k, value in by_k.items() if least <= k <= most}
+    good = [k for k, value in within.items() if value >= best - WITHIN - 1e-12]
+    how = "Test judged by Training" if judged["split"] else "leave one out"
+    told = f"the best accuracy of the nearest image's label ({how}) is {best:.1%}, with {best_k:,} dimensions"
+    if good:
+        k = min(good)
+        return ChosenK(k, f"{k} components reach {within[k]:.1%}: the fewest within one point of the best; {told}")
+    k = max(within.items(), key=_best)[0]
+    return ChosenK(
+        k,
+        f"no number of components from {least} to {most} comes within one point of the best; {k} reach "
+        f"{within[k]:.1%}, the most of them; {told}: a larger bound would keep more",
+    )
+
+
+def _best(entry: tuple[int, float]) -> tuple[float, int]:
+    """The largest accuracy; of equal ones the smallest number."""
+    k, accuracy = entry
+    return accuracy, -k
+
+
+def keeps(judged: Mapping[str, Any], k: int) -> str:
+    """One plain sentence: how many right neighbours so many components keep, and how many all features do."""
+    of_k = {row["k"]: row["accuracy"]["value"] for row in judged["by_k"]}.get(k)
+    if of_k is None:
+        return "No accuracy can be given: there are not two labels with images to be told apart."
+    of_all = judged["features"]["accuracy"]["value"]
+    plural = "component keeps" if k == 1 else "components keep"
+    return f"{k:,} {plural} {_of_100(of_k)} of 100 right neighbours; all 1,280 features keep {_of_100(of_all)}."
+
+
+def _of_100(share: float) -> str:
+    """As a person says it; 99.6 is not all of them."""
+    rounded = round(share * 100)
+    return f"{share * 100:.1f}" if rounded in {0, 100} and share not in {0.0, 1.0} else str(rounded)
