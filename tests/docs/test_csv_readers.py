@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
 from verger_rules.excel_csv import excel_file
+
 from spark_jobs.pca.results_writer import matrix_schema, to_csv
 from tests.docs.documents import Block, blocks
 

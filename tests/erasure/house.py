@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mypy_boto3_s3 import S3Client
+from verger_rules.excel_csv import excel_file
 from verger_rules.layout import run_slug
 from verger_rules.schemas import ANSWERS, image_id
 
-from verger_rules.excel_csv import excel_file
 from tests.stored_tables import FINGERPRINT, Row, parquet, place_of, put_chunk, put_files
 from tools import erase_images
 

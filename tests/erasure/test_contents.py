@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from verger_rules.excel_csv import excel_file
+
 from tools.erasure.contents import ERASED, clean_csv, clean_excel_csv, clean_json, cleaner_of
 from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
 

@@ -1,12 +1,13 @@
 """The plots of a run, drawn by matplotlib without a display."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pyarrow as pa
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -36,6 +37,44 @@ def draw_scree(ratios: Sequence[float], kind: str) -> bytes:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.legend(frameon=False)
         return _save(figure, kind)
+
+
+def draw_accuracy(quality: Mapping[str, Any], kind: str) -> bytes:
+    """Draw how often the nearest image has the right label, for each number of components; `kind` is `svg` or `png`.
+
+    Args:
+        quality: the content of `quality.json`, with at least one number of components judged.
+        kind: of file.
+    """
+    with mpl.rc_context(_SVG_SETTINGS):
+        figure = Figure(figsize=(7, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        _draw_curve(axes, quality, "leave one out", "#4d7a36", "o")
+        if quality["split"]:
+            _draw_curve(axes, quality["split"], "Test judged by Training", "#2b5c9e", "s")
+        numbers = [row["k"] for row in quality["by_k"]]
+        axes.plot(numbers, [row["variance"] for row in quality["by_k"]], color="#a33b20", ls=":", label="variance")
+        axes.axvline(quality["k"], color="#5c6b5a", lw=0.8, ls="--", label=f"the matrix: {quality['k']:,}")
+        axes.set_xscale("log")
+        ticks = sorted({*numbers, quality["features"]["k"]})
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("components; the last point is all features")
+        axes.set_ylabel("nearest image has the label")
+        axes.set_ylim(0, 1.02)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        return _save(figure, kind)
+
+
+def _draw_curve(axes: Axes, judged: Mapping[str, Any], name: str, color: str, marker: str) -> None:
+    rows = [*judged["by_k"], judged["features"]]
+    numbers = [row["k"] for row in rows]
+    shares = [row["accuracy"] for row in rows]
+    axes.fill_between(
+        numbers, [share["low"] for share in shares], [share["high"] for share in shares], color=color, alpha=0.15, lw=0
+    )
+    axes.plot(numbers, [share["value"] for share in shares], color=color, marker=marker, markersize=4, label=name)
 
 
 def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:

@@ -32,14 +32,23 @@ def _harmless(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def render_report(description: Mapping[str, Any], *, map_svg: str, scree_svg: str) -> str:
-    """Render `run.json`'s content and the plots as one HTML page; labels and names are escaped."""
+def render_report(
+    description: Mapping[str, Any],
+    *,
+    map_svg: str,
+    scree_svg: str,
+    quality: Mapping[str, Any] | None,
+    accuracy_svg: str,
+) -> str:
+    """Render `run.json`'s content, `quality.json`'s and the plots as one HTML page; labels and names are escaped."""
     template = page_environment().get_template("report.html.jinja")
     # matplotlib escapes what it puts into an SVG; its declaration and doctype have no place inside a page.
     return template.render(
         run=description,
         map_svg=Markup(_svg_element(map_svg)),  # noqa: S704 -- see above
         scree_svg=Markup(_svg_element(scree_svg)),  # noqa: S704 -- see above
+        quality=quality,
+        accuracy_svg=Markup(_svg_element(accuracy_svg)) if accuracy_svg else "",  # noqa: S704 -- see above
     )
 
 

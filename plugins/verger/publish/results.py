@@ -22,13 +22,13 @@ from verger.publish.explorer.site import publish_explorer
 from verger.publish.latest_pointer import point_forward
 from verger.publish.left_out import read_left_out
 from verger.publish.picture_lists import choose_shown, compare_with_before, note_pictures
-from verger.publish.plots import draw_map, draw_scree
+from verger.publish.plots import draw_accuracy, draw_map, draw_scree
 from verger.publish.reconciliation import Counts, CountsDisagreeError, collect_counts, reconcile
 from verger.publish.report import render_report
 from verger.publish.run_description import put_run_description
 from verger.publish.run_rows import RunRows, fetch_rows
 from verger.publish.shown_pictures import ShownPictures, gather_shown
-from verger.quality.published_quality import find_quality, write_quality
+from verger.quality.published_quality import Quality, find_quality, summarize, write_quality
 from verger.run.settings import Settings
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
@@ -207,10 +207,10 @@ def publish(
         quality = find_quality(s3, run, lists, rows.manifest.path, pictures, settings.test_folder)
         description = describe_run(run, settings, counts, outputs, place=place, published_at=published_at)
         description["changes"] = describe_changes(before, description, changed) if before else None
-        description["quality"] = dict(quality.report) if quality else None
+        description["quality"] = summarize(quality.report) if quality else None
         if quality:
             write_quality(s3, run, quality)
-        _write_pages(s3, run, description, outputs, shown)
+        _write_pages(s3, run, description, outputs, shown, quality)
         table = run.layout.feature_table(outputs.plan["model_fingerprint"])
         _write_explorer(s3, RunFiles(filesystem, run, table, shown, rows, quality), lists.folder)
     put_run_description(s3, run, description)
@@ -219,11 +219,25 @@ def publish(
 
 
 def _write_pages(
-    s3: "S3Client", run: RunLayout, description: Mapping[str, Any], outputs: StepOutputs, shown: ShownPictures
+    s3: "S3Client",
+    run: RunLayout,
+    description: Mapping[str, Any],
+    outputs: StepOutputs,
+    shown: ShownPictures,
+    quality: Quality | None,
 ) -> None:
     scree = {kind: draw_scree(outputs.explained_variance, kind) for kind in ("svg", "png")}
     picture_map = draw_map(shown.points(), shown.of_pictures, "svg")
-    page = render_report(description, map_svg=picture_map.decode(), scree_svg=scree["svg"].decode())
+    accuracy = draw_accuracy(quality.report, "svg") if quality and quality.report["by_k"] else b""
+    page = render_report(
+        description,
+        map_svg=picture_map.decode(),
+        scree_svg=scree["svg"].decode(),
+        quality=quality.report if quality else None,
+        accuracy_svg=accuracy.decode(),
+    )
+    if accuracy:
+        _put(s3, run.result_file("accuracy.svg"), accuracy, "image/svg+xml")
     _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
     _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
     _put(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")

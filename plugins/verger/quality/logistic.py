@@ -15,7 +15,7 @@ Codes = npt.NDArray[np.int32]
 PENALTY = 1.0
 _MOST_STEPS = 300
 #: Ends when no probability of the images learnt from changes by more.
-_SETTLED = 3e-4
+_SETTLED = 3e-5
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,20 @@ def find_quality(
     return Quality(report, duplicates)
 
 
+def summarize(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` holds of it."""
+    kept = ("sentence", "chosen", "images", "judged", "features")
+    of_k = next((row for row in report["by_k"] if row["k"] == report["k"]), None)
+    classifier, split = report["classifier"], report["split"]
+    return {
+        **{name: report[name] for name in kept},
+        "components": of_k,
+        "split": split and {name: split[name] for name in ("training", "test", "near_duplicates", "features")},
+        "classifier": classifier and {name: classifier[name] for name in ("tested_on", "components", "features")},
+        "duplicates": report["duplicates"],
+    }
+
+
 def _save_classifier(s3: "S3Client", run: RunLayout, examples: Examples, report: Mapping[str, Any]) -> None:
     described = {
         "run_id": run.run_id,

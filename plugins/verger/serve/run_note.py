@@ -26,7 +26,7 @@ def summarize(description: Mapping[str, Any], *, tab: str, picture: str) -> str:
     told = (
         f" {counts['featurized']:,} pictures on {pca['k']} components that hold "
         f"{pca['variance_reached']:.1%} of the variance; {counts['rejected']:,} rejected, "
-        f"{description['left_out']['files']:,} left out.{_changed(description)}"
+        f"{description['left_out']['files']:,} left out.{_judged(description)}{_changed(description)}"
     )
     rest = f"{told}\n\n![The pictures on the first two components]({picture})\n\n[Look at the results]({tab})"
     # A warning first: of a long note Airflow shows only the first line until somebody opens it.
@@ -44,6 +44,11 @@ def _as_many_as_fit(warnings: Sequence[str], characters: int) -> str:
         if len(told) <= characters:
             return told
     return ""
+
+
+def _judged(description: Mapping[str, Any]) -> str:
+    quality = description.get("quality")
+    return f" {quality['sentence']}" if quality else ""
 
 
 def _changed(description: Mapping[str, Any]) -> str:
