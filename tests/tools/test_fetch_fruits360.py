@@ -23,7 +23,8 @@ from verger.sync.zip_file import ArchiveError
 
 from tests.verger.sync.zips import Entry, write_entries
 from tools import fetch_fruits360
-from tools.fetching.unpacking import MOST_NOTES, PARTS, place_of, unpack
+from tools.fetching.layouts import PARTS
+from tools.fetching.unpacking import MOST_NOTES, place_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -202,7 +203,7 @@ def test_two_files_for_one_place_links_and_bombs_are_refused(tmp_path: Path, mon
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "l.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(ArchiveError, match="holds no <part>/<label>/<picture>"):
+    with pytest.raises(ArchiveError, match="where pictures are <part>/<label>/<picture>: it holds no part of"):
         unpack(tmp_path / "l.zip", tmp_path / "out", PARTS.values())
     monkeypatch.setattr("verger.sync.zip_file.MAX_FILE_BYTES", 3)
     with pytest.raises(ArchiveError, match="larger than 3 bytes"):
