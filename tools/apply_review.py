@@ -36,7 +36,7 @@ from tools.review.changes import plan_changes
 from tools.review.marks import ReviewError, read_marks
 from tools.review.outcomes import Work
 from tools.review.pictures import Pictures
-from tools.review.report import counts, line_of, notes, summary
+from tools.review.report import About, counts, line_of, notes, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,13 +104,17 @@ def run(asked: argparse.Namespace, deployment: Deployment) -> int:
     work = Work(Pictures(s3, layout.bucket), saved_at, apply=asked.apply)
     outcomes = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
+        folders = sorted({change.target.rpartition("/")[0] + "/" for change in changes if change.target})
+        empty = [
+            folder for folder, none in zip(folders, pool.map(work.pictures.is_empty, folders), strict=True) if none
+        ]
+        about = About(deployment.source, has_versions(s3, layout.bucket), empty)
         for outcome in pool.map(work.outcome, changes):
             print(line_of(outcome, applied=asked.apply), flush=True)
             outcomes.append(outcome)
     found = counts(outcomes)
     print(summary(found, applied=asked.apply))
-    versioned = has_versions(s3, layout.bucket)
-    for note in notes(outcomes, source=deployment.source, versioned=versioned, applied=asked.apply):
+    for note in notes(outcomes, about, applied=asked.apply):
         print(note)
     print(json.dumps({"bucket": layout.bucket, "applied": asked.apply, **found}))
     return PARTLY_REFUSED if found["refused"] else DONE

@@ -72,6 +72,10 @@ class Pictures:
             from_source=CONTENT in head["Metadata"],
         )
 
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing lies below a folder, which ends in `/`."""
+        return not self.s3.list_objects_v2(Bucket=self.bucket, Prefix=folder, MaxKeys=1).get("Contents")
+
     def same_bytes(self, one: Picture, other: Picture) -> bool:
         """Whether two pictures have the same bytes; they are read where their ETags do not say so.
 

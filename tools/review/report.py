@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verger.storage.file_names import printable
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
 
 #: What is said of a state before anything is done.
 _TO_DO = {State.MOVED: "move", State.DELETED: "delete", State.UNCHANGED: "nothing"}
+
+
+_AGAIN = (
+    "A later run with that source copies them again to where they were, and with delete_missing deletes them where "
+    "they were moved to: change them in the source, too"
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of the bucket before anything is done.
+
+    Attributes:
+        source: the folder, bucket or zip that this installation copies pictures from; empty for none.
+        versioned: whether the bucket keeps what is deleted.
+        new_folders: the folders that pictures are moved to and that hold none yet.
+    """
+
+    source: str
+    versioned: bool
+    new_folders: Sequence[str]
 
 
 def line_of(outcome: Outcome, *, applied: bool) -> str:
@@ -38,22 +60,18 @@ def summary(found: Mapping[str, int], *, applied: bool) -> str:
     return f"done: {told}" if applied else f"would be: {told}; nothing was done yet, --apply does it"
 
 
-def notes(outcomes: Sequence[Outcome], *, source: str, versioned: bool, applied: bool) -> Iterator[str]:
-    """What a person should know besides.
-
-    `source`: the folder, bucket or zip that this installation copies pictures from; empty for none.
-    `versioned`: whether the bucket keeps what is deleted.
-    """
+def notes(outcomes: Sequence[Outcome], about: About, *, applied: bool) -> Iterator[str]:
+    """What a person should know besides."""
     changed = [outcome for outcome in outcomes if outcome.state in {State.MOVED, State.DELETED}]
+    if about.new_folders:
+        named = ", ".join(map(printable, about.new_folders))
+        yield f"no picture lay in these folders yet, are the labels written as they are meant? {named}"
     copied = sum(outcome.from_source for outcome in changed)
-    if copied or (source and changed):
-        named = f" (VERGER_SOURCE is {printable(source)})" if source else ""
-        yield (
-            f"{copied or len(changed):,} of them were copied here from a source{named}: a later run with that source "
-            "copies them again to where they were, and with delete_missing deletes them where they are moved to. "
-            "Change them in the source, too"
-        )
-    if versioned and changed:
+    if copied:
+        yield f"{copied:,} of them were copied here from a source. {_AGAIN}"
+    elif about.source and changed:
+        yield f"VERGER_SOURCE is {printable(about.source)}. Of pictures that lie there: {_AGAIN}"
+    if about.versioned and changed:
         yield "the bucket keeps versions: what was deleted or moved can still be read there as an older version"
     if applied and changed:
         yield "the next run takes the pictures as they lie now"
