@@ -40,7 +40,7 @@ class Variant:
         url: where its archive is fetched.
         parts: the parts that it has.
         shape: how its pictures lie, for people.
-        place: where a picture goes, by the folders and the file of its name; None for what is no picture of a part.
+        place: where a picture goes, by the folders and the file of its name; None for what is not a picture of a part.
     """
 
     name: str

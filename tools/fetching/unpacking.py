@@ -67,7 +67,7 @@ def unpack(archive: Path, target: Path, parts: Collection[str], variant: Variant
     """Unpack the pictures of some parts to a folder that is made; when it raises, what lies there is not whole.
 
     Raises:
-        ArchiveError: it is no zip, it is damaged, or it holds what an archive of the variant does not.
+        ArchiveError: it is not a zip, it is damaged, or it holds what an archive of the variant does not.
     """
     try:
         with ZipArchive(archive) as opened:
@@ -113,7 +113,7 @@ def _is_link(member: zipfile.ZipInfo) -> bool:
 
 
 def place_of(name: str, variant: Variant = ANY) -> PurePosixPath | None:
-    """Where a member goes; None for what is no picture of a part.
+    """Where a member goes; None for what is not a picture of a part.
 
     Raises:
         ArchiveError: the name leads somewhere, or cannot be a file's.
