@@ -1,11 +1,12 @@
 """Fetches Fruits-360, the public data set of fruit photographs, as folders that Verger takes.
 
-    tools/fetch_fruits360.py fruits-360
-    make demo IMAGES=fruits-360/fruits-360/Training
+    tools/fetch_fruits360.py fruits-360 --variant 100x100
+    make demo IMAGES=fruits-360/fruits-360-100x100
 
-Runs with any Python 3.11 or later, without any package. Interrupted, it goes on where it was when it is run again. The
-pictures appear only when all of them are there and right: the archive's length (and --sha256, when given), then the
-CRC of every file. What was fetched, from where, its SHA-256 and its licence are kept in SOURCE.json beside them.
+Without --variant it fetches an older copy of the data set from a bucket in the EU. Runs with any Python 3.11 or later,
+without any package. Interrupted, it goes on where it was when it is run again; what comes from GitHub begins anew. The
+pictures appear only when all of them are there and right: the archive's length (and --sha256, when given), then the CRC
+of every file. What was fetched, from where, its version, its SHA-256 and its licence are kept in SOURCE.json.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ if __name__ == "__main__":  # run as a file: Python then looks for modules besid
 from verger.sync.download import Download, DownloadError, sha256_of
 from verger.sync.zip_file import ArchiveError
 
-from tools.fetching.unpacking import PARTS, Unpacked, unpack
+from tools.fetching.layouts import ANY, VARIANTS, Variant
+from tools.fetching.readme import differences, read_said
+from tools.fetching.unpacking import Unpacked, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A copy in the EU (Ireland) on S3, which lets a download be continued; some 1.4 GB. Kaggle's asks for an account.
-URL = "https://s3.eu-west-1.amazonaws.com/course.oc-static.com/projects/Data_Scientist_P8/fruits.zip"
 LICENCE = "CC BY-SA 4.0: name the authors, and share what you make of the pictures under the same licence"
 CITATION = "Mihai Oltean, Fruits-360 dataset, https://www.kaggle.com/datasets/moltean/fruits"
 SOURCE = "SOURCE.json"
@@ -48,13 +49,15 @@ class Asked:
 
     Attributes:
         output: the folder that is made.
+        variant: how the zip is laid out.
         url: the zip.
         sha256: what the zip must have; None to take what comes, and write it down.
-        parts: the parts to unpack: Training, Test, Validation.
+        parts: the parts to unpack.
         keep_archive: whether the zip stays.
     """
 
     output: Path
+    variant: Variant
     url: str
     sha256: str | None
     parts: tuple[str, ...]
@@ -66,16 +69,22 @@ def parse_args(arguments: Sequence[str]) -> Asked:
     parser = argparse.ArgumentParser(
         prog="fetch_fruits360.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    known = tuple(dict.fromkeys(part for variant in (ANY, *VARIANTS.values()) for part in variant.parts))
     parser.add_argument("output", type=Path, metavar="DIR", help="made; must not hold anything yet")
-    parser.add_argument("--url", default=URL, help=f"the zip; default: {URL}")
+    parser.add_argument("--variant", choices=tuple(VARIANTS), help="fetch this one, of today, from GitHub")
+    parser.add_argument("--url", help=f"the zip; default: the variant's, or {ANY.url}")
     parser.add_argument("--sha256", metavar="HEX", help="refuse a zip that has another one")
-    parser.add_argument("--part", action="append", choices=tuple(PARTS.values()), help="may be repeated; default: all")
+    parser.add_argument("--part", action="append", choices=known, help="may be repeated; default: all")
     parser.add_argument("--keep-archive", action="store_true", help="keep the zip beside DIR")
     parsed = parser.parse_args(arguments)
     if parsed.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", parsed.sha256):
         parser.error(f"--sha256 {parsed.sha256}: give 64 hex digits")
-    wanted = tuple(parsed.part or PARTS.values())
-    return Asked(parsed.output, parsed.url, (parsed.sha256 or "").lower() or None, wanted, parsed.keep_archive)
+    variant = VARIANTS.get(parsed.variant or "", ANY)
+    wanted = tuple(dict.fromkeys(parsed.part or variant.parts))
+    if unknown := [part for part in wanted if part not in variant.parts]:
+        parser.error(f"--part {unknown[0]}: the variant has {', '.join(variant.parts)}")
+    digest = (parsed.sha256 or "").lower() or None
+    return Asked(parsed.output, variant, parsed.url or variant.url, digest, wanted, parsed.keep_archive)
 
 
 def fetch(asked: Asked) -> None:
@@ -95,7 +104,7 @@ def fetch(asked: Asked) -> None:
     print(f"{archive}: {archive.stat().st_size:,} bytes, SHA-256 {digest}", flush=True)
     staging = asked.output.with_name(f".{asked.output.name}.unpacking")
     shutil.rmtree(staging, ignore_errors=True)
-    unpacked = unpack(archive, staging, asked.parts)
+    unpacked = unpack(archive, staging, asked.parts, asked.variant)
     write_source(asked, archive, digest, unpacked, staging)
     staging.rename(asked.output)  # all or nothing
     if not asked.keep_archive:
@@ -108,6 +117,9 @@ def _is_there(asked: Asked) -> bool:
     if not asked.output.exists():
         return False
     if (asked.output / SOURCE).is_file():
+        there = json.loads((asked.output / SOURCE).read_text("utf-8")).get("variant", "")
+        if there != asked.variant.name:
+            raise ArchiveError(f"{asked.output} holds another variant ({there or 'none'}): give a folder that is new")
         print(f"{asked.output} is there already; delete it to fetch it again")
         return True
     if any(asked.output.iterdir()):
@@ -134,7 +146,9 @@ class Progress:
 def write_source(asked: Asked, archive: Path, digest: str, unpacked: Unpacked, folder: Path) -> None:
     """Keep beside the pictures where they come from."""
     told = {
+        "variant": asked.variant.name,
         "url": asked.url,
+        "commit": unpacked.commit,
         "sha256": digest,
         "bytes": archive.stat().st_size,
         "fetched_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -142,6 +156,8 @@ def write_source(asked: Asked, archive: Path, digest: str, unpacked: Unpacked, f
         "citation": CITATION,
         "pictures": unpacked.pictures,
         "labels": unpacked.labels,
+        "labels_of": unpacked.labels_of,
+        "readme": read_said(unpacked.notes).as_json(),
         "notes": unpacked.notes,
     }
     (folder / SOURCE).write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
@@ -154,8 +170,15 @@ def tell(asked: Asked, unpacked: Unpacked) -> None:
         print(f"\n{printable(name)} says:\n  " + "\n  ".join(map(printable, lines)))
     print()
     for name, count in unpacked.pictures.items():
-        print(f"{count:8,d}  {asked.output / name}")
+        print(f"{count:8,d}  {asked.output / name} ({unpacked.labels_of[name]:,} labels)")
     print(f"{unpacked.labels} labels; {unpacked.left_out:,} other files of the archive left out; see {SOURCE}")
+    if not asked.variant.name:
+        return
+    said = read_said(unpacked.notes)
+    of_commit = f", commit {unpacked.commit}" if unpacked.commit else ""
+    print(f"variant {asked.variant.name}, version {said.version or 'unknown'}{of_commit}")
+    for difference in differences(said, unpacked, len(asked.parts)):
+        print(f"its readme counts {difference}")
 
 
 def printable(line: str) -> str:

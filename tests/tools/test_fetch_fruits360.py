@@ -9,11 +9,8 @@ import json
 import stat
 import subprocess
 import sys
-import threading
 import tracemalloc
 import zipfile
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,50 +18,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verger.sync.zip_file import ArchiveError
 
+from tests.tools.library import CONTENT, Library, serving
 from tests.verger.sync.zips import Entry, write_entries
 from tools import fetch_fruits360
-from tools.fetching.unpacking import MOST_NOTES, PARTS, place_of, unpack
+from tools.fetching.layouts import PARTS
+from tools.fetching.unpacking import MOST_NOTES, place_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-CONTENT = bytes(range(256)) * 4_000
-
-
-@dataclass
-class Library:
-    """A server of one file, and how often it was asked."""
-
-    content: bytes = CONTENT
-    asked: int = 0
-    url: str = ""
-
 
 @pytest.fixture
 def library() -> Iterator[Library]:
-    """A server on this machine; tests/verger/sync/test_download.py has those that misbehave."""
-    told = Library()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            told.asked += 1
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(told.content)))
-            self.end_headers()
-            self.wfile.write(told.content)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    told.url = f"http://127.0.0.1:{server.server_port}/fruits.zip"
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """A server of this test alone."""
+    with serving() as told:
+        yield told
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
@@ -115,6 +84,18 @@ def test_the_program_fetches_unpacks_and_writes_down_where_from(library: Library
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f"]
     again = run(tmp_path / "f", "--url", library.url)
     assert (again.returncode, library.asked) == (0, 1)
+
+
+def test_an_archive_of_unknown_length_is_taken_when_it_came_to_its_end(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub's archives: one that broke off is fetched anew, and never taken for the whole."""
+    library.content, library.chunked, library.broken = zipped(FRUITS), True, 2
+    monkeypatch.setattr("verger.sync.download.time.sleep", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["fetch_fruits360.py", str(tmp_path / "f"), "--url", library.url])
+    assert fetch_fruits360.main() == 0
+    assert (library.asked, library.broken) == (3, 0)
+    assert files_in(tmp_path / "f")["fruits-360/Training/Kiwi/r_0_100.jpg"] == b"kiwi"
 
 
 def test_one_part_can_be_had_alone_and_the_archive_kept(library: Library, tmp_path: Path) -> None:
@@ -202,7 +183,7 @@ def test_two_files_for_one_place_links_and_bombs_are_refused(tmp_path: Path, mon
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "l.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(ArchiveError, match="holds no <part>/<label>/<picture>"):
+    with pytest.raises(ArchiveError, match="where pictures are <part>/<label>/<picture>: it holds no part of"):
         unpack(tmp_path / "l.zip", tmp_path / "out", PARTS.values())
     monkeypatch.setattr("verger.sync.zip_file.MAX_FILE_BYTES", 3)
     with pytest.raises(ArchiveError, match="larger than 3 bytes"):

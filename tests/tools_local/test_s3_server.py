@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from verger.storage.conditional_writes import change_json, delete_unchanged
-from verger.storage.json_objects import StoredJson, read_stored
+from verger.storage.json_objects import read_stored
 from verger.storage.layout import BucketLayout
 from verger.sync.folder import FolderSource
 from verger.sync.other_bucket import BucketSource
@@ -26,6 +27,9 @@ from verger_rules.addresses import S3Address
 from tools.local_run import s3_server
 from tools.local_run.processes import ServerError
 from tools.local_run.s3_server import S3Endpoint, S3Settings
+from tools.review.changes import Change
+from tools.review.outcomes import State, Work
+from tools.review.pictures import Pictures
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -218,6 +222,35 @@ def test_it_keeps_the_conditions_of_claims_and_of_the_pointer(server: tuple[Path
     stored = read_stored(s3, place)
     assert stored
     assert stored.content == {"count": 4}
-    assert not delete_unchanged(s3, place, StoredJson({}, '"another"'))
-    assert delete_unchanged(s3, place, stored)
+    assert not delete_unchanged(s3, place, '"another"')
+    assert delete_unchanged(s3, place, stored.etag)
     assert read_stored(s3, place) is None
+
+
+def test_a_review_moves_pictures_on_it_and_overwrites_none(server: tuple[Path, S3Endpoint]) -> None:
+    s3 = _client(server[1])
+    pictures = Pictures(s3, BUCKET)
+    for label, body in (("Kaki+", b"one"), ("Pêche", b"one"), ("Plum", b"two")):
+        s3.put_object(
+            Bucket=BUCKET, Key=f"reviewed/{label}/1.jpg", Body=body, ContentType="image/jpeg", Metadata={"a": "b"}
+        )
+    work = Work(pictures, datetime.now(UTC) + timedelta(minutes=1), apply=True)
+
+    def move(label: str, to: str) -> State:
+        return work.outcome(Change(2, f"reviewed/{label}/1.jpg", target=f"reviewed/{to}/1.jpg")).state
+
+    assert move("Kaki+", "Plum") is State.REFUSED
+    assert move("Kaki+", "Kiwi 1") is State.MOVED
+    head = s3.head_object(Bucket=BUCKET, Key="reviewed/Kiwi 1/1.jpg")
+    assert (head["ContentType"], head["Metadata"]) == ("image/jpeg", {"a": "b"})
+    assert move("Kaki+", "Kiwi 1") is State.GONE
+    assert move("Pêche", "Kiwi 1") is State.MOVED, "the same bytes are there already"
+    found = s3.list_objects_v2(Bucket=BUCKET, Prefix="reviewed/")["Contents"]
+    assert [entry["Key"] for entry in found] == ["reviewed/Kiwi 1/1.jpg", "reviewed/Plum/1.jpg"]
+
+    seen = pictures.look("reviewed/Plum/1.jpg")
+    assert seen
+    s3.put_object(Bucket=BUCKET, Key=seen.key, Body=b"three")
+    pictures.copy(seen, "reviewed/Fig/1.jpg")
+    assert pictures.look("reviewed/Fig/1.jpg") is None, "it is not the picture that was looked at"
+    assert not pictures.delete(seen)

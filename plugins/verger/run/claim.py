@@ -73,7 +73,7 @@ def give_back(s3: "S3Client", run: RunLayout, holder: Holder) -> None:
         stored = read_stored(s3, run.claim)
         if stored is None or _holder(stored.content) != holder or _left_something(s3, run):
             return
-        if delete_unchanged(s3, run.claim, stored):
+        if delete_unchanged(s3, run.claim, stored.etag):
             log.info("the run leaves nothing in its folder: %s is given back", run.claim.uri)
     except (ClientError, BotoCoreError, ValueError) as error:
         log.warning("%s could not be given back, so the run id stays this run's: %s", run.claim.uri, error)

@@ -53,14 +53,14 @@ def change_json(
     raise AssertionError("the last look returns or raises")
 
 
-def delete_unchanged(s3: "S3Client", address: S3Address, stored: StoredJson) -> bool:
-    """Delete an object if it is still the one that was read; whether it was deleted.
+def delete_unchanged(s3: "S3Client", address: S3Address, etag: str) -> bool:
+    """Delete an object if it still has the ETag with which it was read; whether it was deleted.
 
     A server that offers no conditional DELETE gets a plain one: another may then write between the reading and that.
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
     """
     try:
-        s3.delete_object(Bucket=address.bucket, Key=address.key, IfMatch=stored.etag)
+        s3.delete_object(Bucket=address.bucket, Key=address.key, IfMatch=etag)
     except ClientError as error:
         if _status(error) in _CONDITION_FAILED:
             return False

@@ -86,6 +86,11 @@ class ZipArchive:
         self._zip.close()
         self._file.close()
 
+    @property
+    def comment(self) -> bytes:
+        """What the archive says of itself as a whole; empty when it says nothing."""
+        return self._zip.comment
+
     def entries(self) -> list[zipfile.ZipInfo]:
         """Every entry but the folders, in the archive's order; several may have one name."""
         # Not is_dir(), which fails for a name that is empty, and takes what has bytes for a folder.
