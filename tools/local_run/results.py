@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 #: The files of a result, and its folder: the explorer.
 RESULT_FILES = ("matrix.csv", "matrix.parquet", "explained_variance.csv", "rejects.csv", "run.json", "report.html")
 #: What an earlier version did not write, and what is left out where there are more rows than Excel holds.
-OPTIONAL_FILES = ("matrix-excel.csv", "rejects-excel.csv", "explained_variance-excel.csv")
+OPTIONAL_FILES = (
+    "matrix-excel.csv", "rejects-excel.csv", "explained_variance-excel.csv",
+    "quality.json", "duplicates.csv", "duplicates-excel.csv",
+)  # fmt: skip
 EXPLORER = "explorer"
-RESULT_NAMES = (*RESULT_FILES, *OPTIONAL_FILES, EXPLORER)
+CLASSIFIER = "classifier"
+RESULT_NAMES = (*RESULT_FILES, *OPTIONAL_FILES, EXPLORER, CLASSIFIER)
 _THREADS = 8
 
 
@@ -78,18 +82,20 @@ def copy_results(s3: S3Client, layout: BucketLayout, run_id: str, out: Path) -> 
                 if name in OPTIONAL_FILES and error.response.get("Error", {}).get("Code") == "404":
                     continue
                 raise ResultsError(f"{address.uri} could not be read: {error}") from None
-        _copy_explorer(s3, RunLayout(layout, run_id).result_file(f"{EXPLORER}/"), fresh / EXPLORER)
+        explorer = RunLayout(layout, run_id).result_file(f"{EXPLORER}/")
+        if "index.html" not in _copy_folder(s3, explorer, fresh / EXPLORER):
+            raise ResultsError(f"{explorer.uri}index.html is not there: the explorer was not published")
+        _copy_folder(s3, RunLayout(layout, run_id).result_file(f"{CLASSIFIER}/"), fresh / CLASSIFIER)
         fresh.chmod(0o755)
         _put_in_place(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _copy_explorer(s3: S3Client, folder: S3Address, target: Path) -> None:
+def _copy_folder(s3: S3Client, folder: S3Address, target: Path) -> set[str]:
+    """Copy what is below a folder, whose key ends in `/`; the names of what was copied."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-    if f"{folder.key}index.html" not in keys:
-        raise ResultsError(f"{folder.uri}index.html is not there: the explorer was not published")
 
     def copy(key: str) -> None:
         path = target / key.removeprefix(folder.key)
@@ -101,6 +107,7 @@ def _copy_explorer(s3: S3Client, folder: S3Address, target: Path) -> None:
             list(threads.map(copy, keys))
         except ClientError as error:
             raise ResultsError(f"{folder.uri} could not be read: {error}") from None
+    return {key.removeprefix(folder.key) for key in keys}
 
 
 def _put_in_place(fresh: Path, target: Path) -> None:

@@ -62,6 +62,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         *_left_out(outcome.left_out),
         ("Components (k)", f"{pca['k']:,} of 1,280 features"),
         ("Explained variance", f"{pca['variance_reached']:.1%}"),
+        *([("Quality", quality["sentence"])] if (quality := outcome.run.get("quality")) else []),
     ]
     if computed:
         table.append(("Images per second", rate_text(featurize["images_per_second"])))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "classifier"
 FORMAT = 1
+IMAGE_MODEL = "model.tflite"
 #: Images that a new picture is held against to tell whether it is like any: 5 MB.
 MOST_REFERENCES = 1_000
 #: Of the known images so many in a hundred are nearer to another one than the bound for what is unlike all.
@@ -34,7 +35,9 @@ KNOWN_SHARE = 0.99
 def save_classifier(
     s3: "S3Client", run: RunLayout, model: LogisticRegression, examples: Examples, described: Mapping[str, Any]
 ) -> None:
-    """Write `references.parquet` and `classifier.npz` below `results/<slug>/classifier/`, then `classifier.json`.
+    """Write what `tools/identify.py` needs below `results/<slug>/classifier/`; `classifier.json`, the last, vouches.
+
+    The image model is copied there by S3 itself, so that the results of a run are enough.
 
     Args:
         s3: of the bucket.
@@ -51,6 +54,9 @@ def save_classifier(
         "features": pa.FixedSizeListArray.from_arrays(pa.array(references.ravel()), references.shape[1]),
     }
     _put(s3, run, "references.parquet", _as_parquet(pa.table(rows)))
+    stored = run.layout.model_key(described["model_fingerprint"], IMAGE_MODEL)
+    target = run.result_file(f"{FOLDER}/{IMAGE_MODEL}")
+    s3.copy_object(Bucket=target.bucket, Key=target.key, CopySource={"Bucket": run.layout.bucket, "Key": stored})
     content = _as_npz(model)
     _put(s3, run, "classifier.npz", content)
     description = {

@@ -85,6 +85,7 @@ def put_judged(s3: S3Client, bucket: str, judged: JudgedImages, folder: Path, et
     model = io.BytesIO()
     np.savez(model, mean=judged.features.mean(axis=0), scale=np.ones(1280), components=components)
     _put(s3, run.result_file("pca_model/model.npz"), model.getvalue())
+    _put(s3, run.layout.address(run.layout.model_key(FINGERPRINT, "model.tflite")), b"a model")
     rows = {
         "path": judged.images["path"],
         "etag": list(etags),
