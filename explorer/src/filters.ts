@@ -162,7 +162,7 @@ export class Filters {
         "label",
         {},
         box,
-        sign(label, this.options.dark()),
+        sign(this.data.labels[label]!, this.options.dark()),
         h("span", { className: "label-name" }, labelName(this.data, label)),
         h("span", { className: "soft number" }, count(this.data.members[label]!.length)),
       ),

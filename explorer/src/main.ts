@@ -55,11 +55,11 @@ class Explorer {
     this.measures = measuresOf(data);
     this.visible = new Uint8Array(data.n).fill(1);
     this.pictures = data.n <= MOST_FOR_PICTURES;
-    const state = { x: 0, y: Math.min(1, data.k - 1), visible: this.visible, selected: -1, neighbours: [], highlighted: -1 };
+    const state = { x: 0, y: Math.min(1, data.k - 1), visible: this.visible, selected: -1, neighbours: [], highlighted: -1, areas: [], selection: null, marked: new Uint8Array(data.n) };
     this.map = new PictureMap(
       data,
       { ...state, pictures: this.pictures, dark: isDark() },
-      { hover: (picture, x, y) => this.hover(picture, x, y), choose: (picture) => this.choose(picture) },
+      { hover: (picture, x, y) => this.hover(picture, x, y), choose: (picture) => this.choose(picture), select: () => undefined },
     );
     this.filters = new Filters(data, this.findings, this.measures, {
       dark: isDark,

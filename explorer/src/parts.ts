@@ -1,6 +1,6 @@
 // Small parts that several views are built of.
 
-import { css, labelColour, labelShape } from "./colours";
+import { css, labelColour, labelShape, type Shape } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
 import { thumbnail } from "./thumbnails";
@@ -12,10 +12,13 @@ const OUTLINES = {
   triangle: "M8 2l6 11h-12z",
   diamond: "M8 1l7 7l-7 7l-7-7z",
   cross: "M6 2h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
-};
+  wedge: "M2 3h12l-6 11z",
+  saltire: "M4.5 1.5l3.5 3.5l3.5-3.5l3 3l-3.5 3.5l3.5 3.5l-3 3l-3.5-3.5l-3.5 3.5l-3-3l3.5-3.5l-3.5-3.5z",
+  bow: "M2 1.5l6 5l6-5v13l-6-5l-6 5z",
+} satisfies Record<Shape, string>;
 
 /** The sign of a label: its shape in its colour, as on the map. */
-export function sign(label: number, dark: boolean): SVGElement {
+export function sign(label: string, dark: boolean): SVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("class", "sign");
@@ -44,7 +47,7 @@ export function card(
       on: { click: () => options.choose(picture) },
     },
     h("span", { className: "frame" }, thumbnail(data, picture, options.size)),
-    h("span", { className: "card-label" }, sign(data.label[picture]!, options.dark), h("span", {}, name)),
+    h("span", { className: "card-label" }, sign(data.labels[data.label[picture]!]!, options.dark), h("span", {}, name)),
     options.note ? h("span", { className: "card-note" }, options.note) : null,
   );
 }
@@ -75,11 +78,11 @@ export interface Spread {
 export function spreadRow(
   from: number,
   to: number,
-  rows: { className: string; spread?: Spread | undefined; value?: number | undefined }[],
+  rows: { className: string; colour: string; spread?: Spread | undefined; value?: number | undefined }[],
 ): HTMLElement {
   const at = (value: number): string => `${Math.min(100, Math.max(0, ((value - from) / (to - from || 1)) * 100))}%`;
   const between = (low: number, high: number): string => `${((high - low) / (to - from || 1)) * 100}%`;
-  const lines = rows.map(({ className, spread, value }) => {
+  const lines = rows.map(({ className, colour, spread, value }) => {
     const parts: HTMLElement[] = [];
     if (spread) {
       const line = h("span", { className: "spread-line" });
@@ -97,7 +100,9 @@ export function spreadRow(
       mark.style.left = at(value);
       parts.push(mark);
     }
-    return h("div", { className: `spread ${className}` }, ...parts);
+    const row = h("div", { className: `spread ${className}` }, ...parts);
+    row.style.setProperty("--side", colour);
+    return row;
   });
   return h("div", { className: "spreads", aria: { hidden: "true" } }, ...lines);
 }

@@ -68,7 +68,7 @@ export function picturePanel(
       h(
         "div",
         { className: "portrait-text" },
-        h("h2", { className: "chip" }, sign(label, options.dark), h("span", {}, labelName(data, label))),
+        h("h2", { className: "chip" }, sign(data.labels[label]!, options.dark), h("span", {}, labelName(data, label))),
         h("p", { className: "file" }, fileName(data, picture)),
         h("p", { className: "soft" }, facts.join(" · ")),
       ),
