@@ -7,6 +7,7 @@ import {
   distanceBetween, distancesTo, groupsByDistance, placeOf, quantile, shareBelow, smallest, sorted,
 } from "./geometry";
 import { card, sign, spreadRow, type Spread } from "./parts";
+import type { Reviews } from "./review";
 import { thumbnail } from "./thumbnails";
 import { count, decimal, percent, pictures, standing, withLabel } from "./words";
 
@@ -16,6 +17,7 @@ const CARDS = 6;
 
 interface Options {
   dark(): boolean;
+  reviews: Reviews;
   choose(picture: number): void;
   pickOnMap(): void;
 }
@@ -122,7 +124,7 @@ export class CompareView {
             "div",
             { className: "cards six" },
             ...near.map((one) =>
-              card(data, one.picture, { size: 64, dark: this.options.dark(), note: `at ${decimal(one.distance)}`, choose: this.options.choose }),
+              card(data, one.picture, { size: 64, dark: this.options.dark(), reviews: this.options.reviews, note: `at ${decimal(one.distance)}`, choose: this.options.choose }),
             ),
           ),
         ),
@@ -208,6 +210,7 @@ export class CompareView {
           card(data, one.picture, {
             size: 64,
             dark: this.options.dark(),
+            reviews: this.options.reviews,
             odd: toOther[one.picture]! < data.fromGroup[one.picture]!,
             choose: this.options.choose,
           }),

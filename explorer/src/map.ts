@@ -17,7 +17,7 @@ import { SheetCache } from "./thumbnails";
 
 const PICK_RADIUS = 18;
 /** Pixels that a lasso may lose when its corners become fewer: the address holds them all. */
-const SIMPLER = 1.5;
+const SIMPLER = 2;
 
 interface Callbacks {
   hover(picture: number, x: number, y: number): void;
@@ -38,7 +38,7 @@ export class PictureMap {
     },
   });
   private readonly sheet = new Sheet();
-  private readonly cache = new SheetCache(48, () => this.redraw());
+  private readonly cache = new SheetCache(48, () => this.redrawAbove());
   private readonly zoom = zoom<HTMLCanvasElement, unknown>().scaleExtent([0.8, 400]);
   private readonly drawn: AreaTool;
   private transform: ZoomTransform = zoomIdentity;
@@ -51,6 +51,8 @@ export class PictureMap {
   private wide = 0;
   private high = 0;
   private asked = false;
+  /** Whether the points have changed since they were drawn: a line that is being drawn does not change them. */
+  private stale = true;
   /** Where each label's visible pictures lie before zooming; null until it is asked for. */
   private boxes: ReturnType<typeof groupBoxes> | null = null;
   private palette: Palette = { map: [255, 255, 255], ink: [0, 0, 0], faint: [128, 128, 128], mark: [160, 0, 60] };
@@ -63,7 +65,7 @@ export class PictureMap {
     this.element = h("div", { className: "map" }, this.points, this.above);
     this.order = shuffled(data.n);
     this.drawn = new AreaTool(this.above, {
-      redraw: () => this.redraw(),
+      redraw: () => this.redrawAbove(),
       done: (corners, add) => this.callbacks.select(this.areaAround(simplified(corners, SIMPLER)), add),
     });
     this.listen();
@@ -105,6 +107,12 @@ export class PictureMap {
   }
 
   redraw(): void {
+    this.stale = true;
+    this.redrawAbove();
+  }
+
+  /** Draw what stands above the points again, and these only where they have changed. */
+  private redrawAbove(): void {
     if (this.asked) return;
     this.asked = true;
     requestAnimationFrame(() => {
@@ -163,7 +171,7 @@ export class PictureMap {
     if (picture !== this.hovered) {
       this.hovered = picture;
       this.above.style.cursor = picture < 0 ? "" : "pointer";
-      this.redraw();
+      this.redrawAbove();
     }
   }
 
@@ -179,7 +187,6 @@ export class PictureMap {
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
     else if (event.key === "-") this.zoomBy(1 / 1.5);
     else if (event.key === "0") this.showAll();
-    else if (event.key === "Escape") this.callbacks.choose(-1);
     else return;
     event.preventDefault();
   }
@@ -262,7 +269,8 @@ export class PictureMap {
     if (!this.wide) return;
     const began = performance.now();
     for (const name of ["map", "ink", "faint", "mark"] as const) this.palette[name] = colourOf(this.element, `--${name}-rgb`);
-    drawPoints(this.scene(), this.sheet, this.points);
+    if (this.stale) drawPoints(this.scene(), this.sheet, this.points);
+    this.stale = false;
     this.drawAbove();
     performance.measure("verger map", { start: began, end: performance.now() });
   }

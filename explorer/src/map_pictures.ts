@@ -33,7 +33,7 @@ export function drawPictures(context: CanvasRenderingContext2D, scene: Scene, ca
     context.fillRect(x - w / 2 - 2, y - tall / 2 - 2, w + 4, tall + 4);
     context.drawImage(image, cell.x, cell.y, cell.width, cell.height, x - w / 2, y - tall / 2, w, tall);
     context.globalAlpha = 1;
-    if (state.marked[at]) drawRing(context, scene, at, css(palette.mark), 3, 10);
+    if (state.marked[at]) drawFrame(context, x, y, w + 9, tall + 9, css(palette.mark), css(palette.map));
   };
   if (state.selected >= 0) show(state.selected);
   for (const at of state.neighbours) show(at);
@@ -42,6 +42,26 @@ export function drawPictures(context: CanvasRenderingContext2D, scene: Scene, ca
     if (shown >= MOST_SHOWN) break;
     show(at);
   }
+}
+
+/** The ring of a mark, around a picture. */
+function drawFrame(
+  context: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  wide: number,
+  high: number,
+  colour: string,
+  ground: string,
+): void {
+  context.beginPath();
+  context.roundRect(x - wide / 2, y - high / 2, wide, high, 8);
+  context.lineWidth = 5;
+  context.strokeStyle = ground;
+  context.stroke();
+  context.lineWidth = 3;
+  context.strokeStyle = colour;
+  context.stroke();
 }
 
 function isFaded({ data, state }: Scene, picture: number): boolean {

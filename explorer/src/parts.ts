@@ -3,6 +3,8 @@
 import { css, labelColour, labelShape, type Shape } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
+import { harmless } from "./harmless";
+import { reviewWords, type Reviews } from "./review";
 import { thumbnail } from "./thumbnails";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -34,10 +36,10 @@ export function sign(label: string, dark: boolean): SVGElement {
 export function card(
   data: Dataset,
   picture: number,
-  options: { size: number; dark: boolean; note?: string; odd?: boolean; choose: (picture: number) => void },
+  options: { size: number; dark: boolean; reviews: Reviews; note?: string; odd?: boolean; choose: (picture: number) => void },
 ): HTMLButtonElement {
   const name = labelName(data, data.label[picture]!);
-  return h(
+  const made = h(
     "button",
     {
       type: "button",
@@ -49,7 +51,23 @@ export function card(
     h("span", { className: "frame" }, thumbnail(data, picture, options.size)),
     h("span", { className: "card-label" }, sign(data.labels[data.label[picture]!]!, options.dark), h("span", {}, name)),
     options.note ? h("span", { className: "card-note" }, options.note) : null,
+    h("span", { className: "card-mark", hidden: true }),
   );
+  made.dataset["picture"] = String(picture);
+  showMark(made, data, options.reviews);
+  return made;
+}
+
+/** Write the marks of the review on the cards in an element again. */
+export function refreshMarks(element: Element, data: Dataset, reviews: Reviews): void {
+  for (const one of element.querySelectorAll<HTMLElement>(".card[data-picture]")) showMark(one, data, reviews);
+}
+
+function showMark(card: HTMLElement, data: Dataset, reviews: Reviews): void {
+  const words = reviewWords(reviews.get(data.paths[Number(card.dataset["picture"])]!));
+  const mark = card.querySelector<HTMLElement>(".card-mark")!;
+  mark.textContent = harmless(words);
+  mark.hidden = !words;
 }
 
 /** How far along a scale from 0 to 1 something stands: a bar with a mark, and the words that say the same. */
