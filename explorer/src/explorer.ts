@@ -3,11 +3,14 @@
 import { searchAll } from "./all_pictures";
 import { CompareView, type Comparison } from "./compare_view";
 import { isSample, type Dataset } from "./dataset";
+import { DuplicatesView } from "./duplicates_view";
 import { Filters } from "./filters";
 import { findAll, type Findings } from "./findings";
 import { nearestTo, type Neighbour } from "./geometry";
 import { MapPage } from "./map_page";
 import { NEIGHBOURS } from "./picture_panel";
+import type { Quality } from "./quality";
+import { QualityView } from "./quality_view";
 import { Reviews } from "./review";
 import { indexOf } from "./review_file";
 import { runView } from "./run_view";
@@ -30,6 +33,8 @@ export class Explorer {
   private readonly compare: CompareView;
   private readonly side: SidePanel;
   private readonly views: Views;
+  /** Views that are drawn when they are shown. */
+  private readonly later = new Map<string, { render(): void }>();
   private choice: Choice = EVERYTHING;
   private visible: Uint8Array;
   /** What the filters and the selection leave. */
@@ -42,6 +47,7 @@ export class Explorer {
   constructor(
     private readonly data: Dataset,
     run: Record<string, any> | null,
+    quality: Quality | null,
     root: HTMLElement,
   ) {
     this.findings = findAll(data);
@@ -66,12 +72,14 @@ export class Explorer {
     this.views = new Views(data, run, root, {
       shown: (view) => {
         if (view === "compare") this.compare.show({ picture: this.selected });
+        this.later.get(view)?.render();
         this.writeAddress();
       },
       recolour: () => this.recolour(),
     });
     this.views.add("map", "Map", this.page.element);
     this.views.add("compare", "Compare", this.compare.element);
+    if (quality) this.addQuality(quality);
     this.views.add("run", "The run", runView(data.about, run));
     this.views.show("map");
     this.showMarks();
@@ -80,6 +88,15 @@ export class Explorer {
     this.reviews.onChange(() => this.showMarks());
     window.addEventListener("hashchange", () => this.follow(location.hash));
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.escape(event));
+  }
+
+  /** What earlier versions' results do not have. */
+  private addQuality(quality: Quality): void {
+    const shown = { data: this.data, reviews: this.reviews, choose: (picture: number) => this.goTo(picture) };
+    const [view, duplicates] = [new QualityView(quality, shown), new DuplicatesView(quality.duplicates, shown)];
+    this.later.set("quality", view).set("duplicates", duplicates);
+    this.views.add("quality", "Quality", view.element);
+    this.views.add("duplicates", "Duplicates", duplicates.element);
   }
 
   private mapPage(): MapPage {
@@ -184,6 +201,7 @@ export class Explorer {
     this.filters.render();
     this.side.render();
     if (this.views.current === "compare") this.compare.render();
+    this.later.get(this.views.current)?.render();
   }
 
   /** The address names the view, the picture and the selection, so that all can be sent to somebody. */

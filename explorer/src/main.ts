@@ -4,12 +4,13 @@ import { loadDataset } from "./dataset";
 import { fill, h } from "./element";
 import { Explorer } from "./explorer";
 import { readRun } from "./files";
+import { loadQuality } from "./quality";
 
 async function start(): Promise<void> {
   const root = document.getElementById("app")!;
   try {
-    const [data, run] = await Promise.all([loadDataset(), readRun().catch(() => null)]);
-    new Explorer(data, run as Record<string, any> | null, root);
+    const [data, run, quality] = await Promise.all([loadDataset(), readRun().catch(() => null), loadQuality()]);
+    new Explorer(data, run as Record<string, any> | null, quality, root);
     document.documentElement.dataset["ready"] = "yes";
   } catch (error) {
     fill(

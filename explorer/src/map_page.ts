@@ -70,7 +70,7 @@ export class MapPage {
       { className: "axes" },
       h("label", {}, h("span", {}, "Across"), this.across),
       h("label", {}, h("span", {}, "Up"), this.up),
-      h("label", { className: "check" }, toggle, h("span", {}, "Pictures on the map")),
+      h("label", { className: "check" }, toggle, h("span", {}, "Pictures", h("span", { className: "where-wide" }, " on the map"))),
       h("div", { className: "below-axes" }, this.tools, this.found),
     );
   }

@@ -5,9 +5,9 @@ import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
 import { harmless } from "./harmless";
 import { reviewWords, type Reviews } from "./review";
+import { svg } from "./svg";
 import { thumbnail } from "./thumbnails";
 
-const SVG = "http://www.w3.org/2000/svg";
 const OUTLINES = {
   circle: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
   square: "M3 3h10v10h-10z",
@@ -21,15 +21,8 @@ const OUTLINES = {
 
 /** The sign of a label: its shape in its colour, as on the map. */
 export function sign(label: string, dark: boolean): SVGElement {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", "sign");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", OUTLINES[labelShape(label)]);
-  path.setAttribute("fill", css(labelColour(label, dark)));
-  svg.append(path);
-  return svg;
+  const outline = svg("path", { d: OUTLINES[labelShape(label)], fill: css(labelColour(label, dark)) });
+  return svg("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, outline);
 }
 
 /** A picture as a button, with its label below it. */
