@@ -1,22 +1,37 @@
-// Labels' colours and shapes. Shapes and lightness differ too, so that a grey print and any eye can tell them apart.
+// Labels' colours and shapes: made of the label's text alone, so that a label looks the same in every run and view.
 
 export type Rgb = readonly [number, number, number];
-export const SHAPES = ["circle", "square", "triangle", "diamond", "cross"] as const;
+export const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "wedge", "saltire", "bow"] as const;
 export type Shape = (typeof SHAPES)[number];
 
-const LIGHT = ["#2f6f4f", "#c8501e", "#2b5c9e", "#b8860b", "#8a3a76", "#0f8b8d", "#6b5a3a", "#d1495b", "#5a7d2a", "#4b4e6d"];
-const DARK = ["#6fcf97", "#ff9360", "#7fb2ff", "#f2c14e", "#e08acb", "#4fd1c5", "#cdb58b", "#ff8fa0", "#b3d96a", "#b3b7e0"];
+// No two have the same lightness: of two labels either the shape or the grey of a print differs.
+const LIGHT = ["#022d6e", "#740c36", "#035026", "#77289a", "#7f4e21", "#0569a3", "#ce3633", "#01898c", "#a88104", "#e17524"];
+const DARK = ["#698afd", "#ed7495", "#63eb92", "#d587f5", "#e5bfa2", "#67b6fe", "#e5574c", "#1df4fa", "#f1ed74", "#ffa762"];
 
-/** The colour of a label; beyond ten labels hues go round, each time in another lightness. */
-export function labelColour(label: number, dark: boolean): Rgb {
-  if (label < LIGHT.length) return fromHex((dark ? DARK : LIGHT)[label]!);
-  const hue = (label * 137.508) % 360;
-  const lightness = (dark ? [0.72, 0.6, 0.82] : [0.4, 0.52, 0.3])[label % 3]!;
-  return fromHsl(hue, 0.5, lightness);
+/** Of all seeds the first with which ten common fruits have ten colours, and apples, bananas and oranges their own. */
+const SEED = 2146572;
+
+const known = new Map<string, number>();
+
+/** A number of 32 bits that depends on each byte of a text (FNV-1a, then the mixing of MurmurHash3). */
+function hashOf(text: string): number {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  let hash = SEED;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  hash = (hash ^ (hash >>> 16)) >>> 0;
+  known.set(text, hash);
+  return hash;
 }
 
-export function labelShape(label: number): Shape {
-  return SHAPES[label % SHAPES.length]!;
+export function labelColour(label: string, dark: boolean): Rgb {
+  return fromHex((dark ? DARK : LIGHT)[hashOf(label) % LIGHT.length]!);
+}
+
+export function labelShape(label: string): Shape {
+  return SHAPES[(hashOf(label) >>> 16) % SHAPES.length]!;
 }
 
 export function css([red, green, blue]: Rgb, alpha = 1): string {
@@ -28,17 +43,8 @@ function fromHex(hex: string): Rgb {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-function fromHsl(hue: number, saturation: number, lightness: number): Rgb {
-  const chroma = saturation * Math.min(lightness, 1 - lightness);
-  const channel = (shift: number): number => {
-    const at = (shift + hue / 30) % 12;
-    return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(at - 3, 9 - at, 1))));
-  };
-  return [channel(0), channel(8), channel(4)];
-}
-
 /** Whether a place lies inside a shape; x and y are -1 to 1. */
-export function inside(shape: Shape, x: number, y: number): boolean {
+export function inside(shape: Shape | "ring", x: number, y: number): boolean {
   switch (shape) {
     case "circle":
       return x * x + y * y <= 1;
@@ -46,9 +52,17 @@ export function inside(shape: Shape, x: number, y: number): boolean {
       return Math.max(Math.abs(x), Math.abs(y)) <= 0.86;
     case "triangle":
       return y <= 0.78 && Math.abs(x) <= (y + 1) * 0.56;
+    case "wedge":
+      return y >= -0.78 && Math.abs(x) <= (1 - y) * 0.56;
     case "diamond":
       return Math.abs(x) + Math.abs(y) <= 1.08;
     case "cross":
       return Math.min(Math.abs(x), Math.abs(y)) <= 0.36 && Math.max(Math.abs(x), Math.abs(y)) <= 1;
+    case "saltire":
+      return Math.abs(Math.abs(x) - Math.abs(y)) <= 0.46 && Math.max(Math.abs(x), Math.abs(y)) <= 0.92;
+    case "bow":
+      return Math.abs(y) <= 0.16 + Math.abs(x) * 0.8 && Math.abs(x) <= 1;
+    case "ring":
+      return x * x + y * y <= 1 && x * x + y * y >= 0.55;
   }
 }

@@ -1,11 +1,13 @@
 // Compare: one picture with all, with its most similar group, or two labels with each other.
 
+import { css, labelColour } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { fill, h } from "./element";
 import {
   distanceBetween, distancesTo, groupsByDistance, placeOf, quantile, shareBelow, smallest, sorted,
 } from "./geometry";
 import { card, sign, spreadRow, type Spread } from "./parts";
+import type { Reviews } from "./review";
 import { thumbnail } from "./thumbnails";
 import { count, decimal, percent, pictures, standing, withLabel } from "./words";
 
@@ -15,6 +17,7 @@ const CARDS = 6;
 
 interface Options {
   dark(): boolean;
+  reviews: Reviews;
   choose(picture: number): void;
   pickOnMap(): void;
 }
@@ -107,7 +110,7 @@ export class CompareView {
           "div",
           { className: "versus-side" },
           thumbnail(data, picture, 112),
-          h("p", { className: "chip" }, sign(own, this.options.dark()), h("span", {}, labelName(data, own))),
+          h("p", { className: "chip" }, sign(data.labels[own]!, this.options.dark()), h("span", {}, labelName(data, own))),
           h("p", { className: "file" }, fileName(data, picture)),
         ),
         h(
@@ -119,17 +122,17 @@ export class CompareView {
           h("h3", {}, group < 0 ? "Nearest of all" : "Nearest of that group"),
           h(
             "div",
-            { className: "cards" },
+            { className: "cards six" },
             ...near.map((one) =>
-              card(data, one.picture, { size: 64, dark: this.options.dark(), note: `at ${decimal(one.distance)}`, choose: this.options.choose }),
+              card(data, one.picture, { size: 64, dark: this.options.dark(), reviews: this.options.reviews, note: `at ${decimal(one.distance)}`, choose: this.options.choose }),
             ),
           ),
         ),
       ),
       this.componentTable(
         [
-          { className: "first", name: fileName(data, picture), value: (c) => data.components[c]![picture]! },
-          { className: "second", name: group < 0 ? "all pictures" : labelName(data, group), members: members ?? null },
+          { className: "first", label: own, name: fileName(data, picture), value: (c) => data.components[c]![picture]! },
+          { className: "second", label: group, name: group < 0 ? "all pictures" : labelName(data, group), members: members ?? null },
         ],
         (c) => {
           const values = data.components[c]!;
@@ -180,8 +183,8 @@ export class CompareView {
       h("div", { className: "two" }, this.labelSide(left, right, "first"), this.labelSide(right, left, "second")),
       this.componentTable(
         [
-          { className: "first", name: labelName(data, left), members: data.members[left]! },
-          { className: "second", name: labelName(data, right), members: data.members[right]! },
+          { className: "first", label: left, name: labelName(data, left), members: data.members[left]! },
+          { className: "second", label: right, name: labelName(data, right), members: data.members[right]! },
         ],
         (c) => {
           const [a, b] = [data.members[left]!, data.members[right]!].map((members) => sorted(data.components[c]!, members));
@@ -202,11 +205,12 @@ export class CompareView {
     const cards = (found: { picture: number }[]): HTMLElement =>
       h(
         "div",
-        { className: "cards" },
+        { className: "cards six" },
         ...found.map((one) =>
           card(data, one.picture, {
             size: 64,
             dark: this.options.dark(),
+            reviews: this.options.reviews,
             odd: toOther[one.picture]! < data.fromGroup[one.picture]!,
             choose: this.options.choose,
           }),
@@ -216,10 +220,11 @@ export class CompareView {
     const words = crossing.length
       ? `${count(crossing.length)} of ${pictures(members.length)} (${percent(share)}) lie nearer to the middle of “${labelName(data, other)}” than to their own.`
       : `None of ${pictures(members.length)} lies nearer to the middle of “${labelName(data, other)}” than to its own.`;
-    return h(
+    return this.coloured(
+      label,
       "div",
       { className: `panel side ${className}` },
-      h("h2", { className: "chip" }, sign(label, this.options.dark()), h("span", {}, labelName(data, label))),
+      h("h2", { className: "chip" }, sign(data.labels[label]!, this.options.dark()), h("span", {}, labelName(data, label))),
       h("p", {}, words),
       h("h3", {}, "Most typical"),
       cards(typical),
@@ -228,8 +233,19 @@ export class CompareView {
     );
   }
 
+  private colour(label: number): string {
+    return label < 0 ? "var(--soft)" : css(labelColour(this.data.labels[label]!, this.options.dark()));
+  }
+
+  /** An element whose bars and borders have the colour of a label. */
+  private coloured(label: number, ...made: Parameters<typeof h>): HTMLElement {
+    const element = h(...made) as HTMLElement;
+    element.style.setProperty("--side", this.colour(label));
+    return element;
+  }
+
   private componentTable(
-    sides: { className: string; name: string; members?: Int32Array | null; value?: (c: number) => number }[],
+    sides: Side[],
     words: (component: number) => string,
   ): HTMLElement {
     const { data } = this;
@@ -242,8 +258,9 @@ export class CompareView {
         spreadRow(
           all[0]!,
           all[all.length - 1]!,
-          sides.map(({ className, members, value }) => ({
+          sides.map(({ className, label, members, value }) => ({
             className,
+            colour: this.colour(label),
             spread: members === undefined ? undefined : spreadOf(members ? sorted(data.components[c]!, members) : all),
             value: value?.(c),
           })),
@@ -272,8 +289,8 @@ export class CompareView {
       h(
         "p",
         { className: "key" },
-        ...sides.map(({ className, name, value }) =>
-          h("span", { className }, h("span", { className: value ? "key-mark" : "key-box" }), ` ${name}`),
+        ...sides.map(({ className, label, name, value }) =>
+          this.coloured(label, "span", { className }, h("span", { className: value ? "key-mark" : "key-box" }), ` ${name}`),
         ),
       ),
       h("p", { className: "soft" }, "The line holds nine of ten pictures, the box the half in the middle, the stroke in it is the median."),
@@ -281,6 +298,15 @@ export class CompareView {
       this.rows < data.k ? more : null,
     );
   }
+}
+
+/** One of the two that are compared; the label -1 stands for all pictures. */
+interface Side {
+  className: string;
+  label: number;
+  name: string;
+  members?: Int32Array | null;
+  value?: (component: number) => number;
 }
 
 function shareOfMembers(values: Float32Array, members: Int32Array, picture: number): number {

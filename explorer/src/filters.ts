@@ -23,6 +23,7 @@ export class Filters {
   private readonly quick = h("div", { className: "quick", aria: { role: "group", label: "Show" } });
   private readonly ranges = h("div", { className: "ranges" });
   private waiting = 0;
+  private marked: Uint8Array = new Uint8Array(0);
 
   constructor(
     private readonly data: Dataset,
@@ -98,6 +99,12 @@ export class Filters {
     fill(this.labels, ...this.data.labels.map((_, label) => this.labelRow(label)));
   }
 
+  /** Which pictures the review has marked. */
+  showMarks(marked: Uint8Array): void {
+    this.marked = marked;
+    this.renderQuick();
+  }
+
   private set(change: Partial<Choice>): void {
     this.choice = { ...this.choice, ...change };
     if (change.quick) this.renderQuick();
@@ -120,6 +127,7 @@ export class Filters {
       ["unusual", "Unusual for its label", sum(this.findings.unusual, 1)],
       ["new", "New", sum(this.data.change, 1)],
       ["changed", "Changed", sum(this.data.change, 2)],
+      ["marked", "Marked", sum(this.marked, 1)],
     ];
     const shown = kinds.filter(([kind, , found]) => found > 0 || kind === "all" || kind === this.choice.quick);
     fill(
@@ -162,7 +170,7 @@ export class Filters {
         "label",
         {},
         box,
-        sign(label, this.options.dark()),
+        sign(this.data.labels[label]!, this.options.dark()),
         h("span", { className: "label-name" }, labelName(this.data, label)),
         h("span", { className: "soft number" }, count(this.data.members[label]!.length)),
       ),

@@ -3,35 +3,27 @@
 import KDBush from "kdbush";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type ZoomTransform } from "d3-zoom";
-import { css, labelColour, labelShape, type Rgb } from "./colours";
-import { labelName, type Dataset } from "./dataset";
+import { AreaTool, drawOutline, outlineOf, type Tool } from "./area_tool";
+import { css } from "./colours";
+import type { Dataset } from "./dataset";
 import { h } from "./element";
-import { harmless } from "./harmless";
-import { Sheet, stampOf, type Stamp } from "./stamps";
-import { cellOf, SheetCache } from "./thumbnails";
+import { drawNames, groupBoxes } from "./map_names";
+import { drawChosen, drawPictures, drawRing } from "./map_pictures";
+import { drawPoints } from "./map_points";
+import { colourOf, onScreen, PAD, scaleOf, shuffled, type MapState, type Palette, type Scale, type Scene } from "./map_scene";
+import { areaOf, simplified, type Area } from "./selection";
+import { Sheet } from "./stamps";
+import { SheetCache } from "./thumbnails";
 
-const PAD = 36;
 const PICK_RADIUS = 18;
-const PICTURE = 46;
-const MOST_PICTURES_SHOWN = 160;
-const MOST_SHEETS_SHOWN = 24;
-const MOST_NAMES = 40;
-
-export interface MapState {
-  x: number;
-  y: number;
-  visible: Uint8Array;
-  selected: number;
-  neighbours: readonly number[];
-  /** A label whose pictures stand out; -1 for none. */
-  highlighted: number;
-  pictures: boolean;
-  dark: boolean;
-}
+/** Pixels that a lasso may lose when its corners become fewer: the address holds them all. */
+const SIMPLER = 2;
 
 interface Callbacks {
   hover(picture: number, x: number, y: number): void;
   choose(picture: number): void;
+  /** An area was drawn; added to what is selected, or in its place. */
+  select(area: Area, add: boolean): void;
 }
 
 export class PictureMap {
@@ -42,23 +34,28 @@ export class PictureMap {
     tabIndex: 0,
     aria: {
       role: "application",
-      label: "Map of all pictures. Arrow keys go to the next picture in that direction, plus and minus zoom, zero shows all.",
+      label: "Map of all pictures. Arrow keys go to the next picture in that direction, plus and minus zoom, zero shows all, Escape clears.",
     },
   });
   private readonly sheet = new Sheet();
-  private readonly cache = new SheetCache(48, () => this.redraw());
+  private readonly cache = new SheetCache(48, () => this.redrawAbove());
   private readonly zoom = zoom<HTMLCanvasElement, unknown>().scaleExtent([0.8, 400]);
+  private readonly drawn: AreaTool;
   private transform: ZoomTransform = zoomIdentity;
   private base = new Float32Array(0);
+  private across: Scale = scaleOf(new Float32Array(0), 0, 1);
+  private up: Scale = this.across;
   private index: KDBush | null = null;
   private readonly order: Int32Array;
   private hovered = -1;
   private wide = 0;
   private high = 0;
   private asked = false;
-  /** The middle of each label's visible pictures before zooming; null until it is asked for. */
-  private middles: ([number, number] | null)[] | null = null;
-  private palette = { map: [255, 255, 255] as Rgb, ink: [0, 0, 0] as Rgb, faint: [128, 128, 128] as Rgb };
+  /** Whether the points have changed since they were drawn: a line that is being drawn does not change them. */
+  private stale = true;
+  /** Where each label's visible pictures lie before zooming; null until it is asked for. */
+  private boxes: ReturnType<typeof groupBoxes> | null = null;
+  private palette: Palette = { map: [255, 255, 255], ink: [0, 0, 0], faint: [128, 128, 128], mark: [160, 0, 60] };
 
   constructor(
     private readonly data: Dataset,
@@ -67,6 +64,10 @@ export class PictureMap {
   ) {
     this.element = h("div", { className: "map" }, this.points, this.above);
     this.order = shuffled(data.n);
+    this.drawn = new AreaTool(this.above, {
+      redraw: () => this.redrawAbove(),
+      done: (corners, add) => this.callbacks.select(this.areaAround(simplified(corners, SIMPLER)), add),
+    });
     this.listen();
     new ResizeObserver(() => this.resize()).observe(this.element);
   }
@@ -75,8 +76,19 @@ export class PictureMap {
     const moved = (change.x ?? this.state.x) !== this.state.x || (change.y ?? this.state.y) !== this.state.y;
     this.state = { ...this.state, ...change };
     if (moved) this.place();
-    if (change.visible) this.middles = null;
+    if (change.visible) this.boxes = null;
     this.redraw();
+  }
+
+  use(tool: Tool): void {
+    this.drawn.cancel();
+    this.drawn.tool = tool;
+    this.element.dataset["tool"] = tool;
+  }
+
+  /** The area that the map shows now. */
+  view(): Area {
+    return this.areaAround([[0, 0], [this.wide, 0], [this.wide, this.high], [0, this.high]]);
   }
 
   zoomBy(factor: number): void {
@@ -89,12 +101,18 @@ export class PictureMap {
 
   /** Bring a picture into view without changing the scale, unless it is there. */
   reveal(picture: number): void {
-    const [x, y] = this.screen(picture);
+    const [x, y] = onScreen(this.scene(), picture);
     if (x > PAD && y > PAD && x < this.wide - PAD && y < this.high - PAD) return;
     this.zoom.translateTo(select(this.above), this.base[2 * picture]!, this.base[2 * picture + 1]!);
   }
 
   redraw(): void {
+    this.stale = true;
+    this.redrawAbove();
+  }
+
+  /** Draw what stands above the points again, and these only where they have changed. */
+  private redrawAbove(): void {
     if (this.asked) return;
     this.asked = true;
     requestAnimationFrame(() => {
@@ -103,19 +121,49 @@ export class PictureMap {
     });
   }
 
+  /** Forget what is being drawn; whether there was something. */
+  cancelDrawing(): boolean {
+    return this.drawn.cancel();
+  }
+
+  private scene(): Scene {
+    const { data, state, palette, base, transform, wide, high, order } = this;
+    return { data, state, palette, base, transform, wide, high, dense: this.density(), order };
+  }
+
+  private areaAround(corners: readonly (readonly [number, number])[]): Area {
+    const { x, y } = this.state;
+    return areaOf(x, y, corners.map(([px, py]) => [
+      this.across.toValue(this.transform.invertX(px)),
+      this.up.toValue(this.transform.invertY(py)),
+    ]));
+  }
+
   private listen(): void {
-    this.zoom.on("zoom", ({ transform }: { transform: ZoomTransform }) => {
-      this.transform = transform;
-      this.redraw();
-    });
+    this.zoom
+      .filter((event: MouseEvent | TouchEvent) => this.zooms(event))
+      .on("zoom", ({ transform }: { transform: ZoomTransform }) => {
+        this.transform = transform;
+        this.drawn.cancel();
+        this.redraw();
+      });
     select(this.above).call(this.zoom).on("dblclick.zoom", null);
     this.above.addEventListener("pointermove", (event) => {
       if (event.pointerType === "touch" || event.buttons) return this.hover(-1, 0, 0);
       this.hover(this.pick(event), event.offsetX, event.offsetY);
     });
     this.above.addEventListener("pointerleave", () => this.hover(-1, 0, 0));
-    this.above.addEventListener("click", (event) => this.callbacks.choose(this.pick(event)));
+    this.above.addEventListener("click", (event) => {
+      if (!this.drawn.endedByClick()) this.callbacks.choose(this.pick(event));
+    });
     this.above.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  /** The wheel and two fingers zoom whatever the tool; dragging moves the map only where it does not draw. */
+  private zooms(event: MouseEvent | TouchEvent): boolean {
+    if (event.type === "wheel") return true;
+    if ("touches" in event) return this.drawn.tool === "move" || event.touches.length > 1;
+    return this.drawn.tool === "move" ? !event.ctrlKey && !event.button : event.button === 1;
   }
 
   private hover(picture: number, x: number, y: number): void {
@@ -123,7 +171,7 @@ export class PictureMap {
     if (picture !== this.hovered) {
       this.hovered = picture;
       this.above.style.cursor = picture < 0 ? "" : "pointer";
-      this.redraw();
+      this.redrawAbove();
     }
   }
 
@@ -139,20 +187,20 @@ export class PictureMap {
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
     else if (event.key === "-") this.zoomBy(1 / 1.5);
     else if (event.key === "0") this.showAll();
-    else if (event.key === "Escape") this.callbacks.choose(-1);
     else return;
     event.preventDefault();
   }
 
   /** Choose the nearest visible picture that lies in a direction from the chosen one, or the one nearest the middle. */
   private step([dx, dy]: [number, number]): void {
+    const scene = this.scene();
     const from = this.state.selected;
-    const [x, y] = from < 0 ? [this.wide / 2, this.high / 2] : this.screen(from);
+    const [x, y] = from < 0 ? [this.wide / 2, this.high / 2] : onScreen(scene, from);
     let best = -1;
     let least = Infinity;
     for (let at = 0; at < this.data.n; at++) {
       if (at === from || !this.state.visible[at]) continue;
-      const [px, py] = this.screen(at);
+      const [px, py] = onScreen(scene, at);
       const along = from < 0 ? 0 : (px - x) * dx + (py - y) * dy;
       const aside = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
       if (from >= 0 && (along <= 0.5 || aside > along * 1.2)) continue;
@@ -177,10 +225,6 @@ export class PictureMap {
     return best;
   }
 
-  private screen(picture: number): [number, number] {
-    return this.transform.apply([this.base[2 * picture]!, this.base[2 * picture + 1]!]);
-  }
-
   private resize(): void {
     const { clientWidth, clientHeight } = this.element;
     if (!clientWidth || !clientHeight || (clientWidth === this.wide && clientHeight === this.high)) return;
@@ -191,14 +235,8 @@ export class PictureMap {
       canvas.width = Math.round(clientWidth * dense);
       canvas.height = Math.round(clientHeight * dense);
     }
-    this.zoom.extent([
-      [0, 0],
-      [clientWidth, clientHeight],
-    ]);
-    this.zoom.translateExtent([
-      [-clientWidth * 0.5, -clientHeight * 0.5],
-      [clientWidth * 1.5, clientHeight * 1.5],
-    ]);
+    this.zoom.extent([[0, 0], [clientWidth, clientHeight]]);
+    this.zoom.translateExtent([[-clientWidth * 0.5, -clientHeight * 0.5], [clientWidth * 1.5, clientHeight * 1.5]]);
     this.place();
     this.redraw();
   }
@@ -215,205 +253,45 @@ export class PictureMap {
     this.base = new Float32Array(2 * n);
     this.index = n ? new KDBush(n, 64, Float32Array) : null;
     const [xs, ys] = [components[this.state.x]!, components[this.state.y]!];
-    const [x0, x1] = extent(xs);
-    const [y0, y1] = extent(ys);
+    this.across = scaleOf(xs, PAD, this.wide - PAD);
+    this.up = scaleOf(ys, this.high - PAD, PAD);
     for (let at = 0; at < n; at++) {
-      const x = PAD + ((xs[at]! - x0) / (x1 - x0)) * (this.wide - 2 * PAD);
-      const y = this.high - PAD - ((ys[at]! - y0) / (y1 - y0)) * (this.high - 2 * PAD);
+      const [x, y] = [this.across.toPixel(xs[at]!), this.up.toPixel(ys[at]!)];
       this.base[2 * at] = x;
       this.base[2 * at + 1] = y;
       this.index?.add(x, y);
     }
     this.index?.finish();
-    this.middles = null;
+    this.boxes = null;
   }
 
   private draw(): void {
     if (!this.wide) return;
     const began = performance.now();
-    for (const name of ["map", "ink", "faint"] as const) this.palette[name] = colourOf(this.element, `--${name}-rgb`);
-    this.drawPoints();
+    for (const name of ["map", "ink", "faint", "mark"] as const) this.palette[name] = colourOf(this.element, `--${name}-rgb`);
+    if (this.stale) drawPoints(this.scene(), this.sheet, this.points);
+    this.stale = false;
     this.drawAbove();
     performance.measure("verger map", { start: began, end: performance.now() });
   }
 
-  private drawPoints(): void {
-    const context = this.points.getContext("2d", { alpha: false })!;
-    const { visible, highlighted, dark } = this.state;
-    const dense = this.density();
-    const { map: ground, faint } = this.palette;
-    const radius = this.radius() * dense;
-    const stamps: Stamp[] = this.data.labels.map((_, label) =>
-      stampOf(radius < 2 ? "circle" : labelShape(label), radius),
-    );
-    const small = stampOf("circle", Math.max(1, radius * 0.55));
-    const colours: Rgb[] = this.data.labels.map((_, label) => labelColour(label, dark));
-    const { k, x: tx, y: ty } = this.transform;
-    this.sheet.clear(this.points.width, this.points.height, ground);
-    const put = (at: number, stamp: Stamp, colour: Rgb, alpha: number): void =>
-      this.sheet.put((this.base[2 * at]! * k + tx) * dense, (this.base[2 * at + 1]! * k + ty) * dense, stamp, colour, alpha);
-    // What is filtered away stays as a shadow, so that the rest keeps its place among all.
-    for (const at of this.order) if (!visible[at]) put(at, small, faint, 0.8);
-    for (const at of this.order) {
-      if (!visible[at]) continue;
-      const label = this.data.label[at]!;
-      if (highlighted >= 0 && label !== highlighted) put(at, small, faint, 1);
-      else if (highlighted < 0) put(at, stamps[label]!, colours[label]!, 0.92);
-    }
-    if (highlighted >= 0) {
-      for (const at of this.data.members[highlighted]!) {
-        if (visible[at]) put(at, stamps[highlighted]!, colours[highlighted]!, 1);
-      }
-    }
-    this.sheet.show(context);
-  }
-
-  private radius(): number {
-    const n = this.data.n;
-    const least = n < 400 ? 5.5 : n < 3000 ? 4 : n < 20000 ? 2.6 : 1.6;
-    return Math.min(7, least * Math.sqrt(Math.sqrt(Math.max(1, this.transform.k))));
-  }
-
   private drawAbove(): void {
     const context = this.above.getContext("2d")!;
-    const dense = this.density();
+    const scene = this.scene();
+    const { state, wide, high, dense } = scene;
     context.setTransform(dense, 0, 0, dense, 0, 0);
-    context.clearRect(0, 0, this.wide, this.high);
-    const ink = css(this.palette.ink);
-    const { selected, neighbours } = this.state;
-    if (this.state.pictures) this.drawPictures(context);
-    if (selected >= 0) {
-      const [x, y] = this.screen(selected);
-      context.strokeStyle = ink;
-      context.lineWidth = 1;
-      context.globalAlpha = 0.45;
-      for (const at of neighbours) {
-        const [nx, ny] = this.screen(at);
-        context.beginPath();
-        context.moveTo(x, y);
-        context.lineTo(nx, ny);
-        context.stroke();
-      }
-      context.globalAlpha = 1;
-      for (const at of neighbours) this.ring(context, at, ink, 1.5, 9);
-      this.ring(context, selected, ink, 3, 12);
+    context.clearRect(0, 0, wide, high);
+    const [ink, ground] = [css(this.palette.ink), css(this.palette.map)];
+    if (state.pictures) drawPictures(context, scene, this.cache);
+    drawChosen(context, scene);
+    this.boxes ??= groupBoxes(scene);
+    drawNames(context, scene, this.boxes, this.index);
+    const toScreen = (x: number, y: number): [number, number] =>
+      this.transform.apply([this.across.toPixel(x), this.up.toPixel(y)]);
+    for (const area of state.areas) {
+      if (area.x === state.x && area.y === state.y) drawOutline(context, outlineOf(area, toScreen), ink, ground);
     }
-    this.drawNames(context, ink);
-    if (this.hovered >= 0) this.ring(context, this.hovered, ink, 2, 11);
+    drawOutline(context, this.drawn.corners(), ink, ground);
+    if (this.hovered >= 0) drawRing(context, scene, this.hovered, ink, 2, 11);
   }
-
-  private ring(context: CanvasRenderingContext2D, picture: number, ink: string, width: number, radius: number): void {
-    const [x, y] = this.screen(picture);
-    context.beginPath();
-    context.arc(x, y, this.state.pictures && this.data.slot[picture]! >= 0 ? radius + 17 : radius, 0, 2 * Math.PI);
-    context.lineWidth = width + 2;
-    context.strokeStyle = css(this.palette.map);
-    context.stroke();
-    context.lineWidth = width;
-    context.strokeStyle = ink;
-    context.stroke();
-  }
-
-  /** The pictures themselves where there is room: the chosen one and its neighbours first. */
-  private drawPictures(context: CanvasRenderingContext2D): void {
-    const taken = new Set<string>();
-    const sheets = new Set<string>();
-    let shown = 0;
-    const show = (at: number): void => {
-      if (!this.state.visible[at] || shown >= MOST_PICTURES_SHOWN) return;
-      const [x, y] = this.screen(at);
-      if (x < 0 || y < 0 || x > this.wide || y > this.high) return;
-      const column = Math.floor(x / PICTURE);
-      const row = Math.floor(y / PICTURE);
-      const place = `${column} ${row}`;
-      if (taken.has(place)) return;
-      const cell = cellOf(this.data, at);
-      if (!cell || (sheets.size >= MOST_SHEETS_SHOWN && !sheets.has(cell.sheet))) return;
-      sheets.add(cell.sheet);
-      taken.add(place);
-      shown++;
-      const image = this.cache.get(cell.sheet);
-      if (!image) return;
-      const scale = (PICTURE - 6) / Math.max(cell.width, cell.height);
-      const [w, tall] = [cell.width * scale, cell.height * scale];
-      const faded = this.state.highlighted >= 0 && this.data.label[at] !== this.state.highlighted;
-      context.globalAlpha = faded ? 0.15 : 1;
-      context.fillStyle = css(labelColour(this.data.label[at]!, this.state.dark));
-      context.fillRect(x - w / 2 - 2, y - tall / 2 - 2, w + 4, tall + 4);
-      context.drawImage(image, cell.x, cell.y, cell.width, cell.height, x - w / 2, y - tall / 2, w, tall);
-      context.globalAlpha = 1;
-    };
-    if (this.state.selected >= 0) show(this.state.selected);
-    for (const at of this.state.neighbours) show(at);
-    for (const at of this.order) {
-      if (shown >= MOST_PICTURES_SHOWN) break;
-      show(at);
-    }
-  }
-
-  /** Each label's name in the middle of its pictures, where names do not cover each other. */
-  private drawNames(context: CanvasRenderingContext2D, ink: string): void {
-    context.font = "600 13px system-ui, sans-serif";
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    this.middles ??= this.data.labels.map((_, label) => this.middle(label));
-    const placed: [number, number, number][] = [];
-    const ground = css(this.palette.map, 0.82);
-    for (let label = 0; label < Math.min(this.data.labels.length, MOST_NAMES); label++) {
-      if (this.state.highlighted >= 0 && label !== this.state.highlighted) continue;
-      const middle = this.middles[label];
-      if (!middle) continue;
-      const [x, y] = this.transform.apply(middle);
-      const text = shortened(harmless(labelName(this.data, label)));
-      const half = context.measureText(text).width / 2 + 7;
-      if (x < half || x > this.wide - half || y < 14 || y > this.high - 14) continue;
-      if (placed.some(([px, py, other]) => Math.abs(px - x) < half + other && Math.abs(py - y) < 22)) continue;
-      placed.push([x, y, half]);
-      context.fillStyle = ground;
-      context.beginPath();
-      context.roundRect(x - half, y - 11, 2 * half, 22, 11);
-      context.fill();
-      context.fillStyle = ink;
-      context.fillText(text, x, y + 0.5);
-    }
-  }
-
-  private middle(label: number): [number, number] | null {
-    const shown = this.data.members[label]!.filter((at) => this.state.visible[at]);
-    if (!shown.length) return null;
-    const median = (axis: number): number =>
-      Float32Array.from(shown, (at) => this.base[2 * at + axis]!).sort()[shown.length >> 1]!;
-    return [median(0), median(1)];
-  }
-}
-
-function extent(values: Float32Array): [number, number] {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return high > low ? [low, high] : [low - 1, low + 1];
-}
-
-/** All numbers below n in an order without meaning, the same each time: no label lies over the others. */
-function shuffled(n: number): Int32Array {
-  const order = Int32Array.from({ length: n }, (_, at) => at);
-  let seed = 1;
-  for (let at = n - 1; at > 0; at--) {
-    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
-    const other = seed % (at + 1);
-    [order[at], order[other]] = [order[other]!, order[at]!];
-  }
-  return order;
-}
-
-function shortened(text: string): string {
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
-}
-
-/** A colour variable of the style sheet, which holds `R G B`. */
-function colourOf(element: Element, name: string): Rgb {
-  const [red, green, blue] = getComputedStyle(element).getPropertyValue(name).trim().split(/\s+/).map(Number);
-  return [red ?? 0, green ?? 0, blue ?? 0];
 }

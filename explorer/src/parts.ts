@@ -1,40 +1,38 @@
 // Small parts that several views are built of.
 
-import { css, labelColour, labelShape } from "./colours";
+import { css, labelColour, labelShape, type Shape } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
+import { harmless } from "./harmless";
+import { reviewWords, type Reviews } from "./review";
+import { svg } from "./svg";
 import { thumbnail } from "./thumbnails";
 
-const SVG = "http://www.w3.org/2000/svg";
 const OUTLINES = {
   circle: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12z",
   square: "M3 3h10v10h-10z",
   triangle: "M8 2l6 11h-12z",
   diamond: "M8 1l7 7l-7 7l-7-7z",
   cross: "M6 2h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
-};
+  wedge: "M2 3h12l-6 11z",
+  saltire: "M4.5 1.5l3.5 3.5l3.5-3.5l3 3l-3.5 3.5l3.5 3.5l-3 3l-3.5-3.5l-3.5 3.5l-3-3l3.5-3.5l-3.5-3.5z",
+  bow: "M2 1.5l6 5l6-5v13l-6-5l-6 5z",
+} satisfies Record<Shape, string>;
 
 /** The sign of a label: its shape in its colour, as on the map. */
-export function sign(label: number, dark: boolean): SVGElement {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", "sign");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", OUTLINES[labelShape(label)]);
-  path.setAttribute("fill", css(labelColour(label, dark)));
-  svg.append(path);
-  return svg;
+export function sign(label: string, dark: boolean): SVGElement {
+  const outline = svg("path", { d: OUTLINES[labelShape(label)], fill: css(labelColour(label, dark)) });
+  return svg("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, outline);
 }
 
 /** A picture as a button, with its label below it. */
 export function card(
   data: Dataset,
   picture: number,
-  options: { size: number; dark: boolean; note?: string; odd?: boolean; choose: (picture: number) => void },
+  options: { size: number; dark: boolean; reviews: Reviews; note?: string; odd?: boolean; choose: (picture: number) => void },
 ): HTMLButtonElement {
   const name = labelName(data, data.label[picture]!);
-  return h(
+  const made = h(
     "button",
     {
       type: "button",
@@ -44,9 +42,25 @@ export function card(
       on: { click: () => options.choose(picture) },
     },
     h("span", { className: "frame" }, thumbnail(data, picture, options.size)),
-    h("span", { className: "card-label" }, sign(data.label[picture]!, options.dark), h("span", {}, name)),
+    h("span", { className: "card-label" }, sign(data.labels[data.label[picture]!]!, options.dark), h("span", {}, name)),
     options.note ? h("span", { className: "card-note" }, options.note) : null,
+    h("span", { className: "card-mark", hidden: true }),
   );
+  made.dataset["picture"] = String(picture);
+  showMark(made, data, options.reviews);
+  return made;
+}
+
+/** Write the marks of the review on the cards in an element again. */
+export function refreshMarks(element: Element, data: Dataset, reviews: Reviews): void {
+  for (const one of element.querySelectorAll<HTMLElement>(".card[data-picture]")) showMark(one, data, reviews);
+}
+
+function showMark(card: HTMLElement, data: Dataset, reviews: Reviews): void {
+  const words = reviewWords(reviews.get(data.paths[Number(card.dataset["picture"])]!));
+  const mark = card.querySelector<HTMLElement>(".card-mark")!;
+  mark.textContent = harmless(words);
+  mark.hidden = !words;
 }
 
 /** How far along a scale from 0 to 1 something stands: a bar with a mark, and the words that say the same. */
@@ -75,11 +89,11 @@ export interface Spread {
 export function spreadRow(
   from: number,
   to: number,
-  rows: { className: string; spread?: Spread | undefined; value?: number | undefined }[],
+  rows: { className: string; colour: string; spread?: Spread | undefined; value?: number | undefined }[],
 ): HTMLElement {
   const at = (value: number): string => `${Math.min(100, Math.max(0, ((value - from) / (to - from || 1)) * 100))}%`;
   const between = (low: number, high: number): string => `${((high - low) / (to - from || 1)) * 100}%`;
-  const lines = rows.map(({ className, spread, value }) => {
+  const lines = rows.map(({ className, colour, spread, value }) => {
     const parts: HTMLElement[] = [];
     if (spread) {
       const line = h("span", { className: "spread-line" });
@@ -97,7 +111,9 @@ export function spreadRow(
       mark.style.left = at(value);
       parts.push(mark);
     }
-    return h("div", { className: `spread ${className}` }, ...parts);
+    const row = h("div", { className: `spread ${className}` }, ...parts);
+    row.style.setProperty("--side", colour);
+    return row;
   });
   return h("div", { className: "spreads", aria: { hidden: "true" } }, ...lines);
 }

@@ -5,6 +5,8 @@ import { h } from "./element";
 import { looksMislabelled, surroundingsOf, type Findings } from "./findings";
 import { shareBelow, sorted, type Neighbour } from "./geometry";
 import { card, sign, standingBar } from "./parts";
+import type { Reviews } from "./review";
+import { reviewForm } from "./review_form";
 import { thumbnail } from "./thumbnails";
 import { count, decimal, fileSize, standing, verdictOf, withLabel, type Verdict } from "./words";
 
@@ -13,6 +15,7 @@ const SHOWN_COMPONENTS = 3;
 
 interface Options {
   dark: boolean;
+  reviews: Reviews;
   choose(picture: number): void;
   close(): void;
   compare(kind: "all" | "similar"): void;
@@ -68,7 +71,7 @@ export function picturePanel(
       h(
         "div",
         { className: "portrait-text" },
-        h("h2", { className: "chip" }, sign(label, options.dark), h("span", {}, labelName(data, label))),
+        h("h2", { className: "chip" }, sign(data.labels[label]!, options.dark), h("span", {}, labelName(data, label))),
         h("p", { className: "file" }, fileName(data, picture)),
         h("p", { className: "soft" }, facts.join(" · ")),
       ),
@@ -79,6 +82,7 @@ export function picturePanel(
       h("strong", {}, verdict.title),
       h("p", {}, verdict.because),
     ),
+    reviewForm(data, options.reviews, [data.paths[picture]!]),
     h("h3", {}, "Where it stands"),
     data.members[label]!.length > 1
       ? standingBar(
@@ -105,6 +109,7 @@ export function picturePanel(
         card(data, one.picture, {
           size: 64,
           dark: options.dark,
+          reviews: options.reviews,
           odd: data.label[one.picture] !== label,
           note: `at ${decimal(one.distance)}`,
           choose: options.choose,

@@ -17,7 +17,7 @@ export interface Stamp {
 
 const known = new Map<string, Stamp>();
 
-export function stampOf(shape: Shape, radius: number): Stamp {
+export function stampOf(shape: Shape | "ring", radius: number): Stamp {
   const key = `${shape} ${radius.toFixed(2)}`;
   const before = known.get(key);
   if (before) return before;

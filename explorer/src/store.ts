@@ -2,8 +2,9 @@
 
 import { CHANGED, NEW, type Dataset } from "./dataset";
 import type { Findings } from "./findings";
+import type { Reviews } from "./review";
 
-export type Quick = "all" | "mislabelled" | "unusual" | "new" | "changed";
+export type Quick = "all" | "mislabelled" | "unusual" | "new" | "changed" | "marked";
 
 /** A number of each picture that can be filtered by. */
 export interface Measure {
@@ -48,7 +49,13 @@ export function measuresOf(data: Dataset): Measure[] {
 }
 
 /** 1 for each picture that the choice shows. */
-export function visibleOf(data: Dataset, findings: Findings, measures: readonly Measure[], choice: Choice): Uint8Array {
+export function visibleOf(
+  data: Dataset,
+  findings: Findings,
+  measures: readonly Measure[],
+  reviews: Reviews,
+  choice: Choice,
+): Uint8Array {
   const visible = new Uint8Array(data.n).fill(1);
   const keepIf = (test: (at: number) => boolean): void => {
     for (let at = 0; at < data.n; at++) if (visible[at] && !test(at)) visible[at] = 0;
@@ -57,6 +64,7 @@ export function visibleOf(data: Dataset, findings: Findings, measures: readonly 
   if (quick === "mislabelled") keepIf((at) => findings.mislabelled?.[at] === 1);
   if (quick === "unusual") keepIf((at) => findings.unusual[at] === 1);
   if (quick === "new") keepIf((at) => data.change[at] === NEW);
+  if (quick === "marked") keepIf((at) => reviews.get(data.paths[at]!) !== undefined);
   if (quick === "changed") keepIf((at) => data.change[at] === CHANGED);
   if (choice.hidden.size) keepIf((at) => !choice.hidden.has(data.label[at]!));
   for (const { key, low, high } of choice.ranges) {

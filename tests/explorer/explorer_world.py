@@ -24,6 +24,7 @@ from verger.storage.layout import BucketLayout, RunLayout
 from verger_rules.schemas import ANSWERS, TABLE_FILE
 
 from tests.answering_images import small_database
+from tests.explorer.quality_world import quality_of, write_quality
 
 BUCKET = "fruits"
 IMAGES = f"s3://{BUCKET}/images/"
@@ -211,7 +212,9 @@ def write_site(
     data = page / "data"
     data.mkdir()
     write_data(data, files)
-    site.write_script(data / "offline.js", [data / name for name in site.FETCHED])
+    site.write_script(data / "offline.js", [data / name for name in site.FETCHED if (data / name).exists()])
+    if not (data / "quality.json").exists():
+        write_quality(page / "index.html", quality_of(sorted(set(pictures.labels)), pictures.names))
     changes = changes_of(pictures) if pictures.new else None
     facts = json.dumps(run_facts(pictures, weights=weights) | {"changes": changes}).encode()
     (results / "run.json").write_bytes(facts)

@@ -238,7 +238,7 @@ def test_random_weights_are_told_loudly(visit: Open, tmp_path: Path) -> None:
 
 def test_hostile_names_are_text(visit: Open, small: str) -> None:
     page = visit(small).open().page
-    for view in ("compare", "run", "map"):
+    for view in ("compare", "quality", "duplicates", "run", "map"):
         page.locator(f"#tab-{view}").click()
     choose(page, '"><svg')
     expect(page.locator(".picture .file")).to_have_text('apple_00003 "><svg onload=hacked=1>.jpg')
@@ -272,7 +272,7 @@ def test_missing_data_is_one_clear_message(visit: Open, small_site: Path, tmp_pa
     opened.complaints.clear()
 
 
-@pytest.mark.parametrize("view", ["map", "compare", "run"])
+@pytest.mark.parametrize("view", ["map", "compare", "quality", "duplicates", "run"])
 def test_on_a_phone_nothing_runs_out_of_the_screen(visit: Open, small: str, view: str) -> None:
     phone = visit(small, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = phone.open(f"#view={view}").page
