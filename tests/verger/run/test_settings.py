@@ -144,7 +144,7 @@ def test_a_text_may_be_left_empty_in_the_form() -> None:
     """Airflow's form starts nothing while a text that may not be null is empty, and gives None for it."""
     params = run_params(Deployment(Path(), bucket=GOOD["bucket"]))
     empty = {name: param for name, param in params.items() if param.value == ""}
-    assert empty.keys() == {"source", "weights", "subnet_id", "like_cluster_id"}
+    assert empty.keys() == {"source", "weights", "subnet_id", "like_cluster_id", "test_folder"}
     assert all(param.schema["type"] == ["null", "string"] for param in empty.values())
     settings = Settings.from_params({**GOOD, **dict.fromkeys(empty)})
     assert {getattr(settings, name) for name in empty} == {""}
