@@ -27,7 +27,7 @@ export function drawPoints(scene: Scene, sheet: Sheet, canvas: HTMLCanvasElement
   for (const at of order) {
     if (visible[at] && standsOut(at)) put(at, stamps[data.label[at]!]!, colours[data.label[at]!]!, highlighted >= 0 ? 1 : 0.92);
   }
-  const ring = stampOf("ring", radius + 3 * dense);
+  const ring = stampOf("ring", radius + 3.5 * dense);
   for (const at of order) if (marked[at] && visible[at]) put(at, ring, palette.mark, 1);
   sheet.show(canvas.getContext("2d", { alpha: false })!);
 }
