@@ -63,6 +63,6 @@ export function inside(shape: Shape | "ring", x: number, y: number): boolean {
     case "bow":
       return Math.abs(y) <= 0.16 + Math.abs(x) * 0.8 && Math.abs(x) <= 1;
     case "ring":
-      return x * x + y * y <= 1 && x * x + y * y >= 0.55;
+      return x * x + y * y <= 1 && x * x + y * y >= 0.48;
   }
 }

@@ -4,9 +4,9 @@ import { css, labelColour } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { fill, h } from "./element";
 import {
-  distanceBetween, distancesTo, groupsByDistance, placeOf, quantile, shareBelow, smallest, sorted,
+  distanceBetween, distancesTo, groupsByDistance, placeOf, quantile, shareBelow, shareOfMembers, smallest, sorted,
 } from "./geometry";
-import { card, sign, spreadRow, type Spread } from "./parts";
+import { card, sign, spreadOf, spreadRow } from "./parts";
 import type { Reviews } from "./review";
 import { thumbnail } from "./thumbnails";
 import { count, decimal, percent, pictures, standing, withLabel } from "./words";
@@ -307,20 +307,4 @@ interface Side {
   name: string;
   members?: Int32Array | null;
   value?: (component: number) => number;
-}
-
-function shareOfMembers(values: Float32Array, members: Int32Array, picture: number): number {
-  let below = 0;
-  let others = 0;
-  for (const at of members) {
-    if (at === picture) continue;
-    others++;
-    if (values[at]! < values[picture]!) below++;
-  }
-  return others ? below / others : 0;
-}
-
-function spreadOf(ascending: Float64Array): Spread {
-  const at = (share: number): number => quantile(ascending, share);
-  return { low: at(0.05), quarter: at(0.25), middle: at(0.5), threeQuarters: at(0.75), high: at(0.95) };
 }

@@ -43,7 +43,7 @@ export interface Dataset {
   thumbWidth: Int32Array;
   thumbHeight: Int32Array;
   change: Int32Array;
-  /** What surrounds each picture, reckoned when the run was published; null for very many pictures. */
+  /** What surrounds each picture, calculated when the run was published; null for very many pictures. */
   around: { agreeing: Int32Array; other: Int32Array; others: Int32Array; nearest: Float32Array } | null;
   centres: Float64Array[];
   fromAll: Float32Array;

@@ -4,6 +4,7 @@ import { searchAll } from "./all_pictures";
 import { CompareView, type Comparison } from "./compare_view";
 import { isSample, type Dataset } from "./dataset";
 import { DuplicatesView } from "./duplicates_view";
+import { fill, h } from "./element";
 import { Filters } from "./filters";
 import { findAll, type Findings } from "./findings";
 import { nearestTo, type Neighbour } from "./geometry";
@@ -34,7 +35,7 @@ export class Explorer {
   private readonly side: SidePanel;
   private readonly views: Views;
   /** Views that are drawn when they are shown. */
-  private readonly later = new Map<string, { render(): void }>();
+  private readonly later = new Map<string, { element: HTMLElement; render(): void }>();
   private choice: Choice = EVERYTHING;
   private visible: Uint8Array;
   /** What the filters and the selection leave. */
@@ -72,7 +73,7 @@ export class Explorer {
     this.views = new Views(data, run, root, {
       shown: (view) => {
         if (view === "compare") this.compare.show({ picture: this.selected });
-        this.later.get(view)?.render();
+        this.drawLater(view);
         this.writeAddress();
       },
       recolour: () => this.recolour(),
@@ -97,6 +98,16 @@ export class Explorer {
     this.later.set("quality", view).set("duplicates", duplicates);
     this.views.add("quality", "Quality", view.element);
     this.views.add("duplicates", "Duplicates", duplicates.element);
+  }
+
+  private drawLater(name: string): void {
+    const view = this.later.get(name);
+    try {
+      view?.render();
+    } catch (error) {
+      // Figures of another version may lack what is drawn here; the map does not need them.
+      if (view) fill(view.element, h("p", { className: "panel" }, `These figures could not be shown: ${String(error)}`));
+    }
   }
 
   private mapPage(): MapPage {
@@ -201,7 +212,7 @@ export class Explorer {
     this.filters.render();
     this.side.render();
     if (this.views.current === "compare") this.compare.render();
-    this.later.get(this.views.current)?.render();
+    this.drawLater(this.views.current);
   }
 
   /** The address names the view, the picture and the selection, so that all can be sent to somebody. */

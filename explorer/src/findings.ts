@@ -57,7 +57,7 @@ export function unusualBeyond(data: Dataset): Float64Array {
 }
 
 export interface Findings {
-  /** 1 where it looks so; null when the run had too many pictures to reckon it for all. */
+  /** 1 where it looks so; null when the run had too many pictures to calculate it for all. */
   mislabelled: Uint8Array | null;
   unusual: Uint8Array;
   beyond: Float64Array;

@@ -124,3 +124,15 @@ export function countBelow(ascending: Float64Array, value: number): number {
 export function shareBelow(ascending: Float64Array, value: number): number {
   return ascending.length < 2 ? 0 : Math.min(1, countBelow(ascending, value) / (ascending.length - 1));
 }
+
+/** The share of the other members whose value is smaller than a picture's, 0 to 1. */
+export function shareOfMembers(values: Float32Array, members: Int32Array, picture: number): number {
+  let below = 0;
+  let others = 0;
+  for (const at of members) {
+    if (at === picture) continue;
+    others++;
+    if (values[at]! < values[picture]!) below++;
+  }
+  return others ? below / others : 0;
+}

@@ -6,7 +6,7 @@ import { stampOf, type Sheet, type Stamp } from "./stamps";
 
 export function drawPoints(scene: Scene, sheet: Sheet, canvas: HTMLCanvasElement): void {
   const { data, state, palette, base, transform, dense, order } = scene;
-  const { visible, highlighted, selection, marked } = state;
+  const { visible, highlighted, selection } = state;
   const radius = radiusOf(scene) * dense;
   const stamps: Stamp[] = data.labels.map((name) => stampOf(radius < 2 ? "circle" : labelShape(name), radius));
   const colours: Rgb[] = data.labels.map((name) => labelColour(name, state.dark));
@@ -24,12 +24,25 @@ export function drawPoints(scene: Scene, sheet: Sheet, canvas: HTMLCanvasElement
     if (highlighted >= 0) put(at, small, palette.faint, 1);
     else put(at, small, colours[data.label[at]!]!, 0.3);
   }
-  for (const at of order) {
-    if (visible[at] && standsOut(at)) put(at, stamps[data.label[at]!]!, colours[data.label[at]!]!, highlighted >= 0 ? 1 : 0.92);
-  }
-  const ring = stampOf("ring", radius + 3 * dense);
-  for (const at of order) if (marked[at] && visible[at]) put(at, ring, palette.mark, 1);
+  const point = (at: number): void =>
+    put(at, stamps[data.label[at]!]!, colours[data.label[at]!]!, highlighted >= 0 ? 1 : 0.92);
+  for (const at of order) if (visible[at] && standsOut(at)) point(at);
+  drawMarks(scene, put, radius, point, standsOut);
   sheet.show(canvas.getContext("2d", { alpha: false })!);
+}
+
+/** Rings above the other points, and below those that they are around: thousands of them would hide these. */
+function drawMarks(
+  { state: { visible, marked }, palette, dense, order }: Scene,
+  put: (at: number, stamp: Stamp, colour: Rgb, alpha: number) => void,
+  radius: number,
+  point: (at: number) => void,
+  standsOut: (at: number) => boolean,
+): void {
+  const shown = order.filter((at) => marked[at] && visible[at]);
+  const ring = stampOf("ring", 1.5 * (radius + dense));
+  for (const at of shown) put(at, ring, palette.mark, 1);
+  for (const at of shown) if (standsOut(at)) point(at);
 }
 
 function radiusOf({ data: { n }, transform }: Scene): number {

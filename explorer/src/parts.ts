@@ -3,6 +3,7 @@
 import { css, labelColour, labelShape, type Shape } from "./colours";
 import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
+import { quantile } from "./geometry";
 import { harmless } from "./harmless";
 import { reviewWords, type Reviews } from "./review";
 import { svg } from "./svg";
@@ -83,6 +84,12 @@ export interface Spread {
   middle: number;
   threeQuarters: number;
   high: number;
+}
+
+/** Where nine of ten values lie, the half in the middle, and the median. */
+export function spreadOf(ascending: Float64Array): Spread {
+  const at = (share: number): number => quantile(ascending, share);
+  return { low: at(0.05), quarter: at(0.25), middle: at(0.5), threeQuarters: at(0.75), high: at(0.95) };
 }
 
 /** Two spreads (or a spread and a single value) on one scale from `from` to `to`. */

@@ -87,7 +87,7 @@ export class Reviews {
       if (review) this.found.set(path, review);
       else this.found.delete(path);
     }
-    this.write();
+    this.keep();
     this.tell();
   }
 
@@ -103,7 +103,7 @@ export class Reviews {
     }
   }
 
-  private write(): void {
+  private keep(): void {
     try {
       localStorage.setItem(this.key, packed(this.found, this.root));
       this.trouble = null;

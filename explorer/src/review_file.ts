@@ -7,10 +7,10 @@ import type { Reviews } from "./review";
 
 const COLUMNS = ["path", "label", "mark", "new_label", "note"];
 
-/** The label of a path: its last folder below the images' folder. */
+/** The label of a path: its last folder below the images' folder, in the form that labels have. */
 export function labelOfPath(path: string, root: string): string {
   const folders = path.slice(root.length).split("/").slice(0, -1);
-  return folders[folders.length - 1] ?? "";
+  return (folders[folders.length - 1] ?? "").normalize("NFC");
 }
 
 /** Marked pictures that the file names, and those that the run does not have any more, where that can be told. */

@@ -133,6 +133,18 @@ def test_results_of_earlier_versions_have_no_such_views(visit: Open, site: Path,
         opened.complaints.clear()
 
 
+def test_figures_that_lack_something_are_told_and_leave_the_map_alone(visit: Open, site: Path, tmp_path: Path) -> None:
+    shutil.copytree(site.parents[1], tmp_path / "results")
+    (tmp_path / "results" / "explorer" / "data" / "quality.json").write_text('{"format": 1, "sentence": "x"}')
+    with serving(tmp_path / "results") as address:
+        page = visit(address).open("#view=quality").page
+        expect(page.locator(".quality")).to_contain_text("These figures could not be shown")
+        page.get_by_role("tab", name="Duplicates").click()
+        expect(page.locator(".duplicates")).to_contain_text("These figures could not be shown")
+        page.get_by_role("tab", name="Map").click()
+        expect(page.locator(".found")).to_have_text("90 pictures shown")
+
+
 def test_a_page_on_a_disk_has_the_quality_too(visit: Open, site: Path) -> None:
     page = visit(site.as_uri()).open("#view=quality").page
     expect(page.locator(".quality .sentence")).to_contain_text("97 of 100")

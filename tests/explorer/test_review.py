@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 from verger_rules.csv_text import csv_line, harmless
 
@@ -256,6 +258,60 @@ def test_storage_that_holds_something_else_is_passed_over(visit: Open, small: st
     opened = visit(small)
     opened.page.add_init_script(f"localStorage.setItem({json.dumps(KEY)}, {json.dumps(kept)})")
     expect(opened.open().page.locator(".review-bar")).to_be_hidden()
+
+
+def test_a_marked_picture_has_a_ring_on_the_map(visit: Open, small: str) -> None:
+    page = visit(small).open("#picture=apple/apple_00011.jpg").page
+    page.get_by_label("Pictures on the map").uncheck()
+    mark: str = page.evaluate("getComputedStyle(document.body).getPropertyValue('--mark-rgb')")
+    colour = [int(part) for part in mark.split()]
+
+    def pixels_of_rings() -> int:
+        with Image.open(io.BytesIO(page.locator(".map").screenshot())) as taken:
+            return int((np.asarray(taken.convert("RGB")) == colour).all(axis=2).sum())
+
+    assert pixels_of_rings() == 0
+    page.locator(".review").get_by_role("button", name="Look again").click()
+    expect(page.get_by_role("button", name="Marked 1")).to_be_visible()
+    page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    assert pixels_of_rings() > 10
+
+
+def test_another_tab_sees_the_marks_at_once(visit: Open, small: str) -> None:
+    opened = visit(small)
+    page = opened.open("#picture=apple/apple_00001.jpg").page
+    other = page.context.new_page()
+    other.goto(small)
+    other.wait_for_selector("html[data-ready]")
+    page.locator(".review").get_by_role("button", name="Remove").click()
+    expect(other.get_by_role("button", name="Marked 1")).to_be_visible()
+    expect(other.locator(".review-bar")).to_contain_text("1 picture marked")
+
+
+def test_in_airflows_frame_marks_are_set_and_the_file_comes_out(visit: Open, small_site: Path, tmp_path: Path) -> None:
+    """The frame may run scripts, keep data, send forms and download, and nothing else."""
+    (tmp_path / "explorer").symlink_to(small_site.parent)
+    (tmp_path / "run.json").symlink_to(small_site.parents[1] / "run.json")
+    sandbox = "allow-scripts allow-same-origin allow-forms allow-downloads"
+    size = 'width="1112" height="626"'
+    frame = f'<link rel="icon" href="data:,"><iframe sandbox="{sandbox}" src="explorer/index.html" {size}>'
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
+    with serving(tmp_path) as address:
+        opened = visit(address)
+        page = opened.page
+        page.goto(address.replace("explorer/index.html", "frame.html"))
+        inside = page.frame_locator("iframe")
+        inside.get_by_role("button", name="Only banana").click()
+        inside.get_by_role("button", name="All in view").click()
+        inside.locator(".review").get_by_label("Should be").fill("plantain")
+        inside.locator(".review").get_by_label("Should be").press("Enter")
+        with page.expect_download() as waiting:
+            inside.get_by_role("button", name="Download review.csv").click()
+        rows = rows_of(Path(waiting.value.path()).read_bytes())
+    assert {row["new_label"] for row in rows} == {"plantain"}
+    assert len(rows) == 50
+    # The browser warns of the frame's own rights, which are Airflow's.
+    opened.complaints = [one for one in opened.complaints if "can escape its sandboxing" not in one]
 
 
 def test_hostile_labels_and_notes_stay_text(visit: Open, small: str) -> None:
