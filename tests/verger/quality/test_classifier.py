@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.linear_model import LogisticRegression as TheirRegression
-from verger.quality.classifier import Examples, choose_examples, describe_classifier, judge_by
+from verger.quality.classifier import Examples, Verdicts, choose_examples, describe_classifier, find_suspects, judge_by
 from verger.quality.folds import cut_into_folds
 
 from tests.verger.quality.judged_run import features_of, judged_images
@@ -51,6 +51,32 @@ def test_what_lies_under_the_wrong_label_is_the_most_confused_pair() -> None:
     assert np.sum(found["confusion"]) == 120
     assert found["confusion_labels"] == ["apple", "banana", "cherry"]
     assert found["features"]["accuracy"]["value"] == pytest.approx(112 / 120, abs=1e-6)
+
+
+def test_images_under_the_wrong_label_are_suspected_the_surest_first() -> None:
+    wrong = TWO.copy()
+    wrong[0:3] = ["banana"] * 3
+    examples = examples_of(wrong, features_of(TWO))
+    found = describe_classifier(examples)["suspects"]
+    assert {one["path"] for one in found} == set(examples.paths[:3])
+    assert {(one["label"], one["taken_for"]) for one in found} == {("banana", "apple")}
+    sure = [one["probability"] for one in found]
+    assert sure == sorted(sure, reverse=True)
+    assert 0.5 < sure[-1] <= sure[0] <= 1
+
+
+def test_at_most_a_hundred_images_are_suspected() -> None:
+    examples = examples_of(TWO * 3)
+    sure = np.where(examples.codes == 0, 0.02, 0.98)[:, None]
+    found = find_suspects(Verdicts(np.arange(240), np.hstack([sure, 1 - sure])), examples)
+    assert len(found) == 100
+    assert {one["probability"] for one in found} == {0.98}
+
+
+def test_an_image_whose_own_label_is_still_possible_is_not_suspected() -> None:
+    examples = examples_of(TWO)
+    probabilities = np.tile([0.85, 0.15], (80, 1))
+    assert find_suspects(Verdicts(np.arange(80), probabilities), examples) == []
 
 
 def test_near_duplicates_do_not_judge_each_other() -> None:
