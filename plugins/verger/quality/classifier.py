@@ -9,7 +9,7 @@ import numpy.typing as npt
 from verger_rules.accuracy import accuracies
 from verger_rules.split import TEST, TRAINING
 
-from verger.quality.folds import FOLDS, Codes, Int64s, cut_into_folds, draw_evenly
+from verger.quality.folds import FOLDS, Codes, Int64s, cut_chains, cut_into_folds, draw_evenly
 from verger.quality.judged_images import Features, JudgedImages
 from verger.quality.logistic import LogisticRegression, Matrix, fit_logistic
 
@@ -42,7 +42,8 @@ class Examples:
         features: [n, 1280].
         components: [n, k].
         paths: of the images.
-        groups: equal for near-duplicates.
+        groups: equal for near-duplicates, which stay in one fold.
+        cut_groups: groups that were cut, see `folds.cut_chains`.
         parts: see `verger_rules.split`.
     """
 
@@ -52,6 +53,7 @@ class Examples:
     components: Matrix
     paths: list[str]
     groups: Int64s
+    cut_groups: int
     parts: npt.NDArray[np.str_]
 
     @property
@@ -83,13 +85,15 @@ def choose_examples(judged: JudgedImages, components: Matrix) -> Examples | None
     own = np.arange(len(judged))
     groups = judged.images["near_group"].to_numpy(zero_copy_only=False)
     near = np.where(np.isnan(groups.astype(np.float64)), own, groups).astype(np.int64)
+    kept_together, cut = cut_chains(named[drawn], near[kept])
     return Examples(
         labels=names,
         codes=named[drawn],
         features=judged.features[kept],
         components=components[kept],
         paths=judged.images["path"].take(kept).to_pylist(),
-        groups=near[kept],
+        groups=kept_together,
+        cut_groups=cut,
         parts=judged.parts[kept],
     )
 
@@ -117,6 +121,11 @@ def judge_by(vectors: npt.NDArray[np.floating], examples: Examples) -> Verdicts:
     """Test by what was learnt from Training, where there is such a split; else all of them by cross-validation."""
     if examples.split:
         return _taken_for(vectors, examples, examples.training, examples.parts == TEST)
+    return cross_validate(vectors, examples)
+
+
+def cross_validate(vectors: npt.NDArray[np.floating], examples: Examples) -> Verdicts:
+    """All images, each by what was learnt from the folds that it is not in."""
     folds = cut_into_folds(examples.codes, examples.groups)
     found = [_taken_for(vectors, examples, folds != fold, folds == fold) for fold in np.unique(folds)]
     numbers = np.concatenate([one.numbers for one in found])
@@ -133,15 +142,18 @@ def _taken_for(vectors: npt.NDArray[np.floating], examples: Examples, learnt: Bo
 def describe_classifier(examples: Examples) -> dict[str, Any]:
     """`classifier` of `quality.json` (docs/formats.md)."""
     by_components, by_features = judge_by(examples.components, examples), judge_by(examples.features, examples)
+    # Of a split Test alone is judged; labels may be wrong in Training as well.
+    all_by_features = cross_validate(examples.features, examples) if examples.split else by_features
     return {
         "images": len(examples.codes),
         "tested_on": TEST if examples.split else "cross-validation",
         "folds": None if examples.split else FOLDS,
         "grouped": len(np.unique(examples.groups)) < len(examples.groups),
+        "cut_groups": examples.cut_groups,
         "components": {"k": examples.components.shape[1], **_accuracies(by_components, examples)},
         "features": _accuracies(by_features, examples),
         **describe_confusion(by_features, examples),
-        "suspects": find_suspects(by_features, examples),
+        "suspects": find_suspects(all_by_features, examples),
     }
 
 

@@ -37,6 +37,33 @@ def cut_into_folds(codes: Codes, groups: Int64s, folds: int = FOLDS) -> Codes:
     return found
 
 
+def cut_chains(codes: Codes, groups: Int64s, parts: int = FOLDS) -> tuple[Int64s, int]:
+    """Groups of which none holds more than half of a label's images, and how many were cut for it.
+
+    Near-duplicates form chains: of drawn pictures, or of the frames of a film, whole labels. Left together, such a
+    label would lie in one fold, and nothing would be learnt of it when it is judged. Each label of such a group is cut
+    into as many runs of consecutive images as there are folds: the runs' ends alone are near-duplicates of others.
+
+    Args:
+        codes: [n], the labels' numbers, of images in the order of their paths.
+        groups: [n], numbers from 0.
+        parts: into how many runs.
+    """
+    sizes = np.bincount(codes)
+    found = groups.copy()
+    cut = 0
+    for group in np.flatnonzero(np.bincount(groups) > 1):
+        members = np.flatnonzero(groups == group)
+        counts = np.bincount(codes[members], minlength=len(sizes))
+        if not (2 * counts > sizes)[counts > 1].any():
+            continue
+        cut += 1
+        for label in np.flatnonzero(counts):
+            for run in np.array_split(members[codes[members] == label], parts):
+                found[run] = found.max() + 1
+    return found, cut
+
+
 def draw_evenly(codes: Codes, most: int) -> Int64s:
     """The numbers of at most so many images, ascending: of each label its share, two at least. Always the same."""
     if len(codes) <= most:

@@ -56,8 +56,8 @@ def fit_logistic(
     """Minimize the sum of -log(probability of the own label) and penalty / 2 times the squares of the coefficients.
 
     Vectors are centred and scaled by one number, so that features have the variance 1 on average; the penalty counts
-    there, and the model that is returned takes vectors as they are. L-BFGS (Nocedal 1980,
-    doi:10.2307/2006193), which begins with Boehning's bound of the curvature (Boehning 1992, doi:10.1007/BF00048682): ten to fifty steps.
+    there, and the model that is returned takes vectors as they are. L-BFGS (Nocedal 1980, doi:10.2307/2006193), which
+    begins with Boehning's bound of the curvature (Boehning 1992, doi:10.1007/BF00048682): ten to fifty steps.
 
     Args:
         vectors: [n, d].
