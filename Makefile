@@ -75,7 +75,7 @@ demo: export VERGER_K := $(K)
 demo: export VERGER_OUT := $(OUT)
 demo: export VERGER_CLUSTER := $(CLUSTER)
 demo: export VERGER_COMPUTE := $(COMPUTE)
-demo: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) $(CLASSES) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10 OUT=demo-output CLUSTER=local|yarn COMPUTE=auto|cluster|here
+demo: $(foreach env,airflow spark local_emr model node,$(ENVS)/$(env)/.ready) $(foreach set,s3a s3proxy $(filter yarn,$(CLUSTER)),.cache/jars/$(set)/.ready) $(CLASSES) ## the whole DAG on this machine: IMAGES=folder WEIGHTS=file.h5 K=10|auto OUT=demo-output CLUSTER=local|yarn COMPUTE=auto|cluster|here
 	@PYTHONPATH=.:plugins $(ENVS)/airflow/bin/python -m tools.demo \
 		--images "$$VERGER_IMAGES" --weights "$$VERGER_WEIGHTS" --k "$$VERGER_K" --out "$$VERGER_OUT" --cluster "$$VERGER_CLUSTER" --compute "$$VERGER_COMPUTE"
 

@@ -61,6 +61,25 @@ export function confusedPairs(confused: Classifier["confused"], view: Shown): HT
   return h("ul", { className: "pairs" }, ...confused.map((pair) => h("li", {}, ...pairParts(pair, view))));
 }
 
+/** The pictures whose own label is all but ruled out by what was learnt from the others. */
+export function suspectsPanel(suspects: NonNullable<Classifier["suspects"]>, view: Shown): HTMLElement {
+  const pairs = new Map<string, Classifier["confused"][number]>();
+  for (const { path, label, taken_for: other } of suspects) {
+    const key = JSON.stringify([label, other]);
+    const pair = pairs.get(key) ?? { label, taken_for: other, images: 0, paths: [] };
+    pair.images += 1;
+    pair.paths.push(path);
+    pairs.set(key, pair);
+  }
+  return h(
+    "div",
+    { className: "panel" },
+    h("h2", {}, "Labels that may be wrong"),
+    h("p", { className: "soft" }, "What was learnt from the other pictures gives these another label, and all but rules out their own. The surest first."),
+    confusedPairs([...pairs.values()], view),
+  );
+}
+
 function pairParts({ label, taken_for: other, images, paths }: Classifier["confused"][number], { data, reviews, choose }: Shown): Node[] {
   const index = indexOf(data);
   const name = (text: string): HTMLElement => h("span", { className: "chip" }, sign(text, isDark()), h("span", {}, shown(text)));

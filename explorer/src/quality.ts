@@ -27,7 +27,8 @@ export interface TestAtK {
 export interface Split {
   training: number;
   test: number;
-  near_duplicates: number;
+  /** Null where none were looked for. */
+  near_duplicates: number | null;
   by_k: TestAtK[];
   features: Omit<TestAtK, "k">;
 }
@@ -43,6 +44,7 @@ export interface Classifier {
   confusion: number[][];
   confusion_labels: string[];
   confused: { label: string; taken_for: string; images: number; paths: string[] }[];
+  suspects?: { path: string; label: string; taken_for: string; probability: number }[];
 }
 
 export interface FoundDuplicates {

@@ -1,6 +1,6 @@
 // Quality: how well so many components keep what the labels say, and what a classifier mistakes for what.
 
-import { confusedPairs, confusionGrid, type Shown } from "./confusion";
+import { confusedPairs, confusionGrid, suspectsPanel, type Shown } from "./confusion";
 import { fill, h } from "./element";
 import { refreshMarks, table } from "./parts";
 import type { Classifier, Quality, Share, Split } from "./quality";
@@ -69,7 +69,9 @@ function splitPanel({ training, test, near_duplicates: near, features }: Split):
     { className: "panel" },
     h("h2", {}, "Test judged by Training"),
     h("p", {}, `${pictures(test)} of Test, each judged by the nearest of ${count(training)} of Training: with all features ${share(features.accuracy)} are right.`),
-    h("p", {}, `${pictures(near)} of Test ${near === 1 ? "has" : "have"} a near-duplicate in Training.${without}`),
+    near === null
+      ? h("p", {}, "Near-duplicates were not looked for.")
+      : h("p", {}, `${pictures(near)} of Test ${near === 1 ? "has" : "have"} a near-duplicate in Training.${without}`),
   );
 }
 
@@ -91,5 +93,6 @@ function classifierPanels(classifier: Classifier, shown: Shown): Node[] {
     ),
     h("div", { className: "panel" }, h("h2", {}, "What it takes for what"), confusionGrid(classifier)),
     h("div", { className: "panel" }, h("h2", {}, "Most confused"), confusedPairs(classifier.confused, shown)),
+    ...(classifier.suspects?.length ? [suspectsPanel(classifier.suspects, shown)] : []),
   ];
 }

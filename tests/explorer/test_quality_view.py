@@ -112,6 +112,22 @@ def test_confused_pairs_have_their_pictures_or_their_names(visit: Open, served: 
     expect(page.locator(".picture .file")).to_have_text("cherry_00000.jpg")
 
 
+def test_pictures_whose_label_may_be_wrong_are_shown_by_pair(visit: Open, tmp_path: Path) -> None:
+    pictures = world.groups({"apple": 20, "banana": 20})
+    page_file = world.write_site(tmp_path, pictures)
+    report = quality_of(["apple", "banana"], pictures.names)
+    suspects = [
+        {"path": world.IMAGES + name, "label": "apple", "taken_for": "banana", "probability": 0.9}
+        for name in pictures.names[:3]
+    ]
+    report["classifier"] |= {"confused": [], "suspects": suspects}
+    write_quality(page_file, report)
+    with serving(page_file.parents[1]) as address:
+        panel = visit(address).open("#view=quality").page.locator(".panel", has_text="Labels that may be wrong")
+        expect(panel.locator(".pairs li")).to_contain_text("apple taken for banana 3 pictures")
+        expect(panel.locator(".card")).to_have_count(3)
+
+
 def test_a_run_without_a_split_or_a_classifier_says_nothing_of_them(visit: Open, tmp_path: Path) -> None:
     pictures = world.groups({"apple": 20, "banana": 20})
     page_file = world.write_site(tmp_path, pictures)

@@ -106,7 +106,7 @@ def duplicates_of(some: Pictures, judged: JudgedImages, folder: Path) -> Duplica
     }
     pq.write_table(pa.table(rows).select(MANIFEST.names).cast(MANIFEST), folder / "manifest.parquet")
     with small_database() as lists:
-        return find_duplicates(lists, folder / "manifest.parquet", judged, "")
+        return find_duplicates(lists, folder / "manifest.parquet", judged, len(judged), "")
 
 
 @pytest.fixture(scope="module")

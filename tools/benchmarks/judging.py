@@ -82,7 +82,7 @@ def judge_in_publishing(images: int, folder: Path) -> float:
     describe_classifier(examples)
     fit_all(examples)
     with disk_database(DiskLimits(folder, 512, "a folder", "memory")) as lists:
-        find_duplicates(lists, folder / "manifest.parquet", judged, "")
+        find_duplicates(lists, folder / "manifest.parquet", judged, images, "")
     return time.perf_counter() - started
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verger.run.settings import COMPUTES, K_BOUNDS
+from verger.run.settings import AUTO_K, COMPUTES, K_BOUNDS
 from verger.sync.folder import FolderSource
 from verger.sync.pictures import PICTURE_SUFFIXES, SourceError
 
@@ -33,7 +33,7 @@ class DemoInputs:
     Attributes:
         images: the folder of pictures; None to draw some.
         weights: an .h5 file; None for the ImageNet weights that Keras has or downloads.
-        k: how many components.
+        k: how many components, or AUTO_K.
         out: the folder for the results.
         compute: where the run computes; empty for a cluster at first and then the quicker place.
         on_yarn: whether the cluster has a real YARN, or its steps run as `local[cores]`.
@@ -41,7 +41,7 @@ class DemoInputs:
 
     images: Path | None
     weights: Path | None
-    k: int
+    k: int | str
     out: Path
     compute: str
     on_yarn: bool
@@ -64,7 +64,7 @@ def parse_inputs(words: Mapping[str, str], folder: Path) -> DemoInputs:
     compute = words.get("COMPUTE", "")
     if compute not in ("", *COMPUTES):
         raise InputError(f"COMPUTE={compute}: give one of {', '.join(COMPUTES)}, or leave it out")
-    k = _whole_number("K", words.get("K", "") or "10")
+    k = _components("K", words.get("K", "") or "10")
     return DemoInputs(images, weights, k, out, compute or ("cluster" if cluster == YARN else ""), cluster == YARN)
 
 
@@ -99,10 +99,12 @@ def _check_weights(weights: Path) -> None:
             raise InputError(f"WEIGHTS={weights} is no HDF5 file: give Keras' mobilenet_v2_1.0_224_no_top .h5 file")
 
 
-def _whole_number(name: str, text: str) -> int:
+def _components(name: str, text: str) -> int | str:
+    if text == AUTO_K:
+        return text
     smallest, largest = K_BOUNDS
     if not (text.isascii() and text.isdigit()) or not smallest <= int(text) <= largest:
-        raise InputError(f"{name}={text}: give a whole number from {smallest:,} to {largest:,}")
+        raise InputError(f"{name}={text}: give a whole number from {smallest:,} to {largest:,}, or {AUTO_K}")
     return int(text)
 
 

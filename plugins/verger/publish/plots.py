@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from verger.publish.label_looks import MARKERS, label_colour, label_marker
 from verger.storage.file_names import printable
 
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
 _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
-_MARKERS = "os^Dv"
 #: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
 _MOST_VECTOR_POINTS = 2_000
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
@@ -93,15 +93,14 @@ def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:
         if len(names) <= _MOST_LEGEND_LABELS:
             for at, name in enumerate(names):
                 of_label, label = number == at, _shown(name)
-                color = _color(at, len(names))
-                axes.scatter(
-                    first[of_label], second[of_label], color=color, marker=_MARKERS[at % 5], label=label, **look
-                )
+                color, marker = label_colour(name), label_marker(name)
+                axes.scatter(first[of_label], second[of_label], color=color, marker=marker, label=label, **look)
         else:
             # No legend tells them apart: one drawing for each marker, however many labels there are.
-            colors = np.array([_color(at, len(names)) for at in range(len(names))])
-            for at, marker in enumerate(_MARKERS):
-                of_marker = number % 5 == at
+            colors = np.array([label_colour(name) for name in names])
+            markers = np.array([label_marker(name) for name in names])
+            for marker in MARKERS:
+                of_marker = markers[number] == marker
                 axes.scatter(first[of_marker], second[of_marker], c=colors[number[of_marker]], marker=marker, **look)
         if shown.num_rows < images:
             axes.set_title(f"a sample of {shown.num_rows:,} of {images:,} images", fontsize=9)
@@ -114,11 +113,6 @@ def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:
 
 def _running_sum(ratios: Sequence[float]) -> list[float]:
     return [sum(ratios[: end + 1]) for end in range(len(ratios))]
-
-
-def _color(number: int, colors: int) -> Any:  # noqa: ANN401 -- matplotlib's own kind of colour
-    # tab10 is made to be told apart; a longer list takes evenly spaced hues.
-    return mpl.colormaps["tab10"](number) if colors <= 10 else mpl.colormaps["turbo"](number / (colors - 1))  # noqa: PLR2004
 
 
 def _shown(label: str) -> str:

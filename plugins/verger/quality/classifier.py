@@ -177,7 +177,7 @@ def describe_confusion(found: Verdicts, examples: Examples) -> dict[str, Any]:
         divmod(int(at), len(examples.labels)) for at in np.argsort(-pairs, axis=None, kind="stable")[:_MOST_CONFUSED]
     ]
     return {
-        "labels": len(examples.labels),
+        "labels": examples.labels,
         "confusion_labels": [examples.labels[at] for at in shown],
         "confusion": counts[np.ix_(shown, shown)].tolist(),
         "confused": [

@@ -82,16 +82,20 @@ class Duplicates:
         )  # fmt: skip
 
 
-def find_duplicates(lists: DiskDatabase, manifest: Path, judged: JudgedImages, test_folder: str) -> Duplicates:
+def find_duplicates(
+    lists: DiskDatabase, manifest: Path, judged: JudgedImages, of_images: int, test_folder: str
+) -> Duplicates:
     """Find the groups of a run.
 
     Args:
         lists: a database for work on the disk.
         manifest: the file with all images of the run.
         judged: the images among which near-duplicates were looked for.
+        of_images: out of how many.
         test_folder: see `verger_rules.split`.
     """
     split = judged.found["split"] is not None
+    judged_all = len(judged) == of_images
     lists.execute(_GROUPS, {"manifest": str(manifest)})
     groups, images = lists.row("SELECT count(*), coalesce(sum(images), 0)::BIGINT FROM same_bytes")
     listed = lists.database.execute(_LISTED, {"manifest": str(manifest)}).fetchall()
@@ -103,7 +107,7 @@ def find_duplicates(lists: DiskDatabase, manifest: Path, judged: JudgedImages, t
         tuple(found),
         {
             "bound": judged.found["near_bound"],
-            "looked_at": len(judged),
+            "looked_at": "all images" if judged_all else f"the {len(judged):,} images of the sample",
             "same_bytes": {"groups": groups, "images": images},
             "near": {"groups": len(near), "images": sum(len(group.images) for group in near)},
             "listed": len(found),

@@ -59,7 +59,7 @@ def find_quality(
     if judged is None:
         return None
     examples = choose_examples(judged, _components(s3, run, judged))
-    duplicates = find_duplicates(lists, manifest, judged, test_folder)
+    duplicates = find_duplicates(lists, manifest, judged, of_images, test_folder)
     found = {name: value for name, value in judged.found.items() if name != "near_bound"}
     report = {
         "format": FORMAT,

@@ -17,7 +17,7 @@ def found_among(judged: JudgedImages, etags: str, folder: Path, test_folder: str
     rows = {"path": images["path"], "etag": list(etags), "label": images["label"], "size": [size] * len(etags)}
     pq.write_table(pa.table(rows).select(MANIFEST.names).cast(MANIFEST), folder / "manifest.parquet")
     with small_database() as lists:
-        return find_duplicates(lists, folder / "manifest.parquet", judged, test_folder)
+        return find_duplicates(lists, folder / "manifest.parquet", judged, len(judged), test_folder)
 
 
 def test_the_same_bytes_are_grouped_within_and_across_labels(tmp_path: Path) -> None:
