@@ -25,7 +25,8 @@ RUN_ID = "manual__2026-11-21T12:00:00+00:00"
 
 def _publish(s3: "S3Client", bucket: str, run_id: str, text: str) -> BucketLayout:
     layout = BucketLayout(bucket)
-    for name in (*RESULT_FILES, *OPTIONAL_FILES, "explorer/index.html", "explorer/data/sheet-0000.jpg"):
+    folders = ("explorer/index.html", "explorer/data/sheet-0000.jpg", "classifier/classifier.json")
+    for name in (*RESULT_FILES, *OPTIONAL_FILES, *folders):
         body = json.dumps({"text": text}) if name == "run.json" else text
         s3.put_object(Bucket=bucket, Key=RunLayout(layout, run_id).result_file(name).key, Body=body.encode())
     s3.put_object(Bucket=bucket, Key=layout.latest.key, Body=json.dumps({"run_id": run_id}).encode())

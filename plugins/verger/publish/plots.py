@@ -17,6 +17,8 @@ from verger.storage.file_names import printable
 #: Beyond this many labels, colours cannot be told apart and a legend hides the map.
 _MOST_LEGEND_LABELS = 20
 _MOST_LABEL_LENGTH = 28
+#: With more labels than a legend holds.
+_FEW_MARKERS = 5
 #: Beyond this many points an SVG grows to megabytes: the points then become a picture inside it.
 _MOST_VECTOR_POINTS = 2_000
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "verger", "text.parse_math": False}
@@ -96,12 +98,13 @@ def draw_map(shown: pa.Table, images: int, kind: str) -> bytes:
                 color, marker = label_colour(name), label_marker(name)
                 axes.scatter(first[of_label], second[of_label], color=color, marker=marker, label=label, **look)
         else:
-            # No legend tells them apart: one drawing for each marker, however many labels there are.
+            # No legend tells them apart: one drawing for each of a few markers, however many labels there are.
             colors = np.array([label_colour(name) for name in names])
-            markers = np.array([label_marker(name) for name in names])
-            for marker in MARKERS:
-                of_marker = markers[number] == marker
-                axes.scatter(first[of_marker], second[of_marker], c=colors[number[of_marker]], marker=marker, **look)
+            markers = np.array([MARKERS.index(label_marker(name)) % _FEW_MARKERS for name in names])
+            for at in range(_FEW_MARKERS):
+                of_marker = markers[number] == at
+                marked = {"c": colors[number[of_marker]], "marker": MARKERS[at]}
+                axes.scatter(first[of_marker], second[of_marker], **marked, **look)
         if shown.num_rows < images:
             axes.set_title(f"a sample of {shown.num_rows:,} of {images:,} images", fontsize=9)
         axes.set_xlabel("component 1")
