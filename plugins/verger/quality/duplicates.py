@@ -17,7 +17,7 @@ SPLIT, LABELS, LABEL = "across the split", "across labels", "within a label"
 #: The worst first.
 PLACES = (SPLIT, LABELS, LABEL)
 #: So many images with the same bytes are listed, those under several labels first; all are counted.
-MOST_LISTED = 100_000
+MOST_LISTED = 50_000
 
 SCHEMA = pa.schema(
     [

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 QUALITY = "quality.json"
 DUPLICATES = "duplicates.csv"
+#: Images projected at a time: 10 MB.
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def _components(s3: "S3Client", run: RunLayout, judged: JudgedImages) -> Matrix:
     content = s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
     with np.load(io.BytesIO(content), allow_pickle=False) as model:
         mean, scale, components = (np.asarray(model[name]) for name in ("mean", "scale", "components"))
-    scores: npt.NDArray[np.float64] = ((judged.features.astype(np.float64) - mean) / scale) @ components.T
+    blocks = (judged.features[start : start + _ROWS].astype(np.float64) for start in range(0, len(judged), _ROWS))
+    scores: npt.NDArray[np.float64] = np.concatenate([((block - mean) / scale) @ components.T for block in blocks])
     return scores
 
 
