@@ -6,13 +6,28 @@ import json
 from collections.abc import Callable
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from verger_rules.excel_csv import excel_file
 
-from tools.erasure.contents import ERASED, clean_csv, clean_excel_csv, clean_json, cleaner_of
+from tools.erasure.contents import ERASED, clean_csv, clean_excel_csv, clean_json, cleaner_of, parquet_bytes
 from tools.erasure.selection import RequestError, Selection, parse_lines, parse_selection
+
+
+def test_the_judged_images_are_cleaned_as_a_manifest_is() -> None:
+    table = pa.table(
+        {"path": ["s3://b/images/a/1.jpg", "s3://b/images/a/2.jpg"], "label": ["a", "a"], "features": [[1.0], [2.0]]}
+    )
+    clean = cleaner_of("runs/r/quality_images.parquet")
+    assert clean is not None
+    rows, left = clean(parquet_bytes(table), selection("s3://b/images/a/1.jpg"))
+    assert rows == 1
+    assert pq.read_table(io.BytesIO(left)).to_pylist() == [
+        {"path": "s3://b/images/a/2.jpg", "label": "a", "features": [2.0]}
+    ]
+
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 

@@ -57,9 +57,15 @@ def test_a_missing_argument_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("more", "requested"),
-    [([], {"k": 10}), (["--k", "3"], {"k": 3}), (["--variance", "0.9"], {"variance": 0.9})],
+    [
+        ([], {"k": 10}),
+        (["--k", "3"], {"k": 3}),
+        (["--variance", "0.9"], {"variance": 0.9}),
+        (["--k", "auto"], {"k": "auto", "least_k": 2, "most_k": 100}),
+        (["--k", "auto", "--most-k", "7"], {"k": "auto", "least_k": 2, "most_k": 7}),
+    ],
 )
-def test_pca_keeps_k_components_or_a_share_of_variance(more: list[str], requested: dict[str, float]) -> None:
+def test_pca_keeps_k_components_or_a_share_of_variance(more: list[str], requested: dict[str, float | str]) -> None:
     assert pca_arguments.parse_args([*PCA, *more]).requested == requested
 
 
@@ -70,6 +76,8 @@ def test_pca_with_a_fitted_model_keeps_what_the_model_has() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--k", "auto", "--least-k", "9", "--most-k", "5"], "--least-k 9 is more than --most-k 5"),
+        (["--k", "Auto"], "'Auto' is not a whole number from 1 to 1280"),
         (["--k", "0"], "'0' is not a whole number from 1 to 1280"),
         (["--k", "1281"], "'1281' is not a whole number from 1 to 1280"),
         (["--variance", "0"], "'0' is not a number above 0 to 1"),

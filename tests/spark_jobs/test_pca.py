@@ -27,6 +27,7 @@ from spark_jobs.pca import results_writer, spark_passes
 from spark_jobs.pca.feature_blocks import FeatureImages
 from spark_jobs.pca.results_writer import write_rejects
 from spark_jobs.place.spark_place import SparkPlace
+from spark_jobs.quality import sample
 from spark_jobs.store.answers_store import read_answers, write_answers
 from tests.spark_jobs.job_world import RUN, JobWorld, sha256
 from tests.stored_tables import NOON, parquet
@@ -181,6 +182,51 @@ def test_the_same_features_give_the_same_bytes_however_the_table_is_cut_and_wher
         names = ("matrix.parquet", "matrix.csv", "matrix-excel.csv", "explained_variance.csv", "pca_model/model.npz")
         digests.append([sha256(world.get(f"results/{files}/{name}")) for name in names])
     assert digests[0] == digests[1] == digests[2]
+
+
+def test_the_same_images_are_judged_wherever_the_features_are_added_up(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_table(world, vectors_like_features(2100), files=3, shuffle=True)
+    monkeypatch.setattr(sample, "MOST_JUDGED", 300)
+    monkeypatch.setattr(sample.choose_sample, "__defaults__", (300,))
+    found = []
+    for on_driver in (10_000, 0):
+        monkeypatch.setattr(spark_passes, "DRIVER_IMAGES", on_driver)
+        run(world, "--k", "4")
+        found.append((world.get_json("runs/r/quality.json"), world.get_table("runs/r/quality_images.parquet")))
+    (told, images), (told_by_spark, images_of_spark) = found
+    assert told == told_by_spark
+    assert images.equals(images_of_spark)
+    assert images.num_rows == 300
+    vectors = vectors_like_features(2100)
+    numbers = [int(path[-10:-4]) for path in images["path"].to_pylist()]
+    assert numbers == sorted(numbers)
+    assert np.array_equal(np.stack(images["features"].to_numpy(zero_copy_only=False)), vectors[numbers])
+
+
+def test_the_number_of_components_is_found_when_it_is_auto(world: JobWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    put_table(world, vectors_like_features(120), files=1)
+    run(world, "--k", "auto", "--least-k", "3", "--most-k", "30")
+    told, metrics = world.get_json("runs/r/quality.json"), world.get_json("runs/r/pca.json")
+    by_k = {row["k"]: row["accuracy"]["value"] for row in told["by_k"]}
+    within = [k for k in by_k if 3 <= k <= 30 and by_k[k] >= max(by_k.values()) - 0.01]
+    assert {3, 30} <= by_k.keys()
+    if within:
+        assert metrics["k"] == min(within)
+    assert metrics["requested"] == {"k": "auto", "least_k": 3, "most_k": 30}
+    assert scores_of(world).shape == (120, metrics["k"])
+    assert metrics["chosen"] == told["chosen"]
+    assert told["chosen"] in capsys.readouterr().out
+
+
+def test_images_of_a_stored_model_are_judged_with_its_components(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(60), files=1)
+    run(world, "--k", "7")
+    run(world, "--fitted-model-uri", f"s3://{world.bucket}/results/r/pca_model", output="results/next")
+    told = world.get_json("runs/r/quality.json")
+    assert [row["k"] for row in told["by_k"]] == [2, 5, 7]
+    assert told["chosen"] == "all components of the stored model"
 
 
 def test_the_csv_holds_the_rows_of_the_parquet_and_rejects_are_listed_apart(world: JobWorld) -> None:

@@ -128,6 +128,25 @@ def test_a_setting_without_a_default_that_is_not_given_is_refused(missing: str) 
         Settings.from_params({name: value for name, value in GOOD.items() if name != missing})
 
 
+@pytest.mark.parametrize(("given", "k"), [("auto", "auto"), ("12", 12), (7, 7)])
+def test_components_are_a_number_or_auto(given: object, k: object) -> None:
+    assert Settings.from_params(GOOD | {"k": given}).k == k
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"k": "some"}, "k is 'some': give a whole number from 1 to 1,280, or auto"),
+        ({"k": "0"}, "k is 0: give a whole number"),
+        ({"k": "auto", "least_k": 20, "most_k": 5}, "least_k is 20, more than most_k, 5"),
+        ({"test_folder": "images/Test"}, "test_folder is 'images/Test': give the name of one folder"),
+    ],
+)
+def test_what_decides_the_components_is_checked(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(words)):
+        Settings.from_params(GOOD | changes)
+
+
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(SettingError, match="'components'"):
         Settings.from_params({**GOOD, "components": 3})
