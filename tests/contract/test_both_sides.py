@@ -104,17 +104,14 @@ def test_the_plan_knows_what_the_steps_refuse() -> None:
 
 
 def test_a_number_of_components_to_be_found_reaches_the_step_with_its_bounds() -> None:
-    chosen = dataclasses.replace(SETTINGS, k=settings.AUTO_K, least_k=3, most_k=40, test_folder="-held")
+    chosen = replace(SETTINGS, k=settings.AUTO_K, least_k=3, most_k=40, test_folder="-held")
     got = pca_arguments.parse_args(steps.pca_arguments(chosen, RUN, MODEL))
     assert (got.k, got.auto, got.test_folder) == (None, AutoK(3, 40), "-held")
 
 
 def test_both_sides_know_the_same_engines_and_numbers_of_components() -> None:
     assert settings.AUTO_K == pca_arguments.AUTO
-    assert (SETTINGS.least_k, SETTINGS.most_k) == (
-        pca_arguments.DEFAULT_BOUNDS.least,
-        pca_arguments.DEFAULT_BOUNDS.most,
-    )
+    assert AutoK(SETTINGS.least_k, SETTINGS.most_k) == pca_arguments.DEFAULT_BOUNDS
     assert set(settings.ENGINES) == set(featurize_arguments.ENGINES)
     assert settings.K_BOUNDS[1] == pca_arguments.MAX_K
     assert SETTINGS.k == pca_arguments.DEFAULT_K

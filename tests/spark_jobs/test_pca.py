@@ -188,7 +188,6 @@ def test_the_same_images_are_judged_wherever_the_features_are_added_up(
     world: JobWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_table(world, vectors_like_features(2100), files=3, shuffle=True)
-    monkeypatch.setattr(sample, "MOST_JUDGED", 300)
     monkeypatch.setattr(sample.choose_sample, "__defaults__", (300,))
     found = []
     for on_driver in (10_000, 0):

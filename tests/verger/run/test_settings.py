@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
