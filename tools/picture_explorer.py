@@ -48,19 +48,17 @@ def _choose_odd_one(page: Page) -> None:
     page.locator(".pill", has_text="All").first.click()
 
 
-def _compare_labels(page: Page) -> None:
-    page.locator("#tab-compare").click()
-
-
-def _show_run(page: Page) -> None:
-    page.locator("#tab-run").click()
+def _show(view: str) -> Callable[[Page], None]:
+    return lambda page: page.locator(f"#tab-{view}").click()
 
 
 VIEWS = (
     View("explorer-map.png", lambda _: None),
     View("explorer-picture.png", _choose_odd_one),
-    View("explorer-compare.png", _compare_labels),
-    View("explorer-run.png", _show_run),
+    View("explorer-compare.png", _show("compare")),
+    View("explorer-quality.png", _show("quality")),
+    View("explorer-duplicates.png", _show("duplicates")),
+    View("explorer-run.png", _show("run")),
     View("explorer-dark.png", _choose_odd_one, dark=True),
     View("explorer-phone.png", lambda _: None, size=PHONE),
 )

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
+from verger.storage.layout import BucketLayout
 from verger_rules.csv_text import csv_line, harmless
 
 from tests.explorer import explorer_world as world
 from tests.explorer.conftest import HOSTILE, Visit, serving, small_run
 from tests.explorer.test_page import choose
+from tools.review.changes import plan_changes
+from tools.review.marks import read_marks
 
 Open = Callable[..., Visit]
 KEY = f"verger review {world.IMAGES}"
@@ -194,6 +197,23 @@ def test_pictures_that_have_the_label_already_are_not_marked_with_it(visit: Open
     assert len(rows) == 90
     assert {row["new_label"] for row in rows} == {"banana"}
     assert "banana" not in {row["label"] for row in rows}
+
+
+def test_what_the_page_exports_is_what_apply_review_does(visit: Open, small: str) -> None:
+    page = visit(small).open().page
+    page.get_by_role("button", name="Only banana").click()
+    page.get_by_role("button", name="All in view").click()
+    page.locator(".review").get_by_label("Should be").fill('=fruit; of "trees"')
+    page.locator(".review").get_by_role("button", name="Set").click()
+    marks = read_marks(downloaded(page))
+    assert {(mark.mark, mark.new_label, mark.label) for mark in marks} == {
+        ("wrong label", '=fruit; of "trees"', "banana")
+    }
+    changes = plan_changes(marks, BucketLayout("fruits"))
+    assert [change.target for change in changes] == [
+        change.key.replace("images/banana/", 'images/=fruit; of "trees"/') for change in changes
+    ]
+    assert len(changes) == 50
 
 
 @pytest.mark.parametrize("label", ["", "  ", ".", "..", ".hidden", "a/b", "a\x07b", "a\x7fb", "a\u202eb", "x" * 256])
