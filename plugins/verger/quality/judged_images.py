@@ -1,5 +1,6 @@
 """What the step `pca` left of its judgement: the images that it judged with their features, and what it found."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def read_judged(s3: "S3Client", run: RunLayout, folder: Path) -> JudgedImages | 
     with tempfile.TemporaryDirectory(prefix="judged-", dir=folder) as name:
         file = Path(name) / JUDGED_IMAGES
         try:
-            s3.download_file(address.bucket, address.key, str(file))
+            body = s3.get_object(Bucket=address.bucket, Key=address.key)["Body"]
+            with file.open("wb") as written:
+                shutil.copyfileobj(body, written)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
