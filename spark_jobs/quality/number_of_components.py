@@ -17,6 +17,10 @@ class AutoK:
     least: int
     most: int
 
+    def within(self, components: int) -> "AutoK":
+        """The same where a model has only so many components: all of them, where more are asked for at least."""
+        return AutoK(min(self.least, components), min(self.most, components))
+
 
 @dataclass(frozen=True)
 class ChosenK:
@@ -26,17 +30,16 @@ class ChosenK:
     reason: str
 
 
-def choose_auto(bounds: AutoK, judged: Mapping[str, Any], components: int) -> ChosenK:
+def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
     """The smallest number within the bounds whose accuracy is within a point of the best; else the best within them.
 
     Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates.
 
     Args:
-        bounds: what was asked for.
+        bounds: what was asked for, within what the model has; both were judged.
         judged: `quality.json`'s content.
-        components: of the model: there cannot be more.
     """
-    least, most = min(bounds.least, components), min(bounds.most, components)
+    least, most = bounds.least, bounds.most
     decides = judged["split"] or judged
     if not decides["by_k"]:
         k = min(max(USUAL, least), most)

@@ -136,7 +136,7 @@ def test_where_nothing_can_be_told_apart_it_says_so(names: list[str]) -> None:
     found = judged(vectors, names) if len(names) > 1 else {"by_k": [], "split": None}
     assert found["by_k"] == []
     assert "not two labels" in keeps(found, 3)
-    assert choose_auto(AutoK(2, 4), found, 5).k == 4
+    assert choose_auto(AutoK(2, 4), found).k == 4
 
 
 def test_of_equally_near_images_the_first_counts() -> None:
@@ -165,7 +165,7 @@ def report_of(by_k: dict[int, float], features: float) -> Judged:
 )
 def test_auto_keeps_the_fewest_within_one_point_of_the_best(bounds: AutoK, k: int) -> None:
     found = report_of({2: 0.5, 10: 0.9, 20: 0.97, 50: 0.98, 100: 0.975}, 0.96)
-    chosen = choose_auto(bounds, found, 200)
+    chosen = choose_auto(bounds, found)
     assert chosen.k == k
     assert f"{k} " in chosen.reason
 
