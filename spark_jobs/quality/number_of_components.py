@@ -33,22 +33,24 @@ class ChosenK:
 def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
     """The smallest number within the bounds whose accuracy is within a point of the best; else the best within them.
 
-    Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates.
+    Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates. Where no
+    label of Test is in Training, nothing of it can be right, and all numbers would be equally good.
 
     Args:
         bounds: what was asked for, within what the model has; both were judged.
         judged: `quality.json`'s content.
     """
     least, most = bounds.least, bounds.most
-    decides = judged["split"] or judged
-    if not decides["by_k"]:
+    if not judged["by_k"]:
         k = min(max(USUAL, least), most)
         return ChosenK(k, f"{k} components: there are not two labels with images to be told apart, so none is better")
+    by_split = _tells(judged["split"])
+    decides = judged["split"] if by_split else judged
     by_k = {row["k"]: row["accuracy"]["value"] for row in decides["by_k"]}
     best_k, best = max([*by_k.items(), (decides["features"]["k"], decides["features"]["accuracy"]["value"])], key=_best)
     within = {k: value for k, value in by_k.items() if least <= k <= most}
     good = [k for k, value in within.items() if value >= best - WITHIN - 1e-12]
-    how = "Test judged by Training" if judged["split"] else "leave one out"
+    how = "Test judged by Training" if by_split else "leave one out"
     told = f"the best accuracy of the nearest image's label ({how}) is {best:.1%}, with {best_k:,} dimensions"
     if good:
         k = min(good)
@@ -59,6 +61,11 @@ def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
         f"no number of components from {least} to {most} comes within one point of the best; {k} reach "
         f"{within[k]:.1%}, the most of them; {told}: a larger bound would keep more",
     )
+
+
+def _tells(split: Mapping[str, Any] | None) -> bool:
+    """Whether there is a split, and Test could be judged by it."""
+    return split is not None and any(row["accuracy"]["value"] for row in (*split["by_k"], split["features"]))
 
 
 def _best(entry: tuple[int, float]) -> tuple[float, int]:

@@ -170,6 +170,18 @@ def test_auto_keeps_the_fewest_within_one_point_of_the_best(bounds: AutoK, k: in
     assert f"{k} " in chosen.reason
 
 
+def test_a_split_without_a_common_label_does_not_decide() -> None:
+    found = report_of({2: 0.5, 10: 0.9}, 0.9) | {"split": report_of({2: 0.0, 10: 0.0}, 0.0)}
+    chosen = choose_auto(AutoK(2, 100), found)
+    assert chosen.k == 10
+    assert "leave one out" in chosen.reason
+
+
+def test_of_one_label_a_split_decides_nothing_either() -> None:
+    found = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
+    assert choose_auto(AutoK(2, 100), found).k == 10
+
+
 def test_the_sentence_is_one_that_a_person_says() -> None:
     found = report_of({10: 0.972, 1: 0.996}, 0.981)
     assert keeps(found, 10) == "10 components keep 97 of 100 right neighbours; all 1,280 features keep 98."
