@@ -66,6 +66,13 @@ def test_what_pca_warns_of_is_told_in_run_json_report_and_explorer(s3: S3Client,
     assert warning.encode() in base64.b64decode(content("explorer/data/run.js").split(b'"')[3])
 
 
+def test_a_curve_of_an_earlier_publishing_is_not_left_behind(s3: S3Client, run: RunLayout) -> None:
+    curve = run.result_file("accuracy.svg")
+    s3.put_object(Bucket=curve.bucket, Key=curve.key, Body=b"<svg/>")
+    publish_now(s3, run)
+    assert curve.key not in keys_below(s3, run.layout.bucket, "results/")
+
+
 def test_pictures_that_were_decoded_again_are_told_loudly(s3: S3Client, run: RunLayout) -> None:
     write_json(s3, run.run_file("plan.json"), {**PLAN, "redecoded": 1234})
     description = publish_now(s3, run)
