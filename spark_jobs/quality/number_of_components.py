@@ -43,7 +43,8 @@ def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
     least, most = bounds.least, bounds.most
     if not judged["by_k"]:
         k = min(max(USUAL, least), most)
-        return ChosenK(k, f"{k} components: there are not two labels with images to be told apart, so none is better")
+        components = "1 component" if k == 1 else f"{k} components"
+        return ChosenK(k, f"{components}: there are not two labels with images to be told apart, so none is better")
     by_split = _tells(judged["split"])
     decides = judged["split"] if by_split else judged
     by_k = {row["k"]: row["accuracy"]["value"] for row in decides["by_k"]}
@@ -54,7 +55,8 @@ def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
     told = f"the best accuracy of the nearest image's label ({how}) is {best:.1%}, with {best_k:,} dimensions"
     if good:
         k = min(good)
-        return ChosenK(k, f"{k} components reach {within[k]:.1%}: the fewest within one point of the best; {told}")
+        reached = "1 component reaches" if k == 1 else f"{k} components reach"
+        return ChosenK(k, f"{reached} {within[k]:.1%}: the fewest within one point of the best; {told}")
     k = max(within.items(), key=_best)[0]
     return ChosenK(
         k,
@@ -85,6 +87,8 @@ def keeps(judged: Mapping[str, Any], k: int) -> str:
 
 
 def _of_100(share: float) -> str:
-    """As a person says it; 99.6 is not all of them."""
+    """As a person says it; what is not all of them is never told as all, nor what is not none as none."""
     rounded = round(share * 100)
-    return f"{share * 100:.1f}" if rounded in {0, 100} and share not in {0.0, 1.0} else str(rounded)
+    if rounded not in {0, 100} or share in {0.0, 1.0}:
+        return str(rounded)
+    return f"{min(max(share * 100, 0.1), 99.9):.1f}"

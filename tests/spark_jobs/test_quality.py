@@ -186,6 +186,13 @@ def test_the_sentence_is_one_that_a_person_says() -> None:
     found = report_of({10: 0.972, 1: 0.996}, 0.981)
     assert keeps(found, 10) == "10 components keep 97 of 100 right neighbours; all 1,280 features keep 98."
     assert keeps(found, 1).startswith("1 component keeps 99.6 of 100")
+    assert choose_auto(AutoK(1, 1), found).reason.startswith("1 component reaches 99.6%")
+
+
+def test_what_is_not_all_is_not_told_as_all() -> None:
+    found = report_of({10: 0.9996, 20: 1.0}, 0.0004)
+    assert keeps(found, 10) == "10 components keep 99.9 of 100 right neighbours; all 1,280 features keep 0.1."
+    assert keeps(found, 20).startswith("20 components keep 100 of 100")
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
