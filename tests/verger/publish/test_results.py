@@ -152,14 +152,17 @@ def test_the_explorer_reads_the_same_run_on_a_disk(s3: S3Client, run: RunLayout)
 
 def test_the_report_counts_groups_across_the_split_apart_from_those_across_labels(s3: S3Client, run: RunLayout) -> None:
     """A group that lies in Training and Test, under two labels or not, is counted there alone."""
-    none = {"groups": 0, "images": 0}
+    none, many = {"groups": 0, "images": 0}, {"groups": 65_000, "images": 130_000}
     quality = {
         "sentence": "So it is.", "chosen": "two were asked for", "images": 3, "of_images": 3, "classifier": None,
         "split": {"test": 1, "near_duplicates": None, "features": {"accuracy": {"value": 1.0}}},
-        "duplicates": {"bound": None, "same_bytes": none, "near": none, "across_labels": 5, "across_the_split": 7},
+        "duplicates": {
+            "bound": None, "same_bytes": many, "near": none, "listed": 1234, "across_labels": 5, "across_the_split": 7,
+        },
     }  # fmt: skip
     svg = "<svg></svg>"
     page = render_report(publish_now(s3, run), map_svg=svg, scree_svg=svg, quality=quality, accuracy_svg="")
+    assert 'of these:</td><td class="number">1,234<' in page
     assert 'of both, in Training and Test</td><td class="number">7<' in page
     assert 'of the others, under two labels or more</td><td class="number">5<' in page
 
