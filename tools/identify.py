@@ -39,7 +39,7 @@ from spark_jobs.worker.decode import UndecodableError, decode_image, prepare_pil
 from spark_jobs.worker.infer import open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from spark_jobs.worker.infer import Engine, Features
 
@@ -85,11 +85,13 @@ class PublishedClassifier:
                 raise ResultsError("classifier.npz is not the file that classifier.json describes: publish again")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 self._coefficients, self._intercept = arrays["coefficients"], arrays["intercept"]
-            references = pq.read_table(pa.BufferReader(read("references.parquet")))
+            self._names = _names(self.description["labels"], len(self._coefficients))
+            self._unlike = float(self.description["unlike_distance"])
+            references = _references(read("references.parquet"))
             self._paths = references["path"].to_pylist()
             self._references = np.stack(references["features"].to_numpy(zero_copy_only=False))
             self._engine: Engine = open_engine("litert", read("model.tflite"), 1)
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile, pa.ArrowInvalid) as error:
+        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise ResultsError(f"the classifier is damaged ({error}): publish the run again") from error
 
     def identify(self, content: bytes) -> Identified:
@@ -99,7 +101,7 @@ class PublishedClassifier:
         return Identified(
             self._labels(features),
             [(self._paths[at], round(float(cosines[at]), 4)) for at in np.argsort(-cosines)[:NEAREST]],
-            bool(1 - cosines.max(initial=-1.0) > self.description["unlike_distance"]),
+            bool(1 - cosines.max(initial=-1.0) > self._unlike),
         )
 
     def _labels(self, features: Features) -> list[tuple[str, float]]:
@@ -107,7 +109,7 @@ class PublishedClassifier:
         powers = np.exp(logits - logits.max())
         shares = powers / powers.sum()
         likeliest = np.argsort(-shares, kind="stable")[: 1 + OTHER_LABELS].tolist()
-        told = [(str(self.description["labels"][at]), round(float(shares[at]), 4)) for at in likeliest]
+        told = [(self._names[at], round(float(shares[at]), 4)) for at in likeliest]
         return [told[0], *(one for one in told[1:] if one[1] >= LEAST_PROBABILITY)]
 
 
@@ -127,6 +129,22 @@ def open_results(named: str, environment_settings: Callable[[], StoreSettings] =
         return PublishedClassifier(lambda name: read_bytes(settings, address.child(f"classifier/{name}")))
     except (AddressError, RefusedError, StepFailedError, KeyError) as error:
         raise ResultsError(f"{named} cannot be used: {error}") from error
+
+
+def _names(labels: Iterable[object], count: int) -> list[str]:
+    """The labels. Raises ValueError when there are not so many."""
+    found = [str(label) for label in labels]
+    if len(found) != count:
+        raise ValueError(f"{len(found)} labels for {count} rows of coefficients")
+    return found
+
+
+def _references(content: bytes) -> pa.Table:
+    """The known pictures. Raises ValueError when the file is damaged; what pyarrow raises then may be an OSError."""
+    try:
+        return pq.read_table(pa.BufferReader(content))
+    except OSError as error:
+        raise ValueError(f"references.parquet: {error}") from error
 
 
 def _read_file(path: Path) -> bytes:
@@ -189,7 +207,7 @@ def main() -> int:
     try:
         return 0 if identify_all(open_results(asked.results), asked) else 1
     except ResultsError as error:
-        print(f"identify: error: {error}", file=sys.stderr)
+        print(f"identify: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 

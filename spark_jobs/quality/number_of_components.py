@@ -17,6 +17,10 @@ class AutoK:
     least: int
     most: int
 
+    def within(self, components: int) -> "AutoK":
+        """The same where a model has only so many components: all of them, where more are asked for at least."""
+        return AutoK(min(self.least, components), min(self.most, components))
+
 
 @dataclass(frozen=True)
 class ChosenK:
@@ -26,36 +30,44 @@ class ChosenK:
     reason: str
 
 
-def choose_auto(bounds: AutoK, judged: Mapping[str, Any], components: int) -> ChosenK:
+def choose_auto(bounds: AutoK, judged: Mapping[str, Any]) -> ChosenK:
     """The smallest number within the bounds whose accuracy is within a point of the best; else the best within them.
 
-    Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates.
+    Test judged by Training decides, where there is such a split: leave-one-out would count on near-duplicates. Where no
+    label of Test is in Training, nothing of it can be right, and all numbers would be equally good.
 
     Args:
-        bounds: what was asked for.
+        bounds: what was asked for, within what the model has; both were judged.
         judged: `quality.json`'s content.
-        components: of the model: there cannot be more.
     """
-    least, most = min(bounds.least, components), min(bounds.most, components)
-    decides = judged["split"] or judged
-    if not decides["by_k"]:
+    least, most = bounds.least, bounds.most
+    if not judged["by_k"]:
         k = min(max(USUAL, least), most)
-        return ChosenK(k, f"{k} components: there are not two labels with images to be told apart, so none is better")
+        components = "1 component" if k == 1 else f"{k} components"
+        return ChosenK(k, f"{components}: there are not two labels with images to be told apart, so none is better")
+    by_split = _tells(judged["split"])
+    decides = judged["split"] if by_split else judged
     by_k = {row["k"]: row["accuracy"]["value"] for row in decides["by_k"]}
     best_k, best = max([*by_k.items(), (decides["features"]["k"], decides["features"]["accuracy"]["value"])], key=_best)
     within = {k: value for k, value in by_k.items() if least <= k <= most}
     good = [k for k, value in within.items() if value >= best - WITHIN - 1e-12]
-    how = "Test judged by Training" if judged["split"] else "leave one out"
+    how = "Test judged by Training" if by_split else "leave one out"
     told = f"the best accuracy of the nearest image's label ({how}) is {best:.1%}, with {best_k:,} dimensions"
     if good:
         k = min(good)
-        return ChosenK(k, f"{k} components reach {within[k]:.1%}: the fewest within one point of the best; {told}")
+        reached = "1 component reaches" if k == 1 else f"{k} components reach"
+        return ChosenK(k, f"{reached} {within[k]:.1%}: the fewest within one point of the best; {told}")
     k = max(within.items(), key=_best)[0]
     return ChosenK(
         k,
         f"no number of components from {least} to {most} comes within one point of the best; {k} reach "
         f"{within[k]:.1%}, the most of them; {told}: a larger bound would keep more",
     )
+
+
+def _tells(split: Mapping[str, Any] | None) -> bool:
+    """Whether there is a split, and Test could be judged by it."""
+    return split is not None and any(row["accuracy"]["value"] for row in (*split["by_k"], split["features"]))
 
 
 def _best(entry: tuple[int, float]) -> tuple[float, int]:
@@ -75,6 +87,8 @@ def keeps(judged: Mapping[str, Any], k: int) -> str:
 
 
 def _of_100(share: float) -> str:
-    """As a person says it; 99.6 is not all of them."""
+    """As a person says it; what is not all of them is never told as all, nor what is not none as none."""
     rounded = round(share * 100)
-    return f"{share * 100:.1f}" if rounded in {0, 100} and share not in {0.0, 1.0} else str(rounded)
+    if rounded not in {0, 100} or share in {0.0, 1.0}:
+        return str(rounded)
+    return f"{min(max(share * 100, 0.1), 99.9):.1f}"

@@ -145,10 +145,11 @@ def judge_and_choose(
     args: PcaArguments, settings: StoreSettings, found: PcaModel, sample: Sample, vectors: Vectors
 ) -> ChosenK:
     """Judge the components, choose how many are kept, and write what was found beside `pca.json`."""
-    asked = (args.auto.least, args.auto.most) if args.auto else (choose_k(found, args.k, args.variance),)
+    auto = args.auto.within(found.k) if args.auto else None
+    asked = (auto.least, auto.most) if auto else (choose_k(found, args.k, args.variance),)
     near = weights_of_run(args, settings) != RANDOM_WEIGHTS
     judgement = judge(found, sample, vectors, asked, args.test_folder, near=near)
-    chosen = choose_auto(args.auto, judgement.report, found.k) if args.auto else ChosenK(asked[0], args.reason)
+    chosen = choose_auto(auto, judgement.report) if auto else ChosenK(asked[0], args.reason)
     sentence = keeps(judgement.report, chosen.k)
     report = {
         "model_fingerprint": args.model_fingerprint,

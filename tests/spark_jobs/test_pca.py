@@ -219,6 +219,22 @@ def test_the_number_of_components_is_found_when_it_is_auto(world: JobWorld, caps
     assert told["chosen"] in capsys.readouterr().out
 
 
+def test_auto_asked_for_more_components_than_there_are_keeps_all(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(15), files=1)
+    run(world, "--k", "auto", "--least-k", "20")
+    assert world.get_json("runs/r/pca.json")["k"] == 15
+    assert [row["k"] for row in world.get_json("runs/r/quality.json")["by_k"]] == [2, 5, 10, 15]
+
+
+def test_auto_on_a_stored_model_of_one_component_is_judged(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(15), files=1)
+    run(world, "--k", "1")
+    run(world, "--k", "auto", "--fitted-model-uri", f"s3://{world.bucket}/results/r/pca_model", output="results/next")
+    told = world.get_json("runs/r/quality.json")
+    assert [row["k"] for row in told["by_k"]] == [1]
+    assert told["sentence"].startswith("1 component keeps ")
+
+
 def test_images_of_a_stored_model_are_judged_with_its_components(world: JobWorld) -> None:
     put_table(world, vectors_like_features(60), files=1)
     run(world, "--k", "7")

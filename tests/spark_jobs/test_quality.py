@@ -136,7 +136,7 @@ def test_where_nothing_can_be_told_apart_it_says_so(names: list[str]) -> None:
     found = judged(vectors, names) if len(names) > 1 else {"by_k": [], "split": None}
     assert found["by_k"] == []
     assert "not two labels" in keeps(found, 3)
-    assert choose_auto(AutoK(2, 4), found, 5).k == 4
+    assert choose_auto(AutoK(2, 4), found).k == 4
 
 
 def test_of_equally_near_images_the_first_counts() -> None:
@@ -165,15 +165,34 @@ def report_of(by_k: dict[int, float], features: float) -> Judged:
 )
 def test_auto_keeps_the_fewest_within_one_point_of_the_best(bounds: AutoK, k: int) -> None:
     found = report_of({2: 0.5, 10: 0.9, 20: 0.97, 50: 0.98, 100: 0.975}, 0.96)
-    chosen = choose_auto(bounds, found, 200)
+    chosen = choose_auto(bounds, found)
     assert chosen.k == k
     assert f"{k} " in chosen.reason
+
+
+def test_a_split_without_a_common_label_does_not_decide() -> None:
+    found = report_of({2: 0.5, 10: 0.9}, 0.9) | {"split": report_of({2: 0.0, 10: 0.0}, 0.0)}
+    chosen = choose_auto(AutoK(2, 100), found)
+    assert chosen.k == 10
+    assert "leave one out" in chosen.reason
+
+
+def test_of_one_label_a_split_decides_nothing_either() -> None:
+    found = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
+    assert choose_auto(AutoK(2, 100), found).k == 10
 
 
 def test_the_sentence_is_one_that_a_person_says() -> None:
     found = report_of({10: 0.972, 1: 0.996}, 0.981)
     assert keeps(found, 10) == "10 components keep 97 of 100 right neighbours; all 1,280 features keep 98."
     assert keeps(found, 1).startswith("1 component keeps 99.6 of 100")
+    assert choose_auto(AutoK(1, 1), found).reason.startswith("1 component reaches 99.6%")
+
+
+def test_what_is_not_all_is_not_told_as_all() -> None:
+    found = report_of({10: 0.9996, 20: 1.0}, 0.0004)
+    assert keeps(found, 10) == "10 components keep 99.9 of 100 right neighbours; all 1,280 features keep 0.1."
+    assert keeps(found, 20).startswith("20 components keep 100 of 100")
 
 
 @given(st.integers(0, 500), st.integers(1, 500))

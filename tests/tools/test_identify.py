@@ -126,8 +126,10 @@ def test_what_is_no_picture_is_told_and_the_others_are_identified(results: Path,
         ("classifier.json", None, "name the folder of a run's results"),
         ("classifier.json", b"{}", "damaged"),
         ("classifier.json", b'{"format": 2}', "of format 2"),
+        ("classifier.json", b'{"format": "\\u001b[31m"}', r"of format \x1b[31m"),
         ("classifier.npz", b"other", "is not the file that classifier.json describes"),
         ("references.parquet", b"PAR1", "damaged"),
+        ("references.parquet", b"PAR1" + b"\xff" * 40 + b"\x20\0\0\0PAR1", "damaged"),
         ("model.tflite", b"no model", "damaged"),
     ],
 )
@@ -143,6 +145,20 @@ def test_results_that_cannot_be_used_are_one_clear_error(
     done = identify("--results", broken, put(tmp_path, "one.jpg", drawn(NAMES[1], 5)))
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("change", [{"labels": ["one"]}, {"labels": None}, {"unlike_distance": None}])
+def test_a_description_that_does_not_fit_is_one_clear_error(
+    results: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(results, broken)
+    file = broken / "classifier" / "classifier.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    done = identify("--results", broken, put(tmp_path, "one.jpg", drawn(NAMES[1], 5)))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "damaged" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -236,8 +236,11 @@ def _write_pages(
         quality=quality.report if quality else None,
         accuracy_svg=accuracy.decode(),
     )
+    curve = run.result_file("accuracy.svg")
     if accuracy:
-        _put(s3, run.result_file("accuracy.svg"), accuracy, "image/svg+xml")
+        _put(s3, curve, accuracy, "image/svg+xml")
+    else:  # an earlier publishing of the run may have drawn one
+        s3.delete_object(Bucket=curve.bucket, Key=curve.key)
     _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
     _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
     _put(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")

@@ -17,7 +17,7 @@ from verger.quality.classifier import Examples, choose_examples, describe_classi
 from verger.quality.duplicates import Duplicates, find_duplicates
 from verger.quality.judged_images import JudgedImages, read_judged
 from verger.quality.logistic import Matrix
-from verger.quality.saved_classifier import save_classifier
+from verger.quality.saved_classifier import delete_classifier, save_classifier
 from verger.storage.json_objects import write_json
 from verger.storage.layout import RunLayout
 
@@ -73,6 +73,8 @@ def find_quality(
     }
     if examples:
         _save_classifier(s3, run, examples, report)
+    else:
+        delete_classifier(s3, run)
     return Quality(report, duplicates)
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FOLDER = "classifier"
 FORMAT = 1
 IMAGE_MODEL = "model.tflite"
+CLASSIFIER = "classifier.npz"
+REFERENCES = "references.parquet"
+DESCRIPTION = "classifier.json"
 #: Images that a new picture is held against to tell whether it is like any: 5 MB.
 MOST_REFERENCES = 1_000
 #: Of the known images so many in a hundred are nearer to another one than the bound for what is unlike all.
@@ -53,12 +56,12 @@ def save_classifier(
         "label": [examples.labels[code] for code in examples.codes[chosen].tolist()],
         "features": pa.FixedSizeListArray.from_arrays(pa.array(references.ravel()), references.shape[1]),
     }
-    _put(s3, run, "references.parquet", _as_parquet(pa.table(rows)))
+    _put(s3, run, REFERENCES, _as_parquet(pa.table(rows)))
     stored = run.layout.model_key(described["model_fingerprint"], IMAGE_MODEL)
     target = run.result_file(f"{FOLDER}/{IMAGE_MODEL}")
     s3.copy_object(Bucket=target.bucket, Key=target.key, CopySource={"Bucket": run.layout.bucket, "Key": stored})
     content = _as_npz(model)
-    _put(s3, run, "classifier.npz", content)
+    _put(s3, run, CLASSIFIER, content)
     description = {
         "format": FORMAT,
         **described,
@@ -67,7 +70,15 @@ def save_classifier(
         "unlike_distance": round(unlike_distance(references), 6),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    write_json(s3, run.result_file(f"{FOLDER}/classifier.json"), description)
+    write_json(s3, run.result_file(f"{FOLDER}/{DESCRIPTION}"), description)
+
+
+def delete_classifier(s3: "S3Client", run: RunLayout) -> None:
+    """Delete what an earlier publishing of the run left: it names pictures that need not be in it any more."""
+    # First what vouches for the others.
+    for name in (DESCRIPTION, CLASSIFIER, REFERENCES, IMAGE_MODEL):
+        address = run.result_file(f"{FOLDER}/{name}")
+        s3.delete_object(Bucket=address.bucket, Key=address.key)
 
 
 def _as_parquet(table: pa.Table) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 from verger.plan.planning import write_left_out
 from verger.publish.reconciliation import CountsDisagreeError
+from verger.publish.report import render_report
 from verger.publish.results import StepOutputMissingError, describe_cluster
 from verger.storage.json_objects import read_json, write_json
 from verger.storage.layout import RunLayout
@@ -64,6 +65,13 @@ def test_what_pca_warns_of_is_told_in_run_json_report_and_explorer(s3: S3Client,
 
     assert warning.encode() in content("report.html")
     assert warning.encode() in base64.b64decode(content("explorer/data/run.js").split(b'"')[3])
+
+
+def test_a_curve_of_an_earlier_publishing_is_not_left_behind(s3: S3Client, run: RunLayout) -> None:
+    curve = run.result_file("accuracy.svg")
+    s3.put_object(Bucket=curve.bucket, Key=curve.key, Body=b"<svg/>")
+    publish_now(s3, run)
+    assert curve.key not in keys_below(s3, run.layout.bucket, "results/")
 
 
 def test_pictures_that_were_decoded_again_are_told_loudly(s3: S3Client, run: RunLayout) -> None:
@@ -140,6 +148,23 @@ def test_the_explorer_reads_the_same_run_on_a_disk(s3: S3Client, run: RunLayout)
     assert script["ContentType"] == "text/javascript; charset=utf-8"
     encoded = script["Body"].read().decode().split('"')[3]
     assert json.loads(base64.b64decode(encoded)) == json.loads(json.dumps(description))
+
+
+def test_the_report_counts_groups_across_the_split_apart_from_those_across_labels(s3: S3Client, run: RunLayout) -> None:
+    """A group that lies in Training and Test, under two labels or not, is counted there alone."""
+    none, many = {"groups": 0, "images": 0}, {"groups": 65_000, "images": 130_000}
+    quality = {
+        "sentence": "So it is.", "chosen": "two were asked for", "images": 3, "of_images": 3, "classifier": None,
+        "split": {"test": 1, "near_duplicates": None, "features": {"accuracy": {"value": 1.0}}},
+        "duplicates": {
+            "bound": None, "same_bytes": many, "near": none, "listed": 1234, "across_labels": 5, "across_the_split": 7,
+        },
+    }  # fmt: skip
+    svg = "<svg></svg>"
+    page = render_report(publish_now(s3, run), map_svg=svg, scree_svg=svg, quality=quality, accuracy_svg="")
+    assert 'of these:</td><td class="number">1,234<' in page
+    assert 'of both, in Training and Test</td><td class="number">7<' in page
+    assert 'of the others, under two labels or more</td><td class="number">5<' in page
 
 
 def test_a_hostile_label_is_text_in_the_report(s3: S3Client, run: RunLayout) -> None:

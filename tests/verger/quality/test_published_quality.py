@@ -14,6 +14,7 @@ from verger.quality.published_quality import Quality, find_quality, summarize, w
 from verger.storage.layout import BucketLayout, RunLayout
 
 from tests.answering_images import small_database
+from tests.stored_tables import keys_below
 from tests.verger.quality.judged_run import FINGERPRINT, features_of, judged_images, put_judged
 
 HOSTILE = '=HYPERLINK("http://x")'
@@ -67,6 +68,18 @@ def test_the_saved_classifier_is_vouched_for_and_knows_its_images(s3: S3Client, 
     assert references.column_names == ["path", "label", "features"]
     assert references.num_rows == 24
     assert 0 < description["unlike_distance"] < 1
+
+
+def test_published_again_with_one_label_it_leaves_no_classifier(s3: S3Client, bucket: str, tmp_path: Path) -> None:
+    run, _ = published(s3, bucket, tmp_path)
+    classifier = run.result_file("classifier/")
+    assert keys_below(s3, bucket, classifier.key)
+    put_judged(s3, bucket, judged_images(["banana"] * 3), tmp_path, "abc")
+    with small_database() as lists:
+        quality = find_quality(s3, run, lists, tmp_path / "manifest.parquet", 3, "")
+    assert quality is not None
+    assert quality.report["classifier"] is None
+    assert keys_below(s3, bucket, classifier.key) == set()
 
 
 def test_a_run_of_an_earlier_version_has_no_quality(s3: S3Client, bucket: str, tmp_path: Path) -> None:
