@@ -267,3 +267,5 @@ def test_a_sample_holds_of_each_label_its_share_and_two_at_least() -> None:
 def test_a_sample_of_more_labels_than_it_may_have_images_stays_small() -> None:
     sample = choose_sample(ListedImages([f"l{at // 3}" for at in range(3000)]), 500)
     assert len(sample) == 500
+    # An image whose label no other one has could not be judged.
+    assert set(Counter(sample.images["label"].to_pylist()).values()) == {2}
