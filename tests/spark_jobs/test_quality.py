@@ -178,7 +178,7 @@ def test_a_split_without_a_common_label_does_not_decide() -> None:
 
 
 def test_of_one_label_a_split_decides_nothing_either() -> None:
-    found = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
+    found: Judged = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
     assert choose_auto(AutoK(2, 100), found).k == 10
 
 
