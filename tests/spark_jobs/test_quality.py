@@ -225,6 +225,7 @@ def test_balanced_over_labels_every_label_counts_the_same() -> None:
         ("s3://Test/images/Apple/1.jpg", "", NEITHER),
         ("s3://b/images/held/Apple/1.jpg", "held", TEST),
         ("s3://b/images/Apple/1.jpg", "held", TRAINING),
+        ("s3://b/images/Pru\u0308fung/Apple/1.jpg", "Pr\u00fcfung", TEST),
     ],
 )
 def test_the_part_is_told_by_the_folders_above_the_label(path: str, folder: str, part: str) -> None:
