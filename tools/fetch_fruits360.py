@@ -117,7 +117,7 @@ def _is_there(asked: Asked) -> bool:
     if not asked.output.exists():
         return False
     if (asked.output / SOURCE).is_file():
-        there = json.loads((asked.output / SOURCE).read_text("utf-8")).get("variant", "")
+        there = _variant_of(asked.output / SOURCE)
         if there != asked.variant.name:
             raise ArchiveError(f"{asked.output} holds another variant ({there or 'none'}): give a folder that is new")
         print(f"{asked.output} is there already; delete it to fetch it again")
@@ -126,6 +126,14 @@ def _is_there(asked: Asked) -> bool:
         raise ArchiveError(f"{asked.output} holds something already: give a folder that is new")
     asked.output.rmdir()
     return False
+
+
+def _variant_of(source: Path) -> str:
+    """Which variant an earlier call fetched; empty for none. Raises ArchiveError when the file does not say."""
+    try:
+        return str(json.loads(source.read_text("utf-8")).get("variant", ""))
+    except (ValueError, AttributeError) as error:
+        raise ArchiveError(f"{source} is not what an earlier call wrote: give a folder that is new") from error
 
 
 class Progress:

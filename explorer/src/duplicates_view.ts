@@ -53,11 +53,15 @@ export class DuplicatesView {
 
   private fill(...children: Node[]): void {
     const { bound, looked_at: looked, same_bytes: same, near } = this.found;
+    const nearWords =
+      bound === null
+        ? "Near-duplicates were not looked for: with random weights all pictures are alike."
+        : `Near-duplicates have a similarity of ${bound} at least: the cosine of their features. Looked at: ${looked}.`;
     fill(
       this.element,
       h("h1", {}, "Duplicates"),
       h("p", { className: "sentence" }, `${groupWords(same.groups)} with the same bytes (${pictures(same.images)}), ${groupWords(near.groups)} of near-duplicates (${pictures(near.images)}).`),
-      h("p", { className: "soft" }, `Near-duplicates have a similarity of ${bound} at least: the cosine of their features. Looked at: ${looked}.`),
+      h("p", { className: "soft" }, nearWords),
       ...children,
     );
   }

@@ -48,7 +48,8 @@ export interface Classifier {
 }
 
 export interface FoundDuplicates {
-  bound: number;
+  /** Null where near-duplicates were not looked for: the weights are random. */
+  bound: number | null;
   looked_at: string;
   same_bytes: { groups: number; images: number };
   near: { groups: number; images: number };
@@ -67,7 +68,8 @@ export interface Quality {
   k: number;
   chosen: string;
   by_k: AtK[];
-  features: AtK;
+  /** Null, and `by_k` empty, where there are not two labels to tell apart. */
+  features: AtK | null;
   split: Split | null;
   classifier: Classifier | null;
   duplicates: FoundDuplicates;

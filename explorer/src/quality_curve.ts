@@ -1,7 +1,7 @@
 // The curve of accuracy by the number of components.
 
 import { fill, h } from "./element";
-import type { Quality, Share } from "./quality";
+import type { AtK, Quality, Share } from "./quality";
 import { svg } from "./svg";
 import { count } from "./words";
 
@@ -26,15 +26,15 @@ interface Line {
   hasBand: boolean;
 }
 
-export function qualityCurve(quality: Quality): HTMLElement {
-  const lines = linesOf(quality);
+export function qualityCurve(quality: Quality, features: AtK): HTMLElement {
+  const lines = linesOf(quality, features);
   const plot = h("div", { className: "plot" });
   // Drawn for the width that there is, so that its words keep their size on a phone.
   new ResizeObserver(() => plot.clientWidth && fill(plot, drawing(quality, lines, plot.clientWidth))).observe(plot);
   return h("div", {}, plot, h("ul", { className: "legend" }, ...lines.map(legendRow)));
 }
 
-function linesOf({ by_k: byK, features, split }: Quality): Line[] {
+function linesOf({ by_k: byK, split }: Quality, features: AtK): Line[] {
   const exact = (value: number): Share => ({ value, low: value, high: value });
   const all = [...byK, features];
   const found: Line[] = [

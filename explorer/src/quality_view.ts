@@ -3,7 +3,7 @@
 import { confusedPairs, confusionGrid, suspectsPanel, type Shown } from "./confusion";
 import { fill, h } from "./element";
 import { refreshMarks, table } from "./parts";
-import type { Classifier, Quality, Share, Split } from "./quality";
+import type { AtK, Classifier, Quality, Share, Split } from "./quality";
 import { qualityCurve } from "./quality_curve";
 import { count, pictures } from "./words";
 
@@ -29,9 +29,9 @@ export class QualityView {
         { className: "panel" },
         h("h2", {}, "Accuracy by the number of components"),
         h("p", { className: "soft" }, "How often the nearest pictures carry a picture's own label. Balanced: each label counts the same, however many pictures it has."),
-        qualityCurve(quality),
+        quality.features === null ? null : qualityCurve(quality, quality.features),
         h("p", {}, `k = ${count(quality.k)}: ${quality.chosen}.`),
-        numbers(quality),
+        quality.features === null ? null : numbers(quality, quality.features),
       ),
       quality.split && splitPanel(quality.split),
       ...(quality.classifier ? classifierPanels(quality.classifier, shown) : []),
@@ -50,7 +50,7 @@ function share({ value, low, high }: Share): string {
 
 const oneDecimal = (value: number): string => (value * 100).toFixed(1);
 
-function numbers({ by_k: byK, features, split, k: kept }: Quality): HTMLElement {
+function numbers({ by_k: byK, split, k: kept }: Quality, features: AtK): HTMLElement {
   const tested = new Map(split ? [...split.by_k, { k: features.k, ...split.features }].map((one) => [one.k, one]) : []);
   const head = ["components", "variance", "accuracy", "balanced", ...(split ? ["Test judged by Training", "without near-duplicates"] : [])];
   const rows = [...byK, features].map(({ k, variance, accuracy, balanced }) => {

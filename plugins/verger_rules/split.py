@@ -1,5 +1,6 @@
 """Which part of a data set an image belongs to, where it was cut into one to learn from and one to be judged by."""
 
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -22,7 +23,9 @@ def part_of(path: str, test_folder: str = "") -> str:
     """
     above = path.removeprefix("s3://").split("/")[1:-2]
     if test_folder:
-        return TEST if test_folder in above else TRAINING
+        # What is typed and a folder from a Mac write é differently, and look the same.
+        wanted = unicodedata.normalize("NFC", test_folder)
+        return TEST if any(unicodedata.normalize("NFC", folder) == wanted for folder in above) else TRAINING
     for folder in reversed(above):
         if folder.casefold() in _TEST_FOLDERS:
             return TEST

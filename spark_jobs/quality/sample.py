@@ -80,10 +80,14 @@ class _Lowest:
         self._kept = together.filter(pa.array(self._places(together) < self._shares[self._labels(together)]))
 
     def sample(self, most: int) -> Sample:
-        """At most so many of them: with very many labels, two of each are more than that."""
+        """At most so many of them: with very many labels, two of each are more than that, and so two of some."""
         if self._kept is None:
             raise ValueError("there are no images")
-        order = np.lexsort((self._kept["hash"].to_numpy(), self._places(self._kept)))[:most]
+        labels, places, hashes = self._labels(self._kept), self._places(self._kept), self._kept["hash"].to_numpy()
+        lowest = np.empty(len(self._shares), hashes.dtype)
+        lowest[labels[places == 0]] = hashes[places == 0]
+        # Two by two: an image of whose label no other is chosen tells nothing.
+        order = np.lexsort((places, lowest[labels], places // _FEWEST))[:most]
         chosen = self._kept.take(pa.array(order)).sort_by("number")
         return Sample(chosen["number"].to_numpy(), chosen.select(["path", "label"]))
 

@@ -14,6 +14,7 @@ from verger_rules.answers import as_answers, has_features
 from verger_rules.layout import progress_address, table_folder
 from verger_rules.model import FEATURES
 from verger_rules.schemas import ANSWERS
+from verger_rules.split import TEST, parts_of
 from verger_rules.unit_vectors import Vectors
 
 from spark_jobs.job_errors import RefusedError
@@ -96,7 +97,7 @@ def reduced(
         fitted = time.monotonic()
         reporter.enter("judge")
         chosen = judge_and_choose(args, settings, found, sample, vectors)
-        warnings = told(warnings_of(found, chosen.k, args.variance))
+        warnings = told([*warnings_of(found, chosen.k, args.variance), *split_warnings(args.test_folder, sample)])
         model = found.cut(chosen.k)
         judged = time.monotonic()
         reporter.enter("write")
@@ -169,6 +170,14 @@ def told(warnings: list[str]) -> list[str]:
     for warning in warnings:
         print(f"pca: WARNING: {warning}", flush=True)
     return warnings
+
+
+def split_warnings(test_folder: str, sample: Sample) -> list[str]:
+    """What is said of a folder of test images by which nothing is split."""
+    if not test_folder or TEST in parts_of(sample.images["path"].to_pylist(), test_folder):
+        return []
+    said = f"of those looked at, none or all lie below a folder {test_folder!r}, which test_folder names"
+    return [f"Nothing is judged as test images: {said}. Name a folder above the labels, in capitals as it is there"]
 
 
 def scored(passes: BlockPasses, model: PcaModel, images: FeatureImages) -> Iterator[pa.Table]:

@@ -139,6 +139,22 @@ def test_a_run_without_a_split_or_a_classifier_says_nothing_of_them(visit: Open,
         expect(page.locator(".quality")).not_to_contain_text("Test")
 
 
+def test_a_run_of_one_label_says_that_nothing_is_told_apart(visit: Open, tmp_path: Path) -> None:
+    pictures = world.groups({"apple": 20})
+    page_file = world.write_site(tmp_path, pictures)
+    told = quality_of(["apple"], pictures.names)
+    told |= {"classifier": None, "by_k": [], "features": None, "judged": 0, "sentence": "No accuracy can be given."}
+    told["duplicates"]["bound"] = None  # its weights are random
+    write_quality(page_file, told)
+    with serving(page_file.parents[1]) as address:
+        page = visit(address).open("#view=quality").page
+        expect(page.locator(".quality .sentence")).to_have_text("No accuracy can be given.")
+        expect(page.locator(".quality")).to_contain_text("k = 10: k was given.")
+        expect(page.locator(".quality .plot, .quality table")).to_have_count(0)
+        page.get_by_role("tab", name="Duplicates").click()
+        expect(page.locator(".duplicates")).to_contain_text("Near-duplicates were not looked for")
+
+
 def test_results_of_earlier_versions_have_no_such_views(visit: Open, site: Path, tmp_path: Path) -> None:
     shutil.copytree(site.parents[1], tmp_path / "results", ignore=shutil.ignore_patterns("quality.json"))
     with serving(tmp_path / "results") as address:

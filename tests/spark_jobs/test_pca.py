@@ -235,6 +235,14 @@ def test_auto_on_a_stored_model_of_one_component_is_judged(world: JobWorld) -> N
     assert told["sentence"].startswith("1 component keeps ")
 
 
+def test_a_test_folder_that_splits_nothing_is_told_loudly(world: JobWorld) -> None:
+    put_table(world, vectors_like_features(15), files=1)
+    run(world, "--k", "2", "--test-folder=Tset")
+    assert "a folder 'Tset'" in world.get_json("runs/r/pca.json")["warnings"][0]
+    run(world, "--k", "2")
+    assert world.get_json("runs/r/pca.json")["warnings"] == []
+
+
 def test_images_of_a_stored_model_are_judged_with_its_components(world: JobWorld) -> None:
     put_table(world, vectors_like_features(60), files=1)
     run(world, "--k", "7")

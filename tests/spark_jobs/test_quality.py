@@ -178,7 +178,7 @@ def test_a_split_without_a_common_label_does_not_decide() -> None:
 
 
 def test_of_one_label_a_split_decides_nothing_either() -> None:
-    found = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
+    found: Judged = {"split": report_of({2: 1.0, 10: 1.0}, 1.0), "by_k": [], "features": None}
     assert choose_auto(AutoK(2, 100), found).k == 10
 
 
@@ -225,6 +225,7 @@ def test_balanced_over_labels_every_label_counts_the_same() -> None:
         ("s3://Test/images/Apple/1.jpg", "", NEITHER),
         ("s3://b/images/held/Apple/1.jpg", "held", TEST),
         ("s3://b/images/Apple/1.jpg", "held", TRAINING),
+        ("s3://b/images/Pru\u0308fung/Apple/1.jpg", "Pr\u00fcfung", TEST),
     ],
 )
 def test_the_part_is_told_by_the_folders_above_the_label(path: str, folder: str, part: str) -> None:
@@ -267,3 +268,5 @@ def test_a_sample_holds_of_each_label_its_share_and_two_at_least() -> None:
 def test_a_sample_of_more_labels_than_it_may_have_images_stays_small() -> None:
     sample = choose_sample(ListedImages([f"l{at // 3}" for at in range(3000)]), 500)
     assert len(sample) == 500
+    # An image whose label no other one has could not be judged.
+    assert set(Counter(sample.images["label"].to_pylist()).values()) == {2}

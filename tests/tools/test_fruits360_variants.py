@@ -175,6 +175,16 @@ def test_version_and_counts_are_told_and_kept_beside_the_pictures(
     assert "holds another variant (100x100)" in complaints[0]
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
+def test_a_folder_whose_source_file_is_damaged_is_left_alone(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "SOURCE.json").write_bytes(content)
+    code, _, complaints = run(monkeypatch, capsys, str(tmp_path))
+    assert (code, len(complaints)) == (1, 1)
+    assert "is not what an earlier call wrote" in complaints[0]
+
+
 def test_a_part_alone_is_compared_with_its_own_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
