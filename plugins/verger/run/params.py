@@ -187,21 +187,37 @@ def _matrix_params() -> dict[str, Param]:
     return {
         "k": _param(
             "k",
-            type=["string", "integer"],
+            # The form shows a field for the first of them; programs may write the word.
+            type=["integer", "string"],
             pattern=rf"^([0-9]+|{AUTO_K})(?![\s\S])",
             minimum=K_BOUNDS[0],
             maximum=K_BOUNDS[1],
             title="Components",
             description="Columns of the matrix. At most as many as there are pictures, and 1,280. "
-            f"{AUTO_K}: the fewest with which the nearest picture has the right label as often as with any number, "
-            "to within one point of a hundred.",
+            f"Programs may give {AUTO_K} for the next switch.",
+            section=section,
+        ),
+        "auto_k": _param(
+            "auto_k",
+            type="boolean",
+            title="Find the number of components",
+            description="The fewest with which the nearest picture has the right label as often as with any number, to "
+            "within one point of a hundred, whatever is said above.",
             section=section,
         ),
         "least_k": _whole_number(
-            "least_k", K_BOUNDS, title="Components at least", description=f"Where they are {AUTO_K}.", section=section
+            "least_k",
+            K_BOUNDS,
+            title="Components at least",
+            description="Where they are found by the switch above.",
+            section=section,
         ),
         "most_k": _whole_number(
-            "most_k", K_BOUNDS, title="Components at most", description=f"Where they are {AUTO_K}.", section=section
+            "most_k",
+            K_BOUNDS,
+            title="Components at most",
+            description="Where they are found by the switch above.",
+            section=section,
         ),
         "variance": _param(
             "variance",

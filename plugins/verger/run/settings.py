@@ -47,7 +47,9 @@ _CLUSTER_BOUNDS = {
     "end_stalled_minutes": END_STALLED_MINUTE_BOUNDS,
 }
 _SHARES = ("max_reject_rate", "spot_share")
-_SWITCHES = ("delete_missing", "delete_more_than_half", "standardize", "take_damaged", "retry_rejects", "force")
+_SWITCHES = (
+    "delete_missing", "delete_more_than_half", "standardize", "take_damaged", "retry_rejects", "force", "auto_k",
+)  # fmt: skip
 _TEXTS = ("source", "weights", "like_cluster_id", "subnet_id", "test_folder")
 #: So much of a value is shown in a message.
 _SHOWN_CHARACTERS = 200
@@ -79,6 +81,7 @@ class Settings:
         weights: an .h5 file of MobileNetV2 weights, here or at an s3:// address; empty for the bucket's default model.
         engine: `litert`, or `keras` as the reference.
         k: how many components to keep, unless `variance` is given; AUTO_K for the fewest that are as good as any.
+        auto_k: the same as AUTO_K, for the form, whose field takes numbers only.
         least_k, most_k: bounds for AUTO_K.
         variance: the share of variance to reach with as few components as possible; None to use `k`.
         test_folder: the name of the folder whose images are judged by all others; empty for Test beside Training.
@@ -117,6 +120,7 @@ class Settings:
     weights: str = ""
     engine: str = "litert"
     k: int | str = 10
+    auto_k: bool = False
     least_k: int = 2
     most_k: int = 100
     variance: float | None = None
@@ -165,6 +169,8 @@ class Settings:
             raise SettingError(f"compute is {shown(self.compute)}: choose one of {', '.join(COMPUTES)}")
         _check_bounds("here_minutes", self.here_minutes, HERE_MINUTE_BOUNDS)
         self._check_components()
+        if self.auto_k:
+            object.__setattr__(self, "k", AUTO_K)
         for name in _SHARES:
             _check_number(name, getattr(self, name), (0, 1))
         _check_bounds("chunk_images", self.chunk_images, CHUNK_BOUNDS)
@@ -218,7 +224,7 @@ class Settings:
             name: "" if value is None and known[name] == "" else value for name, value in params.items()
         }
         if isinstance(given.get("k"), str) and _WHOLE_NUMBER.fullmatch(given["k"]):
-            given["k"] = int(given["k"])  # the form's field takes a word as well, and so gives a text
+            given["k"] = int(given["k"])
         return cls(**(needed | given))
 
 

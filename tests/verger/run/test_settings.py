@@ -134,6 +134,10 @@ def test_components_are_a_number_or_auto(given: object, k: object) -> None:
     assert Settings.from_params(GOOD | {"k": given}).k == k
 
 
+def test_the_switch_of_the_form_means_auto_whatever_number_stands_above() -> None:
+    assert Settings.from_params(GOOD | {"k": 12, "auto_k": True}).k == "auto"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
