@@ -187,9 +187,8 @@ def _matrix_params() -> dict[str, Param]:
     return {
         "k": _param(
             "k",
-            # The form shows a field for the first of them; programs may write the word.
-            type=["integer", "string"],
-            pattern=rf"^([0-9]+|{AUTO_K})(?![\s\S])",
+            # Without a type the form shows the field of the default, a number's; programs may give the word as well.
+            anyOf=[{"type": "integer"}, {"type": "string", "pattern": rf"^([0-9]+|{AUTO_K})(?![\s\S])"}],
             minimum=K_BOUNDS[0],
             maximum=K_BOUNDS[1],
             title="Components",
