@@ -6,7 +6,7 @@ import { fill, h } from "./element";
 import {
   distanceBetween, distancesTo, groupsByDistance, placeOf, quantile, shareBelow, shareOfMembers, smallest, sorted,
 } from "./geometry";
-import { card, sign, spreadOf, spreadRow } from "./parts";
+import { card, showMore, sign, spreadOf, spreadRow } from "./parts";
 import type { Reviews } from "./review";
 import { thumbnail } from "./thumbnails";
 import { count, decimal, percent, pictures, standing, withLabel } from "./words";
@@ -268,20 +268,10 @@ export class CompareView {
         h("span", { className: "row-words" }, words(c)),
       );
     });
-    const more = h(
-      "button",
-      {
-        type: "button",
-        className: "quiet",
-        on: {
-          click: () => {
-            this.rows += 20;
-            this.render();
-          },
-        },
-      },
-      "Show more components",
-    );
+    const more = showMore(() => {
+      this.rows += 20;
+      this.render();
+    }, "Show more components");
     return h(
       "div",
       { className: "panel" },

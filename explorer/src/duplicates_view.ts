@@ -3,7 +3,7 @@
 import type { Shown } from "./confusion";
 import { KINDS, loadDuplicates, WHERES, type Group, type Member } from "./duplicates";
 import { fill, h } from "./element";
-import { sign } from "./parts";
+import { showMore, sign } from "./parts";
 import type { FoundDuplicates } from "./quality";
 import { reviewWords } from "./review";
 import { markButtons } from "./review_form";
@@ -70,7 +70,7 @@ export class DuplicatesView {
     this.refresh = [];
     const fits = ({ kind, where }: Group): boolean => [ALL, kind].includes(this.kind) && [ALL, where].includes(this.where);
     const groups = this.groups.filter(fits);
-    const more = h("button", { type: "button", className: "quiet", on: { click: () => ((this.most += GROUPS_AT_ONCE), this.renderGroups()) } }, "Show more");
+    const more = showMore(() => ((this.most += GROUPS_AT_ONCE), this.renderGroups()));
     this.fill(
       h(
         "div",

@@ -26,6 +26,11 @@ export function sign(label: string, dark: boolean): SVGElement {
   return svg("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, outline);
 }
 
+/** The button below a list that is not shown whole. */
+export function showMore(act: () => void, words = "Show more"): HTMLButtonElement {
+  return h("button", { type: "button", className: "quiet", on: { click: act } }, words);
+}
+
 /** A picture as a button, with its label below it. */
 export function card(
   data: Dataset,

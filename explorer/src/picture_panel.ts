@@ -4,7 +4,7 @@ import { fileName, labelName, type Dataset } from "./dataset";
 import { h } from "./element";
 import { looksMislabelled, surroundingsOf, type Findings } from "./findings";
 import { shareBelow, sorted, type Neighbour } from "./geometry";
-import { card, sign, standingBar } from "./parts";
+import { card, showMore, sign, standingBar } from "./parts";
 import type { Reviews } from "./review";
 import { reviewForm } from "./review_form";
 import { thumbnail } from "./thumbnails";
@@ -143,20 +143,10 @@ function componentBars(data: Dataset, picture: number): HTMLElement {
   const details = h("details", {}, h("summary", {}, "On each component"), rest);
   let most = SHOWN_COMPONENTS;
   const show = (): void => {
-    const more = h(
-      "button",
-      {
-        type: "button",
-        className: "quiet",
-        on: {
-          click: () => {
-            most += 20;
-            show();
-          },
-        },
-      },
-      "Show more",
-    );
+    const more = showMore(() => {
+      most += 20;
+      show();
+    });
     rest.replaceChildren(
       h("p", { className: "soft" }, "Components are directions in which the pictures differ. They have no names: look at the map to see what lies at their ends."),
       ...Array.from({ length: Math.min(most, data.k) }, (_, at) => bar(at)),

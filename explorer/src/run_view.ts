@@ -3,7 +3,7 @@
 import { readColumns, type About } from "./dataset";
 import { fill, h } from "./element";
 import { readFile } from "./files";
-import { table } from "./parts";
+import { showMore, table } from "./parts";
 import { count, decimal, duration, moment, percent, pictures, usd } from "./words";
 
 type Facts = Record<string, any>;
@@ -267,7 +267,7 @@ async function showRejects(about: About, panel: HTMLElement): Promise<void> {
         column("stage", at),
         column("detail", at),
       ]);
-      const more = h("button", { type: "button", className: "quiet", on: { click: () => ((most += REJECTS_SHOWN), show()) } }, "Show more");
+      const more = showMore(() => ((most += REJECTS_SHOWN), show()));
       fill(list, table(["picture", "reason", "while", "detail"], rows), most < about.rejects ? more : null);
     };
     show();

@@ -4,7 +4,7 @@ import { labelName, type Dataset } from "./dataset";
 import { fill, h } from "./element";
 import type { Findings } from "./findings";
 import type { Neighbour } from "./geometry";
-import { card, refreshMarks, sign } from "./parts";
+import { card, refreshMarks, showMore, sign } from "./parts";
 import { picturePanel } from "./picture_panel";
 import type { Reviews } from "./review";
 import { reviewBar, reviewForm } from "./review_form";
@@ -74,20 +74,10 @@ export class SidePanel {
   private gallery(): Node[] {
     const { found, isSelection, isFiltered } = this.looked;
     const title = isSelection ? "Selected" : isFiltered ? "Found" : "Pictures";
-    const more = h(
-      "button",
-      {
-        type: "button",
-        className: "quiet",
-        on: {
-          click: () => {
-            this.cards += CARDS_AT_ONCE;
-            this.render();
-          },
-        },
-      },
-      "Show more",
-    );
+    const more = showMore(() => {
+      this.cards += CARDS_AT_ONCE;
+      this.render();
+    });
     const cards = found.slice(0, this.cards).map((picture) =>
       card(this.data, picture, { size: 64, dark: isDark(), reviews: this.reviews, choose: this.callbacks.choose }),
     );

@@ -17,6 +17,7 @@ from verger.mail import notification
 from verger.run.deployment import Deployment
 from verger.run.eu_guard import EU_REGIONS
 from verger.storage.aws_clients import cost_explorer_client, emr_client, s3_client, sns_client
+from verger.storage.byte_objects import put_bytes
 from verger.storage.layout import BucketLayout
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def report_costs(deployment: Deployment, end: datetime) -> list[str]:
         ("costs.html", report_html(report), "text/html; charset=utf-8"),
     ):
         address = layout.report_file(end.date(), name)
-        s3.put_object(Bucket=address.bucket, Key=address.key, Body=body, ContentType=content_type)
+        put_bytes(s3, address, body, content_type)
         addresses.append(address.uri)
     mail = report_mail(report, addresses)
     log.info("%s", mail.body)

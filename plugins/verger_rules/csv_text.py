@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,3 +52,14 @@ def csv_line(cells: Iterable[object]) -> str:
     stored = io.StringIO()
     csv.writer(stored, lineterminator=_QUOTED).writerow(cells)
     return stored.getvalue().removesuffix(_QUOTED)
+
+
+def harmless_rows(rows: pa.Table) -> Iterator[Sequence[object]]:
+    """The rows of a table, each text made `harmless`."""
+    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def to_text_csv(lines: Iterable[Sequence[object]]) -> bytes:
+    """Lines of a CSV file of text that is harmless already, and numbers; they end with a newline only."""
+    return "".join(f"{csv_line(cells)}\n" for cells in lines).encode()

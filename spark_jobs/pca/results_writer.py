@@ -1,6 +1,6 @@
 """The files of a result: streamed where they grow with the number of images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 
 import numpy as np
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from verger_rules.addresses import S3Address
-from verger_rules.csv_text import csv_line, harmless_column
+from verger_rules.csv_text import harmless_column, harmless_rows, to_text_csv
 from verger_rules.excel_csv import MOST_ROWS, excel_file, excel_header, excel_name, excel_rows
 
 from spark_jobs.pca.moments import Matrix
@@ -98,23 +98,13 @@ def write_rejects(settings: StoreSettings, folder: S3Address, images: int, parts
             for_excel.write(excel_header(REJECT_COLUMNS))
         for part in parts:
             rows = part.select(REJECT_COLUMNS)
-            as_csv.write(to_text_csv(_harmless_rows(rows)))
+            as_csv.write(to_text_csv(harmless_rows(rows)))
             if for_excel:
                 for_excel.write(excel_rows(rows))
 
 
 def _write_both(settings: StoreSettings, folder: S3Address, name: str, rows: pa.Table) -> None:
     """Write a table as CSV, and for Excel where it can hold so many rows."""
-    write_bytes(settings, folder.child(name), to_text_csv([rows.column_names, *_harmless_rows(rows)]))
+    write_bytes(settings, folder.child(name), to_text_csv([rows.column_names, *harmless_rows(rows)]))
     if rows.num_rows <= MOST_ROWS:
         write_bytes(settings, folder.child(excel_name(name)), excel_file(rows))
-
-
-def _harmless_rows(rows: pa.Table) -> Iterator[Sequence[object]]:
-    columns = [harmless_column(column) if pa.types.is_string(column.type) else column for column in rows.columns]
-    return zip(*(column.to_pylist() for column in columns), strict=True)
-
-
-def to_text_csv(lines: Iterable[Sequence[object]]) -> bytes:
-    """Lines of a CSV file of text that is harmless already, and numbers; they end with a newline only."""
-    return "".join(f"{csv_line(cells)}\n" for cells in lines).encode()

@@ -44,8 +44,7 @@ def choose_sample(images: FeatureImages, most: int = MOST_JUDGED) -> Sample:
     An image that is added or removed changes the others' choice little. Raises what reading the answers does.
     """
     if len(images) <= most:
-        whole = list(images.read(("path", "label"), 0, len(images), PART_ROWS))
-        return Sample(np.arange(len(images)), pa.concat_tables(whole))
+        return Sample(np.arange(len(images)), pa.concat_tables(_parts(images)))
     counts = Counter[str]()
     for part in _parts(images):
         for entry in pc.value_counts(part["label"].combine_chunks()).to_pylist():
@@ -77,13 +76,15 @@ class _Lowest:
         self._seen += part.num_rows
         more = part.append_column("number", numbers).append_column("hash", hashes)
         together = more if self._kept is None else pa.concat_tables([self._kept, more])
-        self._kept = together.filter(pa.array(self._places(together) < self._shares[self._labels(together)]))
+        labels = self._labels(together)
+        self._kept = together.filter(pa.array(_places(together, labels) < self._shares[labels]))
 
     def sample(self, most: int) -> Sample:
         """At most so many of them: with very many labels, two of each are more than that, and so two of some."""
         if self._kept is None:
             raise ValueError("there are no images")
-        labels, places, hashes = self._labels(self._kept), self._places(self._kept), self._kept["hash"].to_numpy()
+        labels, hashes = self._labels(self._kept), self._kept["hash"].to_numpy()
+        places = _places(self._kept, labels)
         lowest = np.empty(len(self._shares), hashes.dtype)
         lowest[labels[places == 0]] = hashes[places == 0]
         # Two by two: an image of whose label no other is chosen tells nothing.
@@ -97,11 +98,11 @@ class _Lowest:
         found: Int64s = codes[encoded.indices.to_numpy()]
         return found
 
-    def _places(self, images: pa.Table) -> Int64s:
-        """The place of each image among those of its label, by hash."""
-        labels = self._labels(images)
-        order = np.lexsort((images["number"].to_numpy(), images["hash"].to_numpy(), labels))
-        first = np.searchsorted(labels[order], labels[order], side="left")
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order)) - first
-        return places
+
+def _places(images: pa.Table, labels: Int64s) -> Int64s:
+    """The place of each image (columns number, hash) among those of its label, by hash."""
+    order = np.lexsort((images["number"].to_numpy(), images["hash"].to_numpy(), labels))
+    first = np.searchsorted(labels[order], labels[order], side="left")
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order)) - first
+    return places

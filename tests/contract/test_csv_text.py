@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from verger.cost.report import Report, RunLine, report_csv
-from verger_rules.csv_text import as_it_was, csv_line, harmless, harmless_column
+from verger_rules.csv_text import as_it_was, csv_line, harmless, harmless_column, to_text_csv
 from verger_rules.excel_csv import excel_file, excel_rows
 
-from spark_jobs.pca.results_writer import to_csv, to_text_csv
+from spark_jobs.pca.results_writer import to_csv
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207c\u2212"
 #: Ways in which a text can come to begin a cell.

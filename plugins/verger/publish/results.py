@@ -1,6 +1,5 @@
 """Publishes a run's results: reconciled, described in `run.json` and a report, and only then pointed to."""
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs
-from verger_rules.addresses import S3Address
 from verger_rules.answers import AnswersError
 from verger_rules.disk_database import DiskDatabase, disk_database
 from verger_rules.manifest_file import ManifestError
@@ -30,6 +28,7 @@ from verger.publish.run_rows import RunRows, fetch_rows
 from verger.publish.shown_pictures import ShownPictures, gather_shown
 from verger.quality.published_quality import Quality, find_quality, summarize, write_quality
 from verger.run.settings import Settings
+from verger.storage.byte_objects import put_bytes
 from verger.storage.json_objects import read_json
 from verger.storage.layout import RunLayout
 from verger.sync.source_address import shown_source
@@ -238,13 +237,13 @@ def _write_pages(
     )
     curve = run.result_file("accuracy.svg")
     if accuracy:
-        _put(s3, curve, accuracy, "image/svg+xml")
+        put_bytes(s3, curve, accuracy, "image/svg+xml")
     else:  # an earlier publishing of the run may have drawn one
         s3.delete_object(Bucket=curve.bucket, Key=curve.key)
-    _put(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
-    _put(s3, run.result_file("scree.png"), scree["png"], "image/png")
-    _put(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")
-    _put(s3, run.result_file("report.html"), page.encode(), "text/html; charset=utf-8")
+    put_bytes(s3, run.result_file("scree.svg"), scree["svg"], "image/svg+xml")
+    put_bytes(s3, run.result_file("scree.png"), scree["png"], "image/png")
+    put_bytes(s3, run.result_file("map.svg"), picture_map, "image/svg+xml")
+    put_bytes(s3, run.result_file("report.html"), page.encode(), "text/html; charset=utf-8")
 
 
 def _write_explorer(s3: "S3Client", files: RunFiles, folder: Path) -> None:
@@ -256,7 +255,3 @@ def _write_explorer(s3: "S3Client", files: RunFiles, folder: Path) -> None:
             "clean-up was faster. Clear add_featurize_step, or run_here where no cluster did the work: what is "
             "computed stays"
         ) from error
-
-
-def _put(s3: "S3Client", address: S3Address, body: bytes, content_type: str) -> None:
-    s3.put_object(Bucket=address.bucket, Key=address.key, Body=io.BytesIO(body), ContentType=content_type)

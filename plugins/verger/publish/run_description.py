@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from verger.storage.byte_objects import put_bytes
 from verger.storage.json_objects import json_bytes, write_json
 from verger.storage.layout import RunLayout
 
@@ -18,8 +19,5 @@ def put_run_description(s3: "S3Client", run: RunLayout, description: Mapping[str
     """Write the script, then `run.json`."""
     encoded = base64.b64encode(json_bytes(description)).decode()
     script = f'window.vergerFiles ??= {{}};\nwindow.vergerFiles["run.json"] = "{encoded}";\n'
-    address = run.result_file(RUN_SCRIPT)
-    s3.put_object(
-        Bucket=address.bucket, Key=address.key, Body=script.encode(), ContentType="text/javascript; charset=utf-8"
-    )
+    put_bytes(s3, run.result_file(RUN_SCRIPT), script.encode(), "text/javascript; charset=utf-8")
     write_json(s3, run.result_file("run.json"), description)

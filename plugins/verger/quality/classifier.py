@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from verger_rules.accuracy import accuracies
 from verger_rules.split import TEST, TRAINING
 
@@ -82,9 +84,7 @@ def choose_examples(judged: JudgedImages, components: Matrix) -> Examples | None
     named = np.array([number[label] for label in labels], np.int32)
     drawn = draw_evenly(named, max(_FEWEST_IMAGES, _MOST_WORK // len(names)))
     kept = kept[drawn]
-    own = np.arange(len(judged))
-    groups = judged.images["near_group"].to_numpy(zero_copy_only=False)
-    near = np.where(np.isnan(groups.astype(np.float64)), own, groups).astype(np.int64)
+    near = pc.coalesce(judged.images["near_group"], pa.array(np.arange(len(judged)))).to_numpy()
     kept_together, cut = cut_chains(named[drawn], near[kept])
     return Examples(
         labels=names,

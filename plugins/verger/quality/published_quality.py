@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from verger_rules.csv_text import csv_line, harmless
+from verger_rules.csv_text import harmless_rows, to_text_csv
 from verger_rules.disk_database import DiskDatabase
 from verger_rules.excel_csv import excel_file, excel_name
 
 from verger.quality.classifier import Examples, choose_examples, describe_classifier, fit_all
-from verger.quality.duplicates import Duplicates, find_duplicates
+from verger.quality.duplicates import find_duplicates
 from verger.quality.judged_images import JudgedImages, read_judged
 from verger.quality.logistic import Matrix
 from verger.quality.saved_classifier import delete_classifier, save_classifier
+from verger.storage.byte_objects import put_bytes
 from verger.storage.json_objects import write_json
 from verger.storage.layout import RunLayout
 
@@ -37,11 +38,11 @@ class Quality:
 
     Attributes:
         report: the content of `quality.json`.
-        duplicates: its groups.
+        duplicates: one row per image of a group; schema `duplicates.SCHEMA`.
     """
 
     report: Mapping[str, Any]
-    duplicates: Duplicates
+    duplicates: pa.Table
 
 
 def find_quality(
@@ -75,7 +76,7 @@ def find_quality(
         _save_classifier(s3, run, examples, report)
     else:
         delete_classifier(s3, run)
-    return Quality(report, duplicates)
+    return Quality(report, duplicates.rows())
 
 
 def summarize(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,18 +116,8 @@ def _components(s3: "S3Client", run: RunLayout, judged: JudgedImages) -> Matrix:
 
 def write_quality(s3: "S3Client", run: RunLayout, quality: Quality) -> None:
     """Write `quality.json` and the list of duplicates, as CSV and for Excel, into the run's results."""
-    rows = quality.duplicates.rows()
-    _put_csv(s3, run, DUPLICATES, _as_csv(rows))
-    _put_csv(s3, run, excel_name(DUPLICATES), excel_file(rows))
+    rows = quality.duplicates
+    as_csv = to_text_csv([rows.column_names, *harmless_rows(rows)])
+    for name, content in ((DUPLICATES, as_csv), (excel_name(DUPLICATES), excel_file(rows))):
+        put_bytes(s3, run.result_file(name), content, "text/csv; charset=utf-8")
     write_json(s3, run.result_file(QUALITY), quality.report)
-
-
-def _as_csv(rows: pa.Table) -> bytes:
-    lines = [rows.column_names, *(row.values() for row in rows.to_pylist())]
-    cells = ([harmless(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
-    return "".join(f"{csv_line(line)}\n" for line in cells).encode()
-
-
-def _put_csv(s3: "S3Client", run: RunLayout, name: str, content: bytes) -> None:
-    address = run.result_file(name)
-    s3.put_object(Bucket=address.bucket, Key=address.key, Body=content, ContentType="text/csv; charset=utf-8")

@@ -1,7 +1,4 @@
-"""The classifier of a run as files of its results: arrays without pickle, and a description that vouches for them.
-
-The images that a new picture is held against lie apart, as rows: an erasure takes single ones out.
-"""
+"""The classifier of a run as files of its results: arrays without pickle, and a description that vouches for them."""
 
 import hashlib
 import io
@@ -17,6 +14,7 @@ from verger.quality.classifier import Examples
 from verger.quality.folds import draw_evenly
 from verger.quality.judged_images import Features
 from verger.quality.logistic import LogisticRegression
+from verger.storage.byte_objects import put_bytes
 from verger.storage.json_objects import write_json
 from verger.storage.layout import RunLayout
 
@@ -33,6 +31,7 @@ DESCRIPTION = "classifier.json"
 MOST_REFERENCES = 1_000
 #: Of the known images so many in a hundred are nearer to another one than the bound for what is unlike all.
 KNOWN_SHARE = 0.99
+_ANY_BYTES = "application/octet-stream"
 
 
 def save_classifier(
@@ -56,12 +55,12 @@ def save_classifier(
         "label": [examples.labels[code] for code in examples.codes[chosen].tolist()],
         "features": pa.FixedSizeListArray.from_arrays(pa.array(references.ravel()), references.shape[1]),
     }
-    _put(s3, run, REFERENCES, _as_parquet(pa.table(rows)))
+    put_bytes(s3, run.result_file(f"{FOLDER}/{REFERENCES}"), _as_parquet(pa.table(rows)), _ANY_BYTES)
     stored = run.layout.model_key(described["model_fingerprint"], IMAGE_MODEL)
     target = run.result_file(f"{FOLDER}/{IMAGE_MODEL}")
     s3.copy_object(Bucket=target.bucket, Key=target.key, CopySource={"Bucket": run.layout.bucket, "Key": stored})
     content = _as_npz(model)
-    _put(s3, run, CLASSIFIER, content)
+    put_bytes(s3, run.result_file(f"{FOLDER}/{CLASSIFIER}"), content, _ANY_BYTES)
     description = {
         "format": FORMAT,
         **described,
@@ -91,11 +90,6 @@ def _as_npz(model: LogisticRegression) -> bytes:
     stored = io.BytesIO()
     np.savez(stored, coefficients=model.coefficients.astype(np.float32), intercept=model.intercept.astype(np.float32))
     return stored.getvalue()
-
-
-def _put(s3: "S3Client", run: RunLayout, name: str, content: bytes) -> None:
-    address = run.result_file(f"{FOLDER}/{name}")
-    s3.put_object(Bucket=address.bucket, Key=address.key, Body=content, ContentType="application/octet-stream")
 
 
 def unlike_distance(references: Features) -> float:

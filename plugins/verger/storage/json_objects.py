@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from botocore.exceptions import ClientError
 from verger_rules.addresses import S3Address
 
+from verger.storage.byte_objects import put_bytes
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -38,12 +40,7 @@ def read_stored(s3: "S3Client", address: S3Address) -> StoredJson | None:
 
 def write_json(s3: "S3Client", address: S3Address, content: Mapping[str, Any]) -> None:
     """Write an object in one PUT."""
-    s3.put_object(
-        Bucket=address.bucket,
-        Key=address.key,
-        Body=json_bytes(content),
-        ContentType="application/json",
-    )
+    put_bytes(s3, address, json_bytes(content), "application/json")
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:

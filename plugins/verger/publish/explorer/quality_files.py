@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from verger.quality.published_quality import QUALITY, Quality
 
 DUPLICATES = "duplicates.parquet"
-#: Images of duplicates that a page lists: the worst groups; `duplicates.csv` has them all.
+#: Images of duplicates that a page lists: the worst groups; `duplicates.csv` has more.
 MOST_ROWS = 20_000
 
 
@@ -23,7 +23,7 @@ def write_quality_files(folder: Path, quality: Quality, shown: pa.ChunkedArray) 
         shown: the paths of the pictures that the page shows.
     """
     (folder / QUALITY).write_text(json.dumps(quality.report), encoding="utf-8")
-    rows = quality.duplicates.rows().slice(0, MOST_ROWS)
+    rows = quality.duplicates.slice(0, MOST_ROWS)
     if rows.num_rows:
         point = pc.fill_null(pc.index_in(rows["path"], value_set=shown.combine_chunks()), -1)
         table = rows.set_column(0, "group", rows["group"].cast(pa.int32())).append_column("point", point)
